@@ -1,0 +1,4 @@
+"""Connectors: how each kind of source system becomes canonical streams.
+
+Nothing here knows Airflow, dbt or Great Expectations.
+"""

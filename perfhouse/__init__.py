@@ -1,0 +1,1 @@
+"""perfhouse: the performance warehouse for customer-service managers."""

@@ -1,0 +1,77 @@
+"""Errors grouped by who must act.
+
+Every message names the file, row or key and who can mend it; none holds a secret or a personal datum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class PerfhouseError(Exception):
+    """Base of every error we raise; `who` says who must act."""
+
+    who = "operator"
+    exit_code = 1
+
+
+class ConfigError(PerfhouseError):
+    """The operator's configuration is wrong; all problems are listed at once."""
+
+    who = "operator"
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = "1 problem" if count == 1 else f"{count} problems"
+        super().__init__(f"configuration: {head}\n" + "\n".join(f"  - {p}" for p in self.problems))
+
+
+class TransientError(PerfhouseError):
+    """A source or disk failed in a way that a retry may cure."""
+
+    who = "nobody yet: it is retried"
+    exit_code = 3
+
+
+class SourceMissing(TransientError):
+    """A source has not delivered the month (yet); its owner is named."""
+
+    who = "source owner"
+    exit_code = 4
+
+
+class SourceChanged(PerfhouseError):
+    """What the source delivered does not fit its mapping; nothing was landed."""
+
+    who = "connector author"
+    exit_code = 5
+
+
+class GateFailed(PerfhouseError):
+    """This month's data may not go on; a data owner decides."""
+
+    who = "data owner"
+    exit_code = 6
+
+    def __init__(self, gate: str, month: str, failures: Sequence[str]) -> None:
+        self.gate = gate
+        self.month = month
+        self.failures = tuple(failures)
+        lines = "\n".join(f"  - {f}" for f in self.failures)
+        super().__init__(f"gate {gate} stopped {month}; nothing was published\n{lines}")
+
+
+class BuildFailed(PerfhouseError):
+    """A model or one of its tests failed; the code is wrong, not the data."""
+
+    who = "data engineer"
+    exit_code = 7
+
+
+class ReleaseError(PerfhouseError):
+    """A release could not be completed; the one before is untouched."""
+
+    who = "data engineer"
+    exit_code = 8
