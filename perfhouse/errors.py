@@ -1,6 +1,7 @@
 """Errors grouped by who must act.
 
-Every message names the file, row or key and who can mend it; none holds a secret or a personal datum.
+Every message names the file, row or key and who can mend it;
+none holds a secret or a personal datum.
 """
 
 from __future__ import annotations
