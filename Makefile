@@ -1,0 +1,76 @@
+# The only list of commands; CI calls the same words and holds no logic of its own.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+HOME_DIR ?= data
+DEMO ?=
+STAMP := $(VENV)/.locked
+
+.PHONY: help setup run test test-all lint types wheel-check check bench up down bi docs clean
+.DEFAULT_GOAL := help
+
+help:  ## list these words
+	@grep -E '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(STAMP)  ## create .venv from the locked, hashed requirements
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] < (3,13))' || \
+	  { echo "perfhouse needs Python 3.11 or 3.12; set PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory .venv-support
+	$(PYTHON) -m venv $(VENV)
+	@awk '/^uv==/{on=1} on{print} on && !/\\$$/{exit}' requirements.lock > $(VENV)/uv.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.lock
+	@echo "installing about 200 locked packages (once)"
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --offline --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+.PHONY: .venv-support
+.venv-support:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "python3-venv is missing: installing it"; apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null; \
+	else echo "python3-venv is missing; run: sudo apt-get install python3-venv"; exit 1; fi
+
+run: setup  ## the demo company through the real DAGs: scorecards, exports, cards
+	@$(BIN)/perfhouse demo --out $(HOME_DIR)/demo $(DEMO)
+	@$(BIN)/perfhouse airflow run --company $(HOME_DIR)/demo/company --data $(HOME_DIR)/demo/sources --home $(HOME_DIR)
+
+test: setup  ## every test that needs no extra server
+	$(BIN)/pytest -q -m "not server"
+
+test-all: setup  ## those that need servers too (see tests/README.md)
+	$(BIN)/pytest -q -m "server"
+
+lint: setup  ## ruff, sqlfluff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/sqlfluff lint --disable-progress-bar -q dbt_project/models dbt_project/macros
+
+types: setup  ## mypy, strict
+	$(BIN)/mypy
+
+wheel-check: setup  ## build the wheel, install it outside the checkout, import every module
+	$(BIN)/python tests/wheel_check.py
+
+check: lint types test wheel-check  ## what a commit must pass
+
+bench: setup  ## measure the claims; writes benchmarks/results/
+	$(BIN)/python -m benchmarks
+
+up: setup  ## serve Airflow's UI with the DAGs unpaused, until Ctrl-C
+	@$(BIN)/perfhouse airflow up --company $(HOME_DIR)/demo/company --data $(HOME_DIR)/demo/sources --home $(HOME_DIR)
+
+down: setup  ## stop an Airflow that `make up` left behind
+	@$(BIN)/perfhouse airflow down --home $(HOME_DIR)
+
+bi:  ## dashboards (not built yet)
+	@echo "the BI bundle is not part of this version; query $(HOME_DIR)/published/scorecards.duckdb with any tool (docs/bi.md)"; exit 1
+
+docs: setup  ## the documentation site in site/
+	$(BIN)/mkdocs build --strict --quiet
+
+clean:  ## remove what `make run` and the tests made (not .venv)
+	rm -rf $(HOME_DIR) site dist build .pytest_cache .mypy_cache .ruff_cache

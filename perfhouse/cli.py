@@ -1,0 +1,246 @@
+"""The command line: `perfhouse run|ingest|land|build|gate|publish|explain|status|demo|airflow`.
+
+It parses, calls stages and prints; it computes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from perfhouse.errors import ConfigError, PerfhouseError
+from perfhouse.month import Month
+
+if TYPE_CHECKING:
+    from perfhouse.stages import Workspace
+
+
+def echo(line: str = "") -> None:
+    """Print one line at once: people watch long work."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code says who must act (see `perfhouse --help`)."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    logging.basicConfig(
+        level=logging.INFO if args.verbose else logging.WARNING, format="%(message)s"
+    )
+    try:
+        code = args.func(args)
+    except PerfhouseError as error:
+        sys.stderr.write(f"{type(error).__name__} (who must act: {error.who})\n{error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; what was published before is untouched\n")
+        return 130
+    return int(code or 0)
+
+
+# ---------------------------------------------------------------- commands
+
+
+def _run(args: argparse.Namespace) -> None:
+    from perfhouse import report, stages
+
+    ws = _workspace(args)
+    result = stages.run(ws, args.month, args.as_of, _progress)
+    report.run(result, ws.home, echo)
+
+
+def _ingest(args: argparse.Namespace) -> None:
+    from perfhouse import report, stages
+
+    ws = _workspace(args)
+    wanted = [args.source] if args.source else [s.id for s in ws.company.sources]
+    for source_id in wanted:
+        if args.dry_run:
+            report.plan(stages.source_of(ws, source_id), args.month, ws.data, echo)
+        else:
+            step = stages.land if args.again else stages.ingest
+            report.manifest(step(ws, source_id, args.month, _progress), echo)
+
+
+def _build(args: argparse.Namespace) -> None:
+    from perfhouse import stages
+
+    result = stages.build(_workspace(args), args.month, args.as_of, _progress)
+    echo(f"built {args.month}: {len(result.models)} models")
+
+
+def _gate(args: argparse.Namespace) -> None:
+    from perfhouse import report, stages
+
+    ws = _workspace(args)
+    if args.gate in ("raw", "all"):
+        report.verdict(stages.gate_raw(ws, args.month, args.as_of), echo)
+    if args.gate in ("scorecards", "all"):
+        report.verdict(stages.gate_scorecards(ws, args.month, args.as_of), echo)
+    if args.gate == "exports":
+        echo("the exports gate judges the files of a staged release: it runs inside `publish`")
+
+
+def _publish(args: argparse.Namespace) -> None:
+    from perfhouse import report, stages
+
+    ws = _workspace(args)
+    report.release(stages.publish(ws, args.month, args.as_of, _progress), ws.home, echo)
+
+
+def _explain(args: argparse.Namespace) -> None:
+    from perfhouse import explain
+    from perfhouse.settings import Home
+
+    found = explain.explain(Home(_home(args)), args.month, args.manager, args.kpi, limit=args.limit)
+    echo(explain.as_json(found) if args.json else explain.as_text(found, lang=args.lang))
+
+
+def _status(args: argparse.Namespace) -> None:
+    from perfhouse import report
+    from perfhouse.settings import Home
+
+    ws = _workspace(args) if args.company else None
+    report.status(Home(_home(args)), ws.company if ws else None, args.month, echo)
+
+
+def _demo(args: argparse.Namespace) -> None:
+    from perfhouse import demo
+
+    made = demo.generate(
+        args.out,
+        managers=args.managers,
+        agents=args.agents,
+        months=args.months,
+        seed=args.seed,
+        tickets=args.tickets,
+        calls=args.calls,
+        progress=_progress,
+    )
+    echo(f"demo company: {made.company}\nits sources:  {made.sources}\nthe truth:    {made.truth}")
+    echo(f"months:       {made.months[0]} to {made.months[-1]}")
+
+
+def _airflow(args: argparse.Namespace) -> int:
+    from perfhouse import embedded
+
+    if args.action == "down":
+        embedded.down(_home(args), echo)
+        return 0
+    ws = _workspace(args)
+    if args.action == "up":
+        return int(embedded.up(ws, echo) or 0)
+    return int(embedded.run(ws, echo) or 0)
+
+
+# ---------------------------------------------------------------- arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="perfhouse",
+        description="Monthly scorecards of customer-service managers, from sources to releases.",
+        epilog="exit codes: 2 configuration (operator), 3 transient (retry), 4 source missing "
+        "(its owner), 5 source changed (connector author), 6 gate failed (data owner), "
+        "7 build failed and 8 release failed (data engineer)",
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="say more")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _month_command(commands, "run", _run, "every stage of a month, without a scheduler", as_of=True)
+    ingest = _month_command(commands, "ingest", _ingest, "extract and land one source or all")
+    ingest.add_argument("--source", help="one source's id (default: all)")
+    ingest.add_argument("--dry-run", action="store_true", help="show what would be fetched")
+    ingest.add_argument("--again", action="store_true", help="land again from the archive only")
+    _month_command(commands, "build", _build, "facts, KPIs and scorecards of a month", as_of=True)
+    gate = _month_command(commands, "gate", _gate, "ask the gates about a month", as_of=True)
+    gate.add_argument(
+        "gate", nargs="?", choices=["raw", "scorecards", "exports", "all"], default="all"
+    )
+    _month_command(commands, "publish", _publish, "release a built month", as_of=True)
+    explain = _month_command(commands, "explain", _explain, "why a manager has this score")
+    explain.add_argument("--manager", required=True, help="the manager's id")
+    explain.add_argument("--kpi", help="down to the source rows of one KPI")
+    explain.add_argument("--limit", type=int, default=20, help="source rows to list (default 20)")
+    explain.add_argument("--lang", choices=["en", "zh"], default="en")
+    explain.add_argument("--json", action="store_true")
+    status = commands.add_parser("status", help="what was landed, judged and released")
+    _paths(status)
+    status.add_argument("--month", type=_month, help="one month (default: all)")
+    status.set_defaults(func=_status)
+    _demo_command(commands)
+    airflow = commands.add_parser("airflow", help="the DAGs under a real embedded scheduler")
+    airflow.add_argument("action", choices=["run", "up", "down"])
+    _paths(airflow)
+    airflow.set_defaults(func=_airflow)
+    return parser
+
+
+def _month_command(
+    commands: Any,
+    name: str,
+    func: Callable[[argparse.Namespace], Any],
+    text: str,
+    as_of: bool = False,
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    _paths(parser)
+    parser.add_argument("--month", type=_month, required=True, help="YYYY-MM")
+    if as_of:
+        parser.add_argument(
+            "--as-of", type=_month, help="count deliveries up to this month (default: the month)"
+        )
+    parser.set_defaults(func=func)
+    return parser
+
+
+def _demo_command(commands: Any) -> None:
+    demo = commands.add_parser("demo", help="write a demo company and its source systems")
+    demo.add_argument("--out", type=Path, default=Path("data/demo"))
+    demo.add_argument("--managers", type=int, default=24)
+    demo.add_argument("--agents", type=int, default=240)
+    demo.add_argument("--months", type=int, default=4)
+    demo.add_argument("--seed", type=int, default=1)
+    demo.add_argument("--tickets", type=int, default=60_000)
+    demo.add_argument("--calls", type=int, default=90_000)
+    demo.set_defaults(func=_demo)
+
+
+def _paths(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--company", type=Path, help="folder with perfhouse.toml")
+    parser.add_argument("--data", type=Path, help="where the file sources lie (default: --company)")
+    parser.add_argument(
+        "--home", type=Path, help="raw/, warehouse.duckdb, published/ (default ./data)"
+    )
+
+
+def _month(text: str) -> Month:
+    try:
+        return Month(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(error.problems[0]) from error
+
+
+def _workspace(args: argparse.Namespace) -> Workspace:
+    from perfhouse import stages
+
+    return stages.open_workspace(args.company, args.data, args.home)
+
+
+def _home(args: argparse.Namespace) -> Path:
+    from perfhouse.settings import defaults
+
+    home: Path = args.home or defaults()[2]
+    return home.resolve()
+
+
+def _progress(line: str) -> None:
+    echo(f"  {line}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

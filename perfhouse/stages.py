@@ -1,0 +1,175 @@
+"""The stages of a month, in the order they run: ingest, gate, build, gate, publish.
+
+The CLI and the DAGs call these and nothing below them; nothing here knows Airflow.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perfhouse.company import Company, Source, load_company
+from perfhouse.errors import ConfigError, SourceMissing
+from perfhouse.month import Month
+from perfhouse.settings import Home, defaults
+
+if TYPE_CHECKING:
+    from expectations.gate import Verdict
+
+    from perfhouse.build import BuildResult
+    from perfhouse.lake import Manifest
+    from perfhouse.release import Release
+
+_log = logging.getLogger(__name__)
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One company's configuration, where its file sources lie, and its home."""
+
+    company: Company
+    data: Path
+    home: Home
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What one month's run did: manifests by source, verdicts in order, the release."""
+
+    month: Month
+    manifests: tuple[Manifest, ...]
+    skipped: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+    release: Release
+
+
+def open_workspace(
+    company: Path | None = None, data: Path | None = None, home: Path | None = None
+) -> Workspace:
+    """Open a workspace; what is not given comes from `PERFHOUSE_COMPANY`, `_DATA`, `_HOME`.
+
+    Raises:
+        ConfigError: every problem of the configuration at once (operator).
+    """
+    from connectors import base, streams
+
+    default_company, default_data, default_home = defaults()
+    folder = company or default_company
+    if folder is None:
+        raise ConfigError(["--company: expected a folder that holds perfhouse.toml, got nothing"])
+    loaded = load_company(folder, streams=streams.columns_by_stream(), connectors=base.names())
+    root = Home((home or default_home).resolve())
+    root.ensure()
+    return Workspace(loaded, (data or default_data or folder).resolve(), root)
+
+
+def source_of(ws: Workspace, source_id: str) -> Source:
+    """Find a source by its id; ConfigError lists the known ones."""
+    for source in ws.company.sources:
+        if source.id == source_id:
+            return source
+    known = ", ".join(s.id for s in ws.company.sources)
+    raise ConfigError([f"--source: expected one of {known}; got {source_id!r}"])
+
+
+def ingest(ws: Workspace, source_id: str, month: Month, progress: Progress = _log.info) -> Manifest:
+    """Extract, archive, land and commit one source's month; replaces what it delivered before."""
+    from connectors import landing
+
+    source = source_of(ws, source_id)
+    with _exclusive(ws.home, f"ingest-{source_id}-{month}"):
+        return landing.ingest(source, ws.company, month, ws.data, ws.home, progress)
+
+
+def land(ws: Workspace, source_id: str, month: Month, progress: Progress = _log.info) -> Manifest:
+    """Land one source's month again from its archive, after a mapping was mended."""
+    from connectors import landing
+
+    source = source_of(ws, source_id)
+    with _exclusive(ws.home, f"ingest-{source_id}-{month}"):
+        return landing.land(source, ws.company, month, ws.home, progress)
+
+
+def gate_raw(ws: Workspace, month: Month, as_of: Month | None = None) -> Verdict:
+    """May what was landed be built? Raises GateFailed (data owner)."""
+    return _gate(ws, "raw", month, as_of)
+
+
+def build(
+    ws: Workspace, month: Month, as_of: Month | None = None, progress: Progress = _log.info
+) -> BuildResult:
+    """Build facts, KPIs and scorecards of one month; raises BuildFailed (data engineer)."""
+    from connectors import streams
+    from perfhouse import build as builder
+
+    with _exclusive(ws.home, "warehouse"):
+        return builder.build(
+            ws.company, ws.home, month, as_of or month, streams.declarations(), progress
+        )
+
+
+def gate_scorecards(ws: Workspace, month: Month, as_of: Month | None = None) -> Verdict:
+    """May these scorecards be published? Raises GateFailed (data owner)."""
+    return _gate(ws, "scorecards", month, as_of)
+
+
+def publish(
+    ws: Workspace, month: Month, as_of: Month | None = None, progress: Progress = _log.info
+) -> Release:
+    """Stage, audit (gate exports) and cut over one month's release, or say it is unchanged."""
+    from perfhouse import release
+
+    with _exclusive(ws.home, "warehouse"):
+        return release.publish(ws.company, ws.home, month, as_of=as_of, progress=progress)
+
+
+def run(
+    ws: Workspace, month: Month, as_of: Month | None = None, progress: Progress = _log.info
+) -> RunResult:
+    """Run every stage of one month without a scheduler."""
+    from expectations import gate
+
+    manifests: list[Manifest] = []
+    skipped: list[str] = []
+    for source in ws.company.sources:
+        try:
+            manifests.append(ingest(ws, source.id, month, progress))
+        except SourceMissing as missing:
+            if source.required:
+                raise
+            progress(f"{source.id}: optional, not delivered: {missing}")
+            skipped.append(source.id)
+    progress(f"{month}: gate raw")
+    gate_raw(ws, month, as_of)
+    progress(f"{month}: build")
+    build(ws, month, as_of, progress)
+    progress(f"{month}: gate scorecards")
+    gate_scorecards(ws, month, as_of)
+    progress(f"{month}: publish")
+    released = publish(ws, month, as_of, progress)
+    verdicts = tuple(v for v in gate.verdicts(ws.home, month))
+    return RunResult(month, tuple(manifests), tuple(skipped), verdicts, released)
+
+
+def _gate(ws: Workspace, name: str, month: Month, as_of: Month | None) -> Verdict:
+    from expectations import gate
+
+    with _exclusive(ws.home, "warehouse"):
+        return gate.run(name, ws.home, ws.company, month, as_of=as_of)
+
+
+@contextmanager
+def _exclusive(home: Home, name: str) -> Iterator[None]:
+    """Hold a named lock of the home: one warehouse writer, one ingest of a source's month."""
+    import fcntl
+
+    path = home.tmp / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

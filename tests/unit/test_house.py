@@ -1,0 +1,134 @@
+"""The law of the house: who may import whom, and which words may stand where."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("connectors", "expectations", "perfhouse")
+GROUND = {"perfhouse.month", "perfhouse.errors", "perfhouse.settings", "perfhouse.company"}
+FILES = {"perfhouse.lake", "perfhouse.warehouse", "perfhouse.ledger"}
+ROOF = {"perfhouse.cli", "perfhouse.orchestration", "perfhouse.embedded", "perfhouse.report"}
+
+# room -> the rooms of this project it may import from
+MAY_IMPORT = {
+    "ground": {"ground"},
+    "files": {"ground", "files"},
+    "tools": {"ground", "files", "tools"},
+    "connectors": {"ground", "files", "connectors"},
+    "expectations": {"ground", "files", "expectations"},
+    "release": {"ground", "files", "tools", "release", "expectations"},
+    "stages": {"ground", "files", "tools", "release", "connectors", "expectations", "stages"},
+    "roof": {
+        "ground", "files", "tools", "release", "connectors", "expectations", "stages", "roof",
+        "demo",
+    },
+    "demo": {"ground", "files", "demo"},
+    "dags": {"roof"},
+}  # fmt: skip
+
+
+def room_of(module: str) -> str:
+    if module in GROUND:
+        return "ground"
+    if module in FILES:
+        return "files"
+    if module in ROOF:
+        return "roof"
+    if module == "perfhouse.stages":
+        return "stages"
+    if module == "perfhouse.release":
+        return "release"
+    for room in ("connectors", "expectations", "dags"):
+        if module.split(".")[0] == room:
+            return room
+    if module.startswith("perfhouse.demo"):
+        return "demo"
+    return "tools"
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for package in (*PACKAGES, "dags"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            found[name] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports_of(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_module_imports_only_from_rooms_it_may_enter(module: str) -> None:
+    room = room_of(module)
+    for imported in imports_of(MODULES[module]) & set(MODULES):
+        if imported in PACKAGES:
+            continue
+        assert room_of(imported) in MAY_IMPORT[room], f"{module} ({room}) imports {imported}"
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_airflow_stops_at_the_door(module: str) -> None:
+    uses = any(name.split(".")[0] == "airflow" for name in imports_of(MODULES[module]))
+    assert not uses or module == "perfhouse.orchestration" or module.startswith("dags.")
+
+
+@pytest.mark.parametrize("module", sorted(m for m in MODULES if room_of(m) == "ground"))
+def test_the_ground_uses_the_standard_library_only(module: str) -> None:
+    import sys
+
+    for name in imports_of(MODULES[module]):
+        top = name.split(".")[0]
+        assert top in sys.stdlib_module_names or top == "perfhouse", f"{module} imports {name}"
+
+
+OWNERS = {
+    r"duckdb\.connect\(": {"perfhouse.warehouse"},
+    r"os\.environ|os\.getenv": {"perfhouse.settings"},
+    r"\bhttpx\.": {"connectors.http"},
+    r"\bgxe\.": {m for m in MODULES if m.startswith("expectations.")},
+    r"sys\.path": set(),
+    r"datetime\.now\(|datetime\.today\(|date\.today\(|utcnow\(": {"connectors.landing"},
+    r"^\s*print\(": set(),
+    r"while True": set(),
+}
+
+
+@pytest.mark.parametrize("pattern", sorted(OWNERS))
+def test_an_outside_thing_has_one_owner(pattern: str) -> None:
+    for module, path in MODULES.items():
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if re.search(pattern, line.split("#")[0]):
+                assert module in OWNERS[pattern], f"{path.name}:{number}: {pattern} in {module}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "dags").glob("*.py")), ids=lambda p: p.name)
+def test_dags_only_wire(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 80
+
+
+def test_nothing_in_the_tree_names_the_machine_it_was_written_on() -> None:
+    wrong = []
+    for folder in (*PACKAGES, "dags", "dbt_project", "docs", "examples", "benchmarks"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in {".py", ".sql", ".yml", ".md", ".toml", ".html"} and path.is_file():
+                text = path.read_text(encoding="utf-8")
+                if re.search(r"(^|[^a-zA-Z.])/(work|root)/", text):
+                    wrong.append(str(path.relative_to(ROOT)))
+    assert not wrong
