@@ -32,23 +32,22 @@ MAY_IMPORT = {
 }  # fmt: skip
 
 
+NAMED = {
+    **dict.fromkeys(GROUND, "ground"),
+    **dict.fromkeys(FILES, "files"),
+    **dict.fromkeys(ROOF, "roof"),
+    "perfhouse.stages": "stages",
+    "perfhouse.release": "release",
+}
+
+
 def room_of(module: str) -> str:
-    if module in GROUND:
-        return "ground"
-    if module in FILES:
-        return "files"
-    if module in ROOF:
-        return "roof"
-    if module == "perfhouse.stages":
-        return "stages"
-    if module == "perfhouse.release":
-        return "release"
-    for room in ("connectors", "expectations", "dags"):
-        if module.split(".")[0] == room:
-            return room
-    if module.startswith("perfhouse.demo"):
-        return "demo"
-    return "tools"
+    top = module.split(".")[0]
+    if module in NAMED:
+        return NAMED[module]
+    if top in ("connectors", "expectations", "dags"):
+        return top
+    return "demo" if module.startswith("perfhouse.demo") else "tools"
 
 
 def modules() -> dict[str, Path]:
