@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from perfhouse.errors import ConfigError
@@ -96,8 +97,7 @@ class Home:
         return self
 
 
-@dataclass(frozen=True)
-class Defaults:
+class Defaults(NamedTuple):
     """Folders used where the command line names none."""
 
     company: Path | None

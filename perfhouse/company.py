@@ -1,0 +1,347 @@
+"""The company folder: perfhouse.toml and its targets, read and checked in one go.
+
+Standard library only; what streams, connectors and KPIs exist is handed in, never imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from perfhouse.company_sources import ID, Known, read_sources
+from perfhouse.company_targets import read_targets
+from perfhouse.company_types import (
+    PRIORITIES,
+    WEEKDAYS,
+    Calendar,
+    Clock,
+    ColumnMapping,
+    Company,
+    Grade,
+    KpiChoice,
+    Location,
+    QueueOwner,
+    Scoring,
+    ServiceLevels,
+    Source,
+    StreamMapping,
+    Target,
+)
+from perfhouse.config_reader import Table, did_you_mean, parse_day
+from perfhouse.errors import ConfigError
+
+__all__ = [
+    "PRIORITIES",
+    "Calendar",
+    "Clock",
+    "ColumnMapping",
+    "Company",
+    "Grade",
+    "KpiChoice",
+    "Location",
+    "QueueOwner",
+    "Scoring",
+    "ServiceLevels",
+    "Source",
+    "StreamMapping",
+    "Target",
+    "load_company",
+    "mapping_sha256",
+]
+
+FILE = "perfhouse.toml"
+GATES = ("raw", "scorecards", "exports")
+_CLOCKS = ("business", "calendar")
+_OPENING = re.compile(r"^([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)$")
+_DAY = 86_400
+_GRADES = (Grade("A", 100), Grade("B", 80), Grade("C", 60), Grade("D", 0))
+_LIMITS = {
+    "first_reply": Clock("business", {"low": 480, "normal": 240, "high": 60, "urgent": 30}),
+    "resolution": Clock("business", {"low": 2880, "normal": 1440, "high": 480, "urgent": 240}),
+    "complaint": Clock("calendar", {"low": 4320, "normal": 4320, "high": 2880, "urgent": 1440}),
+}
+
+
+def load_company(
+    folder: Path,
+    streams: Mapping[str, Collection[str]] | None = None,
+    *,
+    required: Mapping[str, Collection[str]] | None = None,
+    connectors: Collection[str] | None = None,
+    kpis: Collection[str] | None = None,
+    thresholds: Mapping[str, Collection[str]] | None = None,
+) -> Company:
+    """Read and check a company folder.
+
+    Args:
+        folder: Holds perfhouse.toml and the targets file.
+        streams: Column names by stream; None leaves stream and column names unchecked.
+        required: Columns a stream cannot land without, by stream.
+        connectors: Names of the connectors that exist.
+        kpis: Ids of the KPIs that exist.
+        thresholds: Names of the thresholds each gate knows.
+
+    Raises:
+        ConfigError: Names every problem at once: key path, expected, got. The operator acts.
+    """
+    problems: list[str] = []
+    data = _parse(folder)
+    known = Known(streams, required or {}, connectors, kpis, thresholds)
+    company = _company(Path(folder), Table(data, f"{FILE}: ", problems), known)
+    if problems:
+        raise ConfigError(problems)
+    return company
+
+
+def mapping_sha256(source: Source) -> str:
+    """Return the hash of everything that decides how delivered bytes become rows.
+
+    Owner, schedule and the place of the source are no part of it.
+    """
+    what = {
+        "connector": source.connector,
+        "time_zone": source.time_zone,
+        "streams": [asdict(stream) for stream in source.streams],
+    }
+    text = json.dumps(what, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _parse(folder: Path) -> dict[str, Any]:
+    file = Path(folder) / FILE
+    try:
+        return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+    except (FileNotFoundError, NotADirectoryError):
+        problem = f"--company: expected a folder with {FILE}, found none at {file}"
+    except UnicodeDecodeError:
+        problem = f"{FILE}: expected UTF-8"
+    except tomllib.TOMLDecodeError as error:
+        problem = f"{FILE}: expected TOML, got {error}"
+    raise ConfigError([problem])
+
+
+def _company(folder: Path, top: Table, known: Known) -> Company:
+    about = top.table("company")
+    name_en = about.text("name_en")
+    zone = about.zone("time_zone")
+    calendars = _calendars(top)
+    result = Company(
+        folder=folder,
+        id=about.text("id", pattern=ID, expected="an id of a-z, 0-9, _ and - such as demo"),
+        name_en=name_en,
+        name_zh=about.text("name_zh", name_en),
+        time_zone=zone,
+        close_grace_days=about.whole("close_grace_days", 5),
+        default_calendar=about.one_of("default_calendar", calendars),
+        locations=_locations(top, calendars),
+        calendars=calendars,
+        kpis=_kpis(folder, top, known),
+        scoring=_scoring(top.table("scoring")),
+        service=_service(top.table("service_levels")),
+        queue_owners=_queue_owners(top),
+        gates=_gates(top.table("gates"), known),
+        sources=read_sources(top, zone, known),
+    )
+    about.finish()
+    top.finish()
+    return result
+
+
+def _locations(top: Table, calendars: Collection[str]) -> dict[str, Location]:
+    nested = top.table("locations")
+    locations = {}
+    for name in nested.data:
+        table = nested.table(name)
+        locations[name] = Location(table.zone("time_zone"), table.one_of("calendar", calendars))
+        table.finish()
+    return locations
+
+
+def _calendars(top: Table) -> dict[str, Calendar]:
+    nested = top.table("calendars")
+    if not nested.data:
+        top.problem("calendars", "at least one [calendars.<name>] table")
+    return {name: _calendar(nested.table(name)) for name in nested.data}
+
+
+def _calendar(table: Table) -> Calendar:
+    zone = table.zone("time_zone")
+    hours = table.table("hours")
+    week = {index: _openings(hours, day) for index, day in enumerate(WEEKDAYS)}
+    hours.finish()
+    if not hours.data:
+        table.problem("hours", 'opening hours by weekday such as mon = ["09:00-18:00"]')
+    holidays = set()
+    for index, value in enumerate(table.take("holidays") or []):
+        day = parse_day(value)
+        if day is None:
+            table.problem(f"holidays[{index}]", "a day such as 2026-10-01", value)
+        else:
+            holidays.add(day)
+    table.finish()
+    calendar = Calendar(zone, {day: spans for day, spans in week.items() if spans}, frozenset())
+    _check_clock_hours(table, calendar)
+    return Calendar(zone, calendar.hours, frozenset(holidays))
+
+
+def _openings(table: Table, day: str) -> tuple[tuple[int, int], ...]:
+    spans: list[tuple[int, int]] = []
+    for index, text in enumerate(table.texts(day)):
+        key = f"{day}[{index}]"
+        found = _OPENING.match(text)
+        if not found:
+            table.problem(key, "hours such as 09:00-18:00", text)
+            continue
+        hour, minute, to_hour, to_minute = (int(part) for part in found.groups())
+        start, end = hour * 3600 + minute * 60, to_hour * 3600 + to_minute * 60
+        if not start < end <= _DAY:
+            what = "an end after the start and at most 24:00 (split a night at midnight)"
+            table.problem(key, what, text)
+        elif spans and start < spans[-1][1]:
+            table.problem(key, f"to start after {table.data[day][index - 1]} ends", text)
+        else:
+            spans.append((start, end))
+    return tuple(spans)
+
+
+def _check_clock_hours(table: Table, calendar: Calendar) -> None:
+    """Note openings that meet inside one UTC clock hour: an hour holds one opening only."""
+    zone = ZoneInfo(calendar.time_zone)
+    moments = (
+        datetime(year, month, 1, tzinfo=UTC) for year in range(1999, 2038) for month in (1, 7)
+    )
+    shifts = {
+        round(offset.total_seconds()) % 3600
+        for offset in (moment.astimezone(zone).utcoffset() for moment in moments)
+        if offset is not None
+    }
+    week = [
+        (day * _DAY + start, day * _DAY + end, day)
+        for day in range(8)
+        for start, end in calendar.hours.get(day % 7, ())
+    ]
+    for (_, shut, day), (start, _, _) in itertools.pairwise(week):
+        inside = any((shut - 1 - shift) // 3600 == (start - shift) // 3600 for shift in shifts)
+        if start > shut and inside:
+            table.problem(
+                f"hours.{WEEKDAYS[day % 7]}",
+                "a break that does not start and end inside one clock hour of UTC",
+                f"{_clock(shut)}-{_clock(start)}",
+            )
+
+
+def _clock(second: int) -> str:
+    return f"{second % _DAY // 3600:02d}:{second % 3600 // 60:02d}"
+
+
+def _kpis(folder: Path, top: Table, known: Known) -> KpiChoice:
+    table = top.table("kpis")
+    choose = table.texts("choose") if table.take("choose") is not None else None
+    if known.kpis is not None:
+        for index, kpi_id in enumerate(choose or ()):
+            if kpi_id not in known.kpis:
+                hint = did_you_mean(kpi_id, known.kpis)
+                table.problem(f"choose[{index}]", f"a known KPI{hint}", kpi_id)
+    targets = read_targets(folder / table.text("targets", "targets.csv"), top.problems, known.kpis)
+    samples = table.table("minimum_sample")
+    minimum = {}
+    for kpi_id in samples.data:
+        minimum[kpi_id] = samples.whole(kpi_id, 1, low=1)
+        if known.kpis is not None and kpi_id not in known.kpis:
+            hint = did_you_mean(kpi_id, known.kpis)
+            samples.problems.append(f"{samples.at(kpi_id)}: expected a known KPI{hint}")
+    table.finish()
+    return KpiChoice(choose, targets, minimum)
+
+
+def _scoring(table: Table) -> Scoring:
+    coverage = table.number("coverage_minimum", 0.6, 0, 1)
+    grades = []
+    for entry in table.tables("grades"):
+        grades.append(Grade(entry.text("grade"), entry.number("from", 0, 0, 120)))
+        entry.finish()
+    table.finish()
+    starts = [grade.from_score for grade in grades]
+    if len(set(starts)) < len(starts) or len({grade.grade for grade in grades}) < len(grades):
+        table.problem("grades", "each grade and each start once", starts)
+    if grades and 0 not in starts:
+        table.problem("grades", "a grade from 0, so that every total has one", starts)
+    ordered = tuple(sorted(grades, key=lambda grade: -grade.from_score)) or _GRADES
+    return Scoring(coverage, ordered)
+
+
+def _service(table: Table) -> ServiceLevels:
+    service = ServiceLevels(
+        short_abandon_seconds=table.whole("short_abandon_seconds", 5),
+        answer_within_seconds=table.whole("answer_within_seconds", 20, low=1),
+        reopen_days=table.whole("reopen_days", 7, low=1),
+        first_reply=_limit(table, "first_reply"),
+        resolution=_limit(table, "resolution"),
+        complaint=_limit(table, "complaint"),
+    )
+    table.finish()
+    return service
+
+
+def _limit(table: Table, key: str) -> Clock:
+    default = _LIMITS[key]
+    if table.take(key) is None:
+        return default
+    entry = table.table(key)
+    clock = entry.one_of("clock", _CLOCKS, default.clock)
+    minutes = entry.table("minutes")
+    for name in PRIORITIES:
+        if name not in minutes.data:
+            minutes.problem(name, "minutes for each of low, normal, high and urgent")
+    limits = {name: minutes.whole(name, default.minutes[name], low=1) for name in PRIORITIES}
+    minutes.finish()
+    entry.finish()
+    return Clock(clock, limits)
+
+
+def _queue_owners(top: Table) -> tuple[QueueOwner, ...]:
+    owners: list[QueueOwner] = []
+    for table in top.tables("queue_owners"):
+        owner = QueueOwner(
+            queue_id=table.text("queue_id"),
+            manager_id=table.text("manager_id"),
+            valid_from=table.day("valid_from") or date(1970, 1, 1),
+            valid_to=table.day("valid_to"),
+        )
+        table.finish()
+        if owner.valid_to is not None and owner.valid_to <= owner.valid_from:
+            table.problem("valid_to", f"a day after {owner.valid_from}", str(owner.valid_to))
+        for other in owners:
+            if other.queue_id == owner.queue_id and _together(owner, other):
+                what = f"one owner of queue {owner.queue_id} at a time"
+                table.problem("valid_from", what, str(owner.valid_from))
+        owners.append(owner)
+    return tuple(sorted(owners, key=lambda owner: (owner.queue_id, owner.valid_from)))
+
+
+def _together(one: QueueOwner, other: QueueOwner) -> bool:
+    return one.valid_from < (other.valid_to or date.max) and other.valid_from < (
+        one.valid_to or date.max
+    )
+
+
+def _gates(table: Table, known: Known) -> dict[str, dict[str, float]]:
+    gates = {}
+    for gate in GATES:
+        nested = table.table(gate)
+        names = (known.thresholds or {}).get(gate)
+        if names is not None:
+            nested.read.update(names)
+            nested.finish()
+        gates[gate] = {name: nested.number(name, 0, 0) for name in nested.data}
+    table.finish()
+    return gates

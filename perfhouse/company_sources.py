@@ -1,0 +1,211 @@
+"""The sources of a company: their connector, options and column mappings, checked.
+
+This module may not import connectors: what streams and connectors exist is handed in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from perfhouse.company_types import ColumnMapping, Source, StreamMapping
+from perfhouse.config_reader import Table, did_you_mean
+
+ID = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
+ENCODINGS = ("utf-8", "gb18030", "auto")
+FORMATS = ("csv", "json", "jsonl", "parquet")
+SOURCE_OPTIONS = ("url", "connection")
+STREAM_OPTIONS = (
+    "path",
+    "query",
+    "format",
+    "encoding",
+    "delimiter",
+    "quote",
+    "null_values",
+)
+_CRON = re.compile(r"^\s*\S+(\s+\S+){4}\s*$")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_PATH_WORDS = ("month", "yyyymm")
+# connectors that know no vendor: each stream must map every required column itself
+_PLAIN = ("files", "sql")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What exists beside the configuration; None switches a check off."""
+
+    streams: Mapping[str, Collection[str]] | None = None
+    required: Mapping[str, Collection[str]] = field(default_factory=dict)
+    connectors: Collection[str] | None = None
+    kpis: Collection[str] | None = None
+    thresholds: Mapping[str, Collection[str]] | None = None
+
+
+def read_sources(top: Table, zone: str, known: Known) -> tuple[Source, ...]:
+    """Return every [[sources]] table; `zone` stands in where a source names none."""
+    sources = tuple(_source(table, zone, known) for table in top.tables("sources"))
+    if not sources:
+        top.problem("sources", "at least one [[sources]] table")
+    seen: set[str] = set()
+    for index, source in enumerate(sources):
+        if source.id in seen:
+            top.problem(f"sources[{index}].id", "an id no other source has", source.id)
+        seen.add(source.id)
+    return sources
+
+
+def _source(table: Table, zone: str, known: Known) -> Source:
+    connector = table.one_of("connector", known.connectors)
+    source = Source(
+        id=table.text("id", pattern=ID, expected="an id of a-z, 0-9, _ and - such as helpdesk"),
+        connector=connector,
+        owner=table.text("owner", expected="who answers for the source: name <address>"),
+        schedule=table.text("schedule", "0 3 1 * *", _CRON, "five cron fields: 0 3 1 * *"),
+        required=table.flag("required", True),
+        time_zone=table.zone("time_zone", zone),
+        options=_options(table, SOURCE_OPTIONS),
+        streams=tuple(_stream(entry, connector, known) for entry in table.tables("streams")),
+    )
+    if not source.streams and connector in _PLAIN:
+        table.problem("streams", "at least one [[sources.streams]] table")
+    if connector == "sql" and ("url" in source.options) == ("connection" in source.options):
+        table.problem("url", "either url or connection", source.options or "neither")
+    names = [stream.stream for stream in source.streams]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            table.problem(f"streams[{index}].stream", "a stream once per source", name)
+    table.finish()
+    return source
+
+
+def _options(table: Table, names: Collection[str]) -> dict[str, Any]:
+    return {name: table.take(name) for name in names if table.take(name) is not None}
+
+
+def _stream(table: Table, connector: str, known: Known) -> StreamMapping:
+    stream = table.one_of("stream", known.streams)
+    declared = known.streams.get(stream) if known.streams is not None else None
+    window = table.optional_text("window")
+    if window is not None and declared is not None and window not in declared:
+        table.problem("window", f"a column of {stream}{did_you_mean(window, declared)}", window)
+    columns = _columns(table, stream, declared)
+    options = _options(table, STREAM_OPTIONS)
+    _check_options(table, connector, options, window)
+    _check_required(table, connector, stream, columns, known)
+    ignore = table.texts("ignore")
+    table.finish()
+    return StreamMapping(stream, options, window, columns, ignore)
+
+
+def _check_required(
+    table: Table, connector: str, stream: str, columns: Collection[str], known: Known
+) -> None:
+    if connector not in _PLAIN:
+        return
+    missing = sorted(set(known.required.get(stream, ())) - set(columns))
+    if missing:
+        table.problem("columns", f"also {', '.join(missing)}, which {stream} requires", [*columns])
+
+
+def _columns(
+    table: Table, stream: str, declared: Collection[str] | None
+) -> dict[str, ColumnMapping]:
+    columns = {}
+    nested = table.table("columns")
+    for name in nested.data:
+        if declared is not None and name not in declared:
+            hint = did_you_mean(name, declared)
+            nested.problems.append(f"{nested.at(name)}: {stream} has no such column{hint}")
+        columns[name] = _column(nested, name)
+    return columns
+
+
+def _column(nested: Table, name: str) -> ColumnMapping:
+    value = nested.take(name)
+    if isinstance(value, str):
+        return ColumnMapping(source=value)
+    table = Table(value, nested.at(name), nested.problems)
+    if not isinstance(value, Mapping):
+        return ColumnMapping()
+    given = [key for key in ("from", "sql", "value") if key in table.data]
+    if len(given) != 1:
+        nested.problem(name, "exactly one of from, sql and value", given or "none")
+    mapping = ColumnMapping(
+        source=_verbatim(table, "from"),
+        sql=table.optional_text("sql"),
+        value=_constant(table),
+        format=_format(table),
+        time_zone=table.zone("time_zone") if "time_zone" in table.data else None,
+        values=_values(table),
+        otherwise=table.take("otherwise"),
+        unknown_when=table.optional_text("unknown_when"),
+        hash=table.flag("hash", False),
+        required=table.flag("required", False) if "required" in table.data else None,
+    )
+    if mapping.otherwise is not None and mapping.values is None:
+        table.problem("otherwise", "to stand beside values", mapping.otherwise)
+    table.finish()
+    return mapping
+
+
+def _verbatim(table: Table, key: str) -> str | None:
+    """Return text that may be empty: a source column can have an empty header."""
+    value = table.take(key)
+    if value is not None and not isinstance(value, str):
+        table.problem(key, "the name of a source column", value)
+        return None
+    return value
+
+
+def _constant(table: Table) -> str | int | float | bool | None:
+    value = table.take("value")
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    table.problem("value", "text, a number, true or false", value)
+    return None
+
+
+def _format(table: Table) -> str | None:
+    value = table.optional_text("format")
+    if value is not None and "%" not in value:
+        table.problem("format", "a strptime format such as %d/%m/%Y %H:%M", value)
+    return value
+
+
+def _values(table: Table) -> dict[str, Any] | None:
+    if "values" not in table.data:
+        return None
+    return dict(table.table("values").data)
+
+
+def _check_options(
+    table: Table, connector: str, options: Mapping[str, Any], window: str | None
+) -> None:
+    for key in ("path", "query", "delimiter", "quote"):
+        if key in options and not isinstance(options[key], str):
+            table.problem(key, "text", options[key])
+    table.texts("null_values")
+    for key, choice in (("encoding", ENCODINGS), ("format", FORMATS)):
+        if key in options:
+            table.one_of(key, choice)
+    needed = {"files": "path", "sql": "query"}.get(connector)
+    if needed and needed not in options:
+        table.problem(needed, f"text, for the connector {connector} needs it")
+    if isinstance(options.get("path"), str):
+        _check_path(table, options["path"], window)
+
+
+def _check_path(table: Table, path: str, window: str | None) -> None:
+    words = _PLACEHOLDER.findall(path)
+    for word in words:
+        if word not in _PATH_WORDS:
+            table.problem("path", "{month} or {yyyymm} as placeholders", "{" + word + "}")
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts:
+        table.problem("path", "a path inside --data", path)
+    if not words and window is None:
+        table.problem("window", "a column that tells the month, for path names none")

@@ -1,0 +1,186 @@
+"""Targets and weights of the KPIs, read from a CSV and checked row by row.
+
+This module may not know how a score is computed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Collection, Mapping
+from datetime import date
+from pathlib import Path
+
+from perfhouse.company_types import Target
+from perfhouse.config_reader import did_you_mean, parse_day
+
+COLUMNS = (
+    "kpi_id",
+    "role",
+    "team_id",
+    "floor",
+    "target",
+    "stretch",
+    "weight",
+    "valid_from",
+    "valid_to",
+    "version",
+    "announced_on",
+    "approved_by",
+)
+_FOREVER = date.max
+
+
+class _Row:
+    """One line of the file; notes its problems under `name line N column`."""
+
+    def __init__(self, cells: Mapping[str, str], place: str, problems: list[str]) -> None:
+        self.cells = cells
+        self.place = place
+        self.problems = problems
+
+    def problem(self, column: str, expected: str) -> None:
+        got = self.cells.get(column, "")
+        self.problems.append(f"{self.place}, {column}: expected {expected}, got {got!r}")
+
+    def text(self, column: str, default: str | None = None) -> str:
+        value = (self.cells.get(column) or "").strip()
+        if not value and default is None:
+            self.problem(column, "text")
+        return value or default or ""
+
+    def number(self, column: str) -> float:
+        try:
+            value = float(self.cells.get(column) or "")
+        except ValueError:
+            value = float("nan")
+        if value - value != 0:  # neither NaN nor infinite may pass
+            self.problem(column, "a number")
+            return 0.0
+        return value
+
+    def month_start(self, column: str) -> date | None:
+        value = (self.cells.get(column) or "").strip()
+        found = parse_day(value)
+        if value and (found is None or found.day != 1):
+            self.problem(column, "the first day of a month such as 2026-09-01")
+        return found
+
+    def day(self, column: str) -> date | None:
+        found = parse_day((self.cells.get(column) or "").strip())
+        if found is None:
+            self.problem(column, "a day such as 2026-08-20")
+        return found
+
+
+def read_targets(
+    file: Path, problems: list[str], kpis: Collection[str] | None = None
+) -> tuple[Target, ...]:
+    """Return the targets of a file, sorted; notes every problem by line and column."""
+    cells = _cells(file, problems)
+    targets = []
+    for line, row in cells:
+        target = _target(_Row(row, f"{file.name}: line {line}", problems), kpis)
+        if target is not None:
+            targets.append((line, target))
+    _overlaps(file.name, targets, problems)
+    return tuple(target for _, target in sorted(targets, key=lambda pair: _order(pair[1])))
+
+
+def _cells(file: Path, problems: list[str]) -> list[tuple[int, dict[str, str]]]:
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        problems.append(f"{file.name}: expected the file {file}, found none")
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        reason = type(error).__name__
+        problems.append(f"{file.name}: expected a readable UTF-8 file, got {reason}")
+        return []
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip() for name in reader.fieldnames or []]
+        reader.fieldnames = header
+        if not _header_fits(file.name, header, problems):
+            return []
+        return [(reader.line_num, row) for row in reader if any(row.values())]
+    except csv.Error as error:
+        problems.append(f"{file.name}: line {reader.line_num}: expected CSV, got {error}")
+        return []
+
+
+def _header_fits(name: str, header: list[str], problems: list[str]) -> bool:
+    missing = [column for column in COLUMNS if column not in header]
+    unknown = [column for column in header if column not in COLUMNS]
+    if missing:
+        problems.append(f"{name}: header: expected also {', '.join(missing)}")
+    for column in unknown:
+        hint = did_you_mean(column, COLUMNS)
+        problems.append(f"{name}: header: unknown column {column!r}{hint}")
+    return not missing and not unknown
+
+
+def _target(row: _Row, kpis: Collection[str] | None) -> Target | None:
+    noted = len(row.problems)
+    kpi_id = row.text("kpi_id")
+    if kpis is not None and kpi_id and kpi_id not in kpis:
+        row.problem("kpi_id", f"a known KPI{did_you_mean(kpi_id, kpis)}")
+    floor, target, stretch = row.number("floor"), row.number("target"), row.number("stretch")
+    if not (floor < target < stretch or floor > target > stretch) and len(row.problems) == noted:
+        row.problems.append(
+            f"{row.place}: expected floor < target < stretch (or all >, where less is better), "
+            f"got {floor:g}, {target:g}, {stretch:g}"
+        )
+    weight = row.number("weight")
+    if weight <= 0:
+        row.problem("weight", "a number above 0")
+    valid_from, valid_to = _validity(row)
+    announced_on = row.day("announced_on")
+    if announced_on and valid_from and announced_on >= valid_from:
+        row.problem(
+            "announced_on",
+            f"a day before {valid_from}, for a target set inside a month applies from the next",
+        )
+    version, approved_by = row.text("version"), row.text("approved_by")
+    if valid_from is None or announced_on is None or len(row.problems) > noted:
+        return None
+    return Target(
+        kpi_id=kpi_id,
+        role=row.text("role", "*"),
+        team_id=row.text("team_id", "*"),
+        floor=floor,
+        target=target,
+        stretch=stretch,
+        weight=weight,
+        valid_from=valid_from,
+        valid_to=valid_to,
+        version=version,
+        announced_on=announced_on,
+        approved_by=approved_by,
+    )
+
+
+def _validity(row: _Row) -> tuple[date | None, date | None]:
+    valid_from, valid_to = row.month_start("valid_from"), row.month_start("valid_to")
+    if not (row.cells.get("valid_from") or "").strip():
+        row.problem("valid_from", "the first day of a month such as 2026-09-01")
+    if valid_from and valid_to and valid_to <= valid_from:
+        row.problem("valid_to", f"a day after {valid_from}, or nothing for an open end")
+    return valid_from, valid_to
+
+
+def _order(target: Target) -> tuple[str, str, str, date]:
+    return (target.kpi_id, target.role, target.team_id, target.valid_from)
+
+
+def _overlaps(name: str, targets: list[tuple[int, Target]], problems: list[str]) -> None:
+    ordered = sorted(targets, key=lambda pair: _order(pair[1]))
+    for (line, one), (other_line, other) in itertools.pairwise(ordered):
+        same = _order(one)[:3] == _order(other)[:3]
+        if same and other.valid_from < (one.valid_to or _FOREVER):
+            first, second = sorted((line, other_line))
+            problems.append(
+                f"{name}: lines {first} and {second}: expected one target of {one.kpi_id} for "
+                f"role {one.role} and team {one.team_id} at a time, got two for {other.valid_from}"
+            )

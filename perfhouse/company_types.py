@@ -1,0 +1,177 @@
+"""What a company's configuration says, as plain frozen data.
+
+This module may not read files; company.py does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+PRIORITIES = ("low", "normal", "high", "urgent")
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place people work at: its zone and its opening hours."""
+
+    time_zone: str
+    calendar: str
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Opening hours: weekday (Monday 0) to half-open (start, end) seconds of the local day."""
+
+    time_zone: str
+    hours: Mapping[int, tuple[tuple[int, int], ...]]
+    holidays: frozenset[date]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Floor (0 points), target (100) and stretch (120) of a KPI; valid_to is excluded.
+
+    role and team_id '*' mean any.
+    """
+
+    kpi_id: str
+    role: str
+    team_id: str
+    floor: float
+    target: float
+    stretch: float
+    weight: float
+    valid_from: date
+    valid_to: date | None
+    version: str
+    announced_on: date
+    approved_by: str
+
+
+@dataclass(frozen=True)
+class KpiChoice:
+    """Which KPIs are scored; choose None means every KPI with targets in the month."""
+
+    choose: tuple[str, ...] | None
+    targets: tuple[Target, ...]
+    minimum_sample: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Grade:
+    """A band of total scores, from `from_score` upwards."""
+
+    grade: str
+    from_score: float
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How KPI scores become a total: least coverage (a share) and grade bands, best first."""
+
+    coverage_minimum: float
+    grades: tuple[Grade, ...]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A time limit by priority, in minutes of a 'business' or 'calendar' clock."""
+
+    clock: str
+    minutes: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class ServiceLevels:
+    """The promises made to customers."""
+
+    short_abandon_seconds: int
+    answer_within_seconds: int
+    reopen_days: int
+    first_reply: Clock
+    resolution: Clock
+    complaint: Clock
+
+
+@dataclass(frozen=True)
+class QueueOwner:
+    """The manager answerable for a queue ('*': every queue); valid_to is excluded."""
+
+    queue_id: str
+    manager_id: str
+    valid_from: date
+    valid_to: date | None
+
+
+@dataclass(frozen=True)
+class ColumnMapping:
+    """How one canonical column is read: from a source column, an expression or a constant.
+
+    Exactly one of source, sql and value is set. `unknown_when` is SQL over the typed columns.
+    """
+
+    source: str | None = None
+    sql: str | None = None
+    value: str | int | float | bool | None = None
+    format: str | None = None
+    time_zone: str | None = None
+    values: Mapping[str, Any] | None = None
+    otherwise: Any = None
+    unknown_when: str | None = None
+    hash: bool = False
+    required: bool | None = None
+
+
+@dataclass(frozen=True)
+class StreamMapping:
+    """How one canonical stream is read from a source; window None = the delivery is the month."""
+
+    stream: str
+    options: Mapping[str, Any]
+    window: str | None
+    columns: Mapping[str, ColumnMapping]
+    ignore: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One connected system; `time_zone` is the zone of timestamps that name none."""
+
+    id: str
+    connector: str
+    owner: str
+    schedule: str
+    required: bool
+    time_zone: str
+    options: Mapping[str, Any]
+    streams: tuple[StreamMapping, ...]
+
+
+@dataclass(frozen=True)
+class Company:
+    """Everything a company's folder says."""
+
+    folder: Path
+    id: str
+    name_en: str
+    name_zh: str
+    time_zone: str
+    close_grace_days: int
+    default_calendar: str
+    locations: Mapping[str, Location]
+    calendars: Mapping[str, Calendar]
+    kpis: KpiChoice
+    scoring: Scoring
+    service: ServiceLevels
+    queue_owners: tuple[QueueOwner, ...]
+    gates: Mapping[str, Mapping[str, float]]
+    sources: tuple[Source, ...]
+
+    def source(self, source_id: str) -> Source | None:
+        """Return the source of that id, or None."""
+        return next((source for source in self.sources if source.id == source_id), None)
