@@ -98,7 +98,7 @@ def load_company(
     known = Known(streams, required or {}, connectors, kpis, thresholds)
     company = _company(Path(folder), Table(data, f"{FILE}: ", problems), known)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(list(dict.fromkeys(problems)))
     return company
 
 

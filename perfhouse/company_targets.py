@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import math
 from collections.abc import Collection, Mapping
 from datetime import date
 from pathlib import Path
@@ -50,13 +51,13 @@ class _Row:
             self.problem(column, "text")
         return value or default or ""
 
-    def number(self, column: str) -> float:
+    def number(self, column: str, above: float | None = None) -> float:
         try:
             value = float(self.cells.get(column) or "")
         except ValueError:
-            value = float("nan")
-        if value - value != 0:  # neither NaN nor infinite may pass
-            self.problem(column, "a number")
+            value = math.nan
+        if not math.isfinite(value) or (above is not None and value <= above):
+            self.problem(column, "a number" + (f" above {above:g}" if above is not None else ""))
             return 0.0
         return value
 
@@ -132,9 +133,7 @@ def _target(row: _Row, kpis: Collection[str] | None) -> Target | None:
             f"{row.place}: expected floor < target < stretch (or all >, where less is better), "
             f"got {floor:g}, {target:g}, {stretch:g}"
         )
-    weight = row.number("weight")
-    if weight <= 0:
-        row.problem("weight", "a number above 0")
+    weight = row.number("weight", above=0)
     valid_from, valid_to = _validity(row)
     announced_on = row.day("announced_on")
     if announced_on and valid_from and announced_on >= valid_from:

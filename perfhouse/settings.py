@@ -101,16 +101,16 @@ class Defaults(NamedTuple):
     """Folders used where the command line names none."""
 
     company: Path | None
-    data: Path
+    data: Path | None
     home: Path
 
 
 def defaults() -> Defaults:
     """Return PERFHOUSE_COMPANY, PERFHOUSE_DATA and PERFHOUSE_HOME or what stands in for them."""
-    company = os.environ.get("PERFHOUSE_COMPANY")
+    company, data = os.environ.get("PERFHOUSE_COMPANY"), os.environ.get("PERFHOUSE_DATA")
     return Defaults(
         company=Path(company) if company else None,
-        data=Path(os.environ.get("PERFHOUSE_DATA") or "."),
+        data=Path(data) if data else None,
         home=Path(os.environ.get("PERFHOUSE_HOME") or "data"),
     )
 

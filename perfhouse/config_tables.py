@@ -1,0 +1,172 @@
+"""The company's configuration as tables of schema `config`, which dbt reads as a source.
+
+This module may not decide anything: it writes what company.py read and calendars.py derived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from perfhouse.calendars import business_hours, span, utc_offsets, zones
+from perfhouse.company_types import PRIORITIES, Company, Location
+from perfhouse.month import Month
+
+if TYPE_CHECKING:
+    import duckdb
+
+_SECOND = 1_000_000  # Arrow and DuckDB count instants in microseconds
+
+# column -> SQL type, in order; the key of each table is what its rows are sorted by
+TABLES: dict[str, dict[str, str]] = {
+    "months": {"month": "DATE", "next_month": "DATE", "as_of": "DATE"},
+    "utc_offsets": {
+        "time_zone": "VARCHAR",
+        "from_at": "TIMESTAMPTZ",
+        "until_at": "TIMESTAMPTZ",
+        "offset_seconds": "BIGINT",
+    },
+    "locations": {"location": "VARCHAR", "time_zone": "VARCHAR", "calendar": "VARCHAR"},
+    "business_hours": {
+        "calendar": "VARCHAR",
+        "hour_at": "TIMESTAMPTZ",
+        "seconds_before": "BIGINT",
+        "open_from": "BIGINT",
+        "open_until": "BIGINT",
+    },
+    "targets": {
+        "kpi_id": "VARCHAR",
+        "role": "VARCHAR",
+        "team_id": "VARCHAR",
+        "floor": "DOUBLE",
+        "target": "DOUBLE",
+        "stretch": "DOUBLE",
+        "weight": "DOUBLE",
+        "valid_from": "DATE",
+        "valid_to": "DATE",
+        "version": "VARCHAR",
+        "announced_on": "DATE",
+        "approved_by": "VARCHAR",
+    },
+    "kpis": {"kpi_id": "VARCHAR", "minimum_sample": "BIGINT"},
+    "chosen_kpis": {"kpi_id": "VARCHAR"},
+    "service_levels": {
+        "measure": "VARCHAR",
+        "priority": "VARCHAR",
+        "minutes": "BIGINT",
+        "clock": "VARCHAR",
+    },
+    "grades": {"grade": "VARCHAR", "from_score": "DOUBLE"},
+    "queue_owners": {
+        "queue_id": "VARCHAR",
+        "manager_id": "VARCHAR",
+        "valid_from": "DATE",
+        "valid_to": "DATE",
+    },
+    "settings": {"name": "VARCHAR", "value": "DOUBLE"},
+}
+
+Row = Sequence[Any]
+
+
+def write(con: duckdb.DuckDBPyConnection, company: Company, month: Month, as_of: Month) -> None:
+    """Replace the tables of schema `config` with what the company says for a month.
+
+    `months` holds the one month being built; its `as_of` is the first day after the last
+    delivery window to be read.
+    """
+    con.execute("create schema if not exists config")
+    for name, rows in _rows(company, month, as_of).items():
+        _replace(con, name, rows)
+
+
+def _rows(company: Company, month: Month, as_of: Month) -> dict[str, list[Row]]:
+    return {
+        "months": [(month.start, month.end, as_of.end)],
+        **_clocks(company, month),
+        "locations": [
+            (name, at.time_zone, at.calendar) for name, at in sorted(_locations(company).items())
+        ],
+        **_kpis(company),
+        "grades": [(grade.grade, grade.from_score) for grade in company.scoring.grades],
+        "queue_owners": [
+            (owner.queue_id, owner.manager_id, owner.valid_from, owner.valid_to)
+            for owner in company.queue_owners
+        ],
+        "service_levels": _service_levels(company),
+        "settings": [
+            ("answer_within_seconds", company.service.answer_within_seconds),
+            ("coverage_minimum", company.scoring.coverage_minimum),
+            ("reopen_days", company.service.reopen_days),
+            ("short_abandon_seconds", company.service.short_abandon_seconds),
+        ],
+    }
+
+
+def _locations(company: Company) -> dict[str, Location]:
+    return {"*": Location(company.time_zone, company.default_calendar), **company.locations}
+
+
+def _clocks(company: Company, month: Month) -> dict[str, list[Row]]:
+    start, end = span(month)
+    offsets = [row for zone in zones(company) for row in utc_offsets(zone, start, end)]
+    hours = [
+        row
+        for name, calendar in sorted(company.calendars.items())
+        for row in business_hours(name, calendar, start, end)
+    ]
+    return {
+        "utc_offsets": [
+            (row.time_zone, row.from_at * _SECOND, row.until_at * _SECOND, row.offset_seconds)
+            for row in offsets
+        ],
+        "business_hours": [(row[0], row[1] * _SECOND, *row[2:]) for row in hours],
+    }
+
+
+def _kpis(company: Company) -> dict[str, list[Row]]:
+    return {
+        "targets": [
+            tuple(getattr(target, column) for column in TABLES["targets"])
+            for target in company.kpis.targets
+        ],
+        "kpis": [*sorted(company.kpis.minimum_sample.items())],
+        "chosen_kpis": [(kpi_id,) for kpi_id in sorted(company.kpis.choose or ())],
+    }
+
+
+def _service_levels(company: Company) -> list[Row]:
+    service = company.service
+    clocks = {
+        "complaint": service.complaint,
+        "first_reply": service.first_reply,
+        "resolution": service.resolution,
+    }
+    return [
+        (measure, priority, clock.minutes[priority], clock.clock)
+        for measure, clock in clocks.items()
+        for priority in PRIORITIES
+    ]
+
+
+def _replace(con: duckdb.DuckDBPyConnection, name: str, rows: Iterable[Row]) -> None:
+    import pyarrow as pa
+
+    types = {
+        "DATE": pa.date32(),
+        "TIMESTAMPTZ": pa.timestamp("us", tz="UTC"),
+        "VARCHAR": pa.string(),
+        "BIGINT": pa.int64(),
+        "DOUBLE": pa.float64(),
+    }
+    columns = TABLES[name]
+    data = list(rows)
+    arrays = [
+        pa.array([row[index] for row in data], types[kind])
+        for index, kind in enumerate(columns.values())
+    ]
+    listed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+    con.execute(f"create or replace table config.{name} ({listed})")
+    con.register("_config_rows", pa.table(dict(zip(columns, arrays, strict=True))))
+    con.execute(f"insert into config.{name} select * from _config_rows")
+    con.unregister("_config_rows")

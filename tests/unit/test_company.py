@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from datetime import date
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from perfhouse.company import load_company, mapping_sha256
+from perfhouse.errors import ConfigError
+
+HEADER = (
+    "kpi_id,role,team_id,floor,target,stretch,weight,valid_from,valid_to,version,"
+    "announced_on,approved_by\n"
+)
+GOOD_ROW = "csat_rate,*,*,0.6,0.8,0.9,1,2026-09-01,,1,2026-08-20,HR\n"
+GOOD = dedent(
+    """
+    [company]
+    id = "demo"
+    name_en = "Demo Support"
+    name_zh = "示例客服"
+    time_zone = "Asia/Shanghai"
+    default_calendar = "cn"
+    [locations.Shanghai]
+    time_zone = "Asia/Shanghai"
+    calendar = "cn"
+    [calendars.cn]
+    time_zone = "Asia/Shanghai"
+    holidays = ["2026-05-01", 2026-10-01]
+    [calendars.cn.hours]
+    mon = ["09:00-12:00", "13:00-18:00"]
+    sun = ["00:00-24:00"]
+    [kpis]
+    minimum_sample = { csat_rate = 10 }
+    [[sources]]
+    id = "helpdesk"
+    connector = "files"
+    owner = "desk <desk@example.com>"
+    [[sources.streams]]
+    stream = "tickets"
+    path = "tickets/{month}/*.csv"
+    ignore = ["Remarks"]
+    [sources.streams.columns]
+    ticket_id = "id"
+    created_at = { from = "", format = "%d/%m/%Y %H:%M" }
+    status = { value = "solved" }
+    channel = { from = "c", values = { Inbound = "phone" }, otherwise = "other" }
+    """
+)
+STREAMS = {"tickets": {"ticket_id", "created_at", "status", "channel", "requester_key"}}
+EXISTS = {
+    "streams": STREAMS,
+    "connectors": {"files", "sql"},
+    "kpis": {"csat_rate", "nps"},
+    "required": {"tickets": {"ticket_id", "created_at"}},
+    "thresholds": {"raw": {"quarantine_share", "unmatched_share"}},
+}
+
+
+def write(folder: Path, toml: str = GOOD, targets: str | None = HEADER + GOOD_ROW) -> Path:
+    (folder / "perfhouse.toml").write_text(toml, encoding="utf-8")
+    if targets is not None:
+        (folder / "targets.csv").write_text(targets, encoding="utf-8")
+    return folder
+
+
+def problems(folder: Path) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load_company(folder, **EXISTS)
+    return list(caught.value.problems)
+
+
+def edited(old: str, new: str) -> str:
+    assert GOOD.count(old) == 1, old
+    return GOOD.replace(old, new)
+
+
+def test_a_good_folder_is_read_with_its_defaults(tmp_path: Path) -> None:
+    company = load_company(write(tmp_path), **EXISTS)
+
+    assert company.name_zh == "示例客服"
+    assert company.close_grace_days == 5
+    assert company.calendars["cn"].hours == {0: ((32400, 43200), (46800, 64800)), 6: ((0, 86400),)}
+    assert company.calendars["cn"].holidays == {date(2026, 5, 1), date(2026, 10, 1)}
+    assert company.kpis.choose is None
+    assert company.kpis.minimum_sample == {"csat_rate": 10}
+    assert [t.kpi_id for t in company.kpis.targets] == ["csat_rate"]
+    assert company.kpis.targets[0].valid_to is None
+    assert [g.grade for g in company.scoring.grades] == ["A", "B", "C", "D"]
+    source = company.sources[0]
+    assert source.time_zone == "Asia/Shanghai"
+    assert source.schedule == "0 3 1 * *"
+    assert source.required
+    columns = source.streams[0].columns
+    assert columns["created_at"].source == "", "a source column may have an empty header"
+    assert columns["status"].value == "solved"
+    assert columns["channel"].otherwise == "other"
+
+
+def test_every_problem_is_named_at_once_with_its_key_and_what_was_expected(tmp_path: Path) -> None:
+    toml = dedent(
+        """
+        [company]
+        id = "Demo!"
+        name_en = "Demo"
+        time_zone = "Asia/Shangai"
+        close_grce_days = 5
+        default_calendar = "uk"
+        [calendars.cn]
+        time_zone = "Asia/Shanghai"
+        holidays = ["2026-13-01"]
+        [calendars.cn.hours]
+        mon = ["09:00-12:15", "12:45-18:00"]
+        tue = ["22:00-06:00"]
+        wed = ["9-5"]
+        fri = ["09:00-12:00", "11:00-18:00"]
+        [kpis]
+        choose = ["csat_rat"]
+        [scoring]
+        coverage_minimum = 60
+        [service_levels]
+        first_reply = { clock = "busness", minutes = { low = 1, normal = 1, high = 1 } }
+        [gates.raw]
+        quarantine_shar = 0.1
+        [[queue_owners]]
+        queue_id = "*"
+        manager_id = "M1"
+        [[queue_owners]]
+        queue_id = "*"
+        manager_id = "M2"
+        [[sources]]
+        id = "helpdesk"
+        connector = "fils"
+        owner = "desk"
+        schedule = "daily"
+        [[sources.streams]]
+        stream = "ticket"
+        [[sources]]
+        id = "helpdesk"
+        connector = "files"
+        owner = "desk"
+        [[sources.streams]]
+        stream = "tickets"
+        path = "tickets/{mont}.csv"
+        window = "createdat"
+        encoding = "utf8"
+        [sources.streams.columns]
+        created_ad = { from = "x", sql = "y" }
+        status = { from = "s", fromat = "x" }
+        """
+    )
+    targets = (
+        HEADER
+        + "csat_rate,*,*,0.6,0.8,0.9,1,2026-09-01,,1,2026-09-03,HR\n"
+        + "nps,*,*,0.6,0.8,0.7,heavy,2026-09-02,,1,2026-08-03,HR\n"
+        + "nps,*,*,0.1,0.2,0.3,1,2026-05-01,,1,2026-04-03,HR\n"
+        + "nps,*,*,0.1,0.2,0.3,1,2026-08-01,,1,2026-04-03,HR\n"
+        + "nsp,*,*,0.1,0.2,0.3,1,2026-08-01,2026-08-01,1,2026-04-03,HR\n"
+    )
+    found = problems(write(tmp_path, toml, targets))
+
+    for start in [
+        "perfhouse.toml: company.id: expected an id of a-z",
+        "perfhouse.toml: company.time_zone: expected a time zone such as Asia/Shanghai "
+        "(did you mean 'Asia/Shanghai'?), got 'Asia/Shangai'",
+        "perfhouse.toml: company.close_grce_days: unknown key (did you mean 'close_grace_days'?)",
+        "perfhouse.toml: company.default_calendar: expected one of cn, got 'uk'",
+        "perfhouse.toml: calendars.cn.holidays[0]: expected a day",
+        "perfhouse.toml: calendars.cn.hours.mon: expected a break that does not start and end",
+        "perfhouse.toml: calendars.cn.hours.tue[0]: expected an end after the start",
+        "perfhouse.toml: calendars.cn.hours.wed[0]: expected hours such as 09:00-18:00, got '9-5'",
+        "perfhouse.toml: calendars.cn.hours.fri[1]: expected to start after 09:00-12:00 ends",
+        "perfhouse.toml: kpis.choose[0]: expected a known KPI (did you mean 'csat_rate'?)",
+        "perfhouse.toml: scoring.coverage_minimum: expected a number from 0 to 1, got 60",
+        "perfhouse.toml: service_levels.first_reply.clock: expected one of business, calendar",
+        "perfhouse.toml: service_levels.first_reply.minutes.urgent: expected minutes for each",
+        "perfhouse.toml: gates.raw.quarantine_shar: unknown key (did you mean 'quarantine_share'?)",
+        "perfhouse.toml: queue_owners[1].valid_from: expected one owner of queue * at a time",
+        "perfhouse.toml: sources[0].connector: expected one of files, sql (did you mean 'files'?)",
+        "perfhouse.toml: sources[0].schedule: expected five cron fields",
+        "perfhouse.toml: sources[0].streams[0].stream: expected one of tickets",
+        "perfhouse.toml: sources[1].id: expected an id no other source has",
+        "perfhouse.toml: sources[1].streams[0].path: expected {month} or {yyyymm}",
+        "perfhouse.toml: sources[1].streams[0].window: expected a column of tickets "
+        "(did you mean 'created_at'?), got 'createdat'",
+        "perfhouse.toml: sources[1].streams[0].encoding: expected one of auto, gb18030, utf-8",
+        "perfhouse.toml: sources[1].streams[0].columns.created_ad: tickets has no such column "
+        "(did you mean 'created_at'?)",
+        "perfhouse.toml: sources[1].streams[0].columns.created_ad: expected exactly one of from",
+        "perfhouse.toml: sources[1].streams[0].columns.status.fromat: unknown key",
+        "perfhouse.toml: sources[1].streams[0].columns: expected also created_at, ticket_id",
+        "targets.csv: line 2, announced_on: expected a day before 2026-09-01",
+        "targets.csv: line 3: expected floor < target < stretch",
+        "targets.csv: line 3, weight: expected a number above 0, got 'heavy'",
+        "targets.csv: line 3, valid_from: expected the first day of a month",
+        "targets.csv: lines 4 and 5: expected one target of nps",
+        "targets.csv: line 6, kpi_id: expected a known KPI (did you mean 'nps'?)",
+        "targets.csv: line 6, valid_to: expected a day after 2026-08-01",
+    ]:
+        assert any(problem.startswith(start) for problem in found), (start, found)
+    assert len(found) == len(set(found)), "no problem is told twice"
+
+
+def test_a_missing_folder_and_broken_toml_are_told_in_plain_words(tmp_path: Path) -> None:
+    assert "--company: expected a folder with perfhouse.toml" in problems(tmp_path / "no")[0]
+    assert "expected TOML" in problems(write(tmp_path, "[company\n"))[0]
+    (tmp_path / "perfhouse.toml").write_bytes("[company]\nname_zh='示例'".encode("gb18030"))
+    assert problems(tmp_path) == ["perfhouse.toml: expected UTF-8"]
+
+
+def test_a_byte_order_mark_is_tolerated(tmp_path: Path) -> None:
+    write(tmp_path, "\ufeff" + GOOD, "\ufeff" + HEADER + GOOD_ROW)
+    assert load_company(tmp_path, **EXISTS).id == "demo"
+
+
+@pytest.mark.parametrize(
+    ("targets", "problem"),
+    [
+        (None, "targets.csv: expected the file"),
+        ("kpi_id,weigth\n", "targets.csv: header: expected also role"),
+        (HEADER.replace("weight", "weigth") + GOOD_ROW, "unknown column 'weigth' (did you mean"),
+        (HEADER + GOOD_ROW.replace("0.6", "nan"), "line 2, floor: expected a number, got 'nan'"),
+        (HEADER + GOOD_ROW.replace(",1,2026-09-01", ",0,2026-09-01"), "a number above 0, got '0'"),
+        (HEADER + GOOD_ROW.replace("2026-09-01", ""), "line 2, valid_from: expected the first"),
+    ],
+)
+def test_a_wrong_targets_file_names_line_and_column(
+    tmp_path: Path, targets: str | None, problem: str
+) -> None:
+    assert any(problem in found for found in problems(write(tmp_path, targets=targets)))
+
+
+def test_a_target_that_ends_where_the_next_begins_does_not_overlap(tmp_path: Path) -> None:
+    rows = (
+        "nps,*,*,0.1,0.2,0.3,1,2026-05-01,2026-08-01,1,2026-04-03,HR\n"
+        "nps,*,*,0.1,0.3,0.4,1,2026-08-01,,2,2026-07-03,HR\n"
+        "nps,*,T1,0.1,0.3,0.4,1,2026-05-01,,1,2026-04-03,HR\n"
+        "average_handle_time,*,*,600,400,300,1,2026-05-01,,1,2026-04-03,HR\n"
+    )
+    company = load_company(write(tmp_path, targets=HEADER + rows), STREAMS)
+    assert len(company.kpis.targets) == 4
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('path = "tickets/{month}/*.csv"', "", "streams[0].path: expected text, for the connector"),
+        ("tickets/{month}/*.csv", "/etc/*.csv", "path: expected a path inside --data"),
+        ("tickets/{month}/*.csv", "../x/{month}.csv", "path: expected a path inside --data"),
+        ("tickets/{month}/*.csv", "all.csv", "window: expected a column that tells the month"),
+        ('connector = "files"', 'connector = "sql"', "url: expected either url or connection"),
+        ('values = { Inbound = "phone" }, ', "", "otherwise: expected to stand beside values"),
+        ('owner = "desk <desk@example.com>"', "", "owner: expected who answers for the source"),
+        ('"%d/%m/%Y %H:%M"', '"dd/mm"', "format: expected a strptime format"),
+        ('time_zone = "Asia/Shanghai"\ndefault', "default", "company.time_zone: expected a time"),
+        ('["Remarks"]', '"Remarks"', "ignore: expected a list of text, got 'Remarks'"),
+    ],
+)
+def test_a_wrong_key_is_named(tmp_path: Path, old: str, new: str, problem: str) -> None:
+    found = problems(write(tmp_path, edited(old, new)))
+    assert any(problem in text for text in found), found
+
+
+def test_the_mapping_hash_follows_what_decides_the_rows_and_nothing_else(tmp_path: Path) -> None:
+    source = load_company(write(tmp_path), STREAMS).sources[0]
+    sha = mapping_sha256(source)
+
+    assert mapping_sha256(dataclasses.replace(source, owner="else", schedule="0 4 1 * *")) == sha
+    assert mapping_sha256(dataclasses.replace(source, time_zone="UTC")) != sha
+    other = load_company(write(tmp_path, edited('"solved"', '"closed"')), STREAMS).sources[0]
+    assert mapping_sha256(other) != sha
+
+
+def test_the_good_text_of_this_test_is_toml() -> None:
+    assert tomllib.loads(GOOD)["company"]["id"] == "demo"

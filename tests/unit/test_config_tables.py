@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from perfhouse import config_tables
+from perfhouse.company import load_company
+from perfhouse.month import Month
+
+TOML = """
+[company]
+id = "demo"
+name_en = "Demo"
+time_zone = "Asia/Shanghai"
+default_calendar = "cn"
+[locations.London]
+time_zone = "Europe/London"
+calendar = "uk"
+[calendars.cn]
+time_zone = "Asia/Shanghai"
+hours = { mon = ["09:00-18:00"] }
+[calendars.uk]
+time_zone = "Europe/London"
+hours = { mon = ["09:00-17:00"] }
+[kpis]
+choose = ["nps", "csat_rate"]
+minimum_sample = { csat_rate = 10 }
+[service_levels]
+reopen_days = 3
+[[queue_owners]]
+queue_id = "*"
+manager_id = "M1"
+valid_from = 1999-01-01
+[[sources]]
+id = "x"
+connector = "files"
+owner = "x"
+[[sources.streams]]
+stream = "tickets"
+path = "{month}.csv"
+columns = { ticket_id = "id", created_at = "at" }
+"""
+TARGETS = """kpi_id,role,team_id,floor,target,stretch,weight,\
+valid_from,valid_to,version,announced_on,approved_by
+nps,*,*,0.1,0.2,0.3,2,2026-01-01,,1,2025-12-03,HR
+csat_rate,cs_manager,T1,0.6,0.8,0.9,1,2026-01-01,2026-06-01,1,2025-12-03,HR
+"""
+
+
+@pytest.fixture
+def con(tmp_path: Path) -> duckdb.DuckDBPyConnection:
+    (tmp_path / "perfhouse.toml").write_text(TOML, encoding="utf-8")
+    (tmp_path / "targets.csv").write_text(TARGETS, encoding="utf-8")
+    company = load_company(tmp_path)
+    con = duckdb.connect()
+    con.execute("set TimeZone = 'UTC'")
+    for _ in range(2):  # writing again replaces
+        config_tables.write(con, company, Month("2026-03"), Month("2026-04"))
+    return con
+
+
+def test_each_table_has_the_declared_columns_and_types(con: duckdb.DuckDBPyConnection) -> None:
+    for name, columns in config_tables.TABLES.items():
+        found = con.execute(
+            "select column_name, data_type from information_schema.columns "
+            "where table_schema = 'config' and table_name = ? order by ordinal_position",
+            [name],
+        ).fetchall()
+        full = {"TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE"}
+        assert found == [(column, full.get(kind, kind)) for column, kind in columns.items()]
+
+
+def test_the_month_and_the_last_window_are_half_open(con: duckdb.DuckDBPyConnection) -> None:
+    rows = con.execute("from config.months").fetchall()
+    assert rows == [(date(2026, 3, 1), date(2026, 4, 1), date(2026, 5, 1))]
+
+
+@pytest.mark.parametrize(
+    ("table", "rows"),
+    [
+        ("locations", [("*", "Asia/Shanghai", "cn"), ("London", "Europe/London", "uk")]),
+        ("kpis", [("csat_rate", 10)]),
+        ("chosen_kpis", [("csat_rate",), ("nps",)]),
+        ("grades", [("A", 100.0), ("B", 80.0), ("C", 60.0), ("D", 0.0)]),
+        ("queue_owners", [("*", "M1", date(1999, 1, 1), None)]),
+        (
+            "settings",
+            [
+                ("answer_within_seconds", 20.0),
+                ("coverage_minimum", 0.6),
+                ("reopen_days", 3.0),
+                ("short_abandon_seconds", 5.0),
+            ],
+        ),
+    ],
+)
+def test_small_tables_hold_what_the_company_says(
+    con: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[object, ...]]
+) -> None:
+    assert con.execute(f"from config.{table}").fetchall() == rows
+
+
+def test_targets_keep_their_validity_and_version(con: duckdb.DuckDBPyConnection) -> None:
+    rows = con.execute(
+        "select kpi_id, team_id, weight, valid_to, version from config.targets"
+    ).fetchall()
+    assert rows == [("csat_rate", "T1", 1.0, date(2026, 6, 1), "1"), ("nps", "*", 2.0, None, "1")]
+
+
+def test_every_measure_has_a_limit_for_each_priority(con: duckdb.DuckDBPyConnection) -> None:
+    rows = con.execute(
+        "select measure, count(*), count(distinct priority) from config.service_levels "
+        "group by measure order by measure"
+    ).fetchall()
+    assert rows == [("complaint", 4, 4), ("first_reply", 4, 4), ("resolution", 4, 4)]
+
+
+def test_local_time_is_the_instant_plus_its_offset(con: duckdb.DuckDBPyConnection) -> None:
+    rows = con.execute(
+        "select time_zone, offset_seconds from config.utc_offsets where from_at <= "
+        "timestamptz '2026-04-15 00:00:00+00' and until_at > timestamptz '2026-04-15 00:00:00+00'"
+    ).fetchall()
+    assert rows == [("Asia/Shanghai", 28800), ("Europe/London", 3600)]
+
+
+def test_business_hours_hold_each_hour_once_per_calendar(con: duckdb.DuckDBPyConnection) -> None:
+    assert con.execute(
+        "select calendar, count(*) = count(distinct hour_at), "
+        "count(*) * 3600 = date_diff('second', min(hour_at), max(hour_at)) + 3600 "
+        "from config.business_hours group by calendar order by calendar"
+    ).fetchall() == [("cn", True, True), ("uk", True, True)]
+    monday = con.execute(
+        "select sum(open_until - open_from) from config.business_hours where calendar = 'uk' "
+        "and hour_at >= timestamptz '2026-03-30 00:00:00+00' "
+        "and hour_at < timestamptz '2026-03-31 00:00:00+00'"
+    ).fetchall()
+    assert monday == [(8 * 3600,)]

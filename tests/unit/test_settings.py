@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from perfhouse import settings
+from perfhouse.errors import ConfigError
+from perfhouse.month import Month
+from perfhouse.settings import Home
+
+
+def test_a_home_has_its_folders_and_keeps_the_protected_ones_private(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").ensure().ensure()
+    assert home.published.is_dir()
+    for folder in (home.archive, home.quarantine, home.secrets):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_the_customer_key_is_made_once_and_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PERFHOUSE_CUSTOMER_KEY", raising=False)
+    home = Home(tmp_path)
+    key = settings.customer_key(home)
+    assert len(key) == 32
+    assert settings.customer_key(home) == key
+    file = tmp_path / "secrets" / "customer.key"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [f.name for f in file.parent.iterdir()] == ["customer.key"]
+
+
+def test_the_customer_key_of_the_environment_wins_and_is_never_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERFHOUSE_CUSTOMER_KEY", "k" * 16)
+    assert settings.customer_key(Home(tmp_path)) == b"k" * 16
+    monkeypatch.setenv("PERFHOUSE_CUSTOMER_KEY", "s3cret")
+    with pytest.raises(ConfigError) as caught:
+        settings.customer_key(Home(tmp_path))
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "url"),
+    [
+        ("AIRFLOW_CONN_HELP_DESK", "postgres://u:p@h/db", "postgresql://u:p@h/db"),
+        ("PERFHOUSE_URL_HELP_DESK", "sqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
+        (
+            "AIRFLOW_CONN_HELP_DESK",
+            '{"conn_type": "mysql", "login": "u", "password": "p@", "host": "h", "port": 3306, '
+            '"schema": "db", "extra": {"charset": "utf8mb4"}}',
+            "mysql://u:p%40@h:3306/db?charset=utf8mb4",
+        ),
+    ],
+)
+def test_a_connection_is_found_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, url: str
+) -> None:
+    monkeypatch.setenv(name, text)
+    assert settings.connection_url("help-desk") == url
+
+
+def test_a_missing_connection_names_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_NOWHERE", raising=False)
+    with pytest.raises(ConfigError, match="AIRFLOW_CONN_NOWHERE or PERFHOUSE_URL_NOWHERE"):
+        settings.connection_url("nowhere")
+
+
+def test_the_environment_of_dbt_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERFHOUSE_MONTH", "before")
+    monkeypatch.delenv("PERFHOUSE_AS_OF", raising=False)
+    with settings.dbt_environment(Home(tmp_path), Month("2026-09"), Month("2026-11")):
+        inside = settings.child_environment()
+    after = settings.child_environment()
+    assert inside["PERFHOUSE_MONTH"] == "2026-09"
+    assert inside["PERFHOUSE_MONTH_END"] == "2026-10-01"
+    assert inside["PERFHOUSE_AS_OF"] == "2026-11"
+    assert after["PERFHOUSE_MONTH"] == "before"
+    assert "PERFHOUSE_AS_OF" not in after
+
+
+def test_the_checkout_holds_the_project_and_a_wrong_path_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PERFHOUSE_DBT_PROJECT", raising=False)
+    assert settings.project_dir().name == "dbt_project"
+    monkeypatch.setenv("PERFHOUSE_DBT_PROJECT", "/nowhere/at/all")
+    with pytest.raises(ConfigError, match="PERFHOUSE_DBT_PROJECT: expected the folder"):
+        settings.project_dir()
+
+
+def test_threads_must_be_a_whole_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERFHOUSE_THREADS", "two")
+    with pytest.raises(ConfigError, match="PERFHOUSE_THREADS"):
+        settings.threads()
