@@ -1,0 +1,32 @@
+"""`publish`: stage, audit and release a month whose scorecards passed their gate."""
+
+from typing import Any
+
+from airflow.sdk import DAG, task
+
+from perfhouse import orchestration as house
+
+COMPANY = house.company()
+DOC = """\
+Starts when `transform` announces a month's scorecards. Stages the release (tables, HR export,
+cards), lets the **exports** gate audit the staged files, then cuts over in one step: readers see
+the old release or the new one, never half. The same content again makes no new release.
+"""
+
+with DAG(
+    dag_id="publish",
+    description="Audit and release a month",
+    doc_md=DOC,
+    schedule=house.each_month_of(house.SCORECARDS),
+    default_args=house.defaults("perfhouse"),
+    tags=["perfhouse", "publish", COMPANY.id],
+    catchup=False,
+    max_active_runs=1,
+):
+
+    @task(priority_weight=20, outlets=[house.RELEASES])
+    def publish(**context: Any) -> dict[str, Any]:
+        """Release the month, or say that it is unchanged."""
+        return house.publish(context)
+
+    publish()

@@ -1,0 +1,318 @@
+"""A real Airflow in child processes: SQLite metadata, local executor, nothing to install.
+
+`make run` delivers a company's months to the DAGs and watches them; `make up` serves the UI.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from connectors.http import Client
+from perfhouse import processes, watch
+from perfhouse.errors import ConfigError, PerfhouseError, TransientError
+from perfhouse.month import Month
+from perfhouse.processes import Child
+from perfhouse.settings import Home, child_environment, dags_dir
+from perfhouse.stages import Workspace
+
+Echo = Callable[[str], None]
+_START_SECONDS = 180.0
+_USER = "admin"
+_UI_PORT = 8080
+
+
+@dataclass(frozen=True)
+class Redelivery:
+    """A source sends a month again, changed: `apply` puts the new delivery in its place."""
+
+    month: Month
+    source_id: str
+    apply: Callable[[], None]
+
+
+@dataclass
+class Airflow:
+    """A running Airflow: its address, its API and its processes."""
+
+    url: str
+    user: str
+    password: str
+    root: Path
+    api: Client
+    children: list[Child] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Raise when one of its processes is gone."""
+        processes.check(self.children)
+
+
+# ---------------------------------------------------------------- the three words of the CLI
+
+
+def run(
+    ws: Workspace,
+    echo: Echo,
+    months: Sequence[Month] = (),
+    redeliveries: Sequence[Redelivery] = (),
+) -> int:
+    """Deliver months to the DAGs in order, then what is sent again, until all is published.
+
+    Airflow starts with fresh metadata every time: the lake is the state, not the scheduler.
+
+    Raises:
+        watch.RunFailed: a task failed; the message holds the end of its log.
+    """
+    with _alone(ws.home):
+        shutil.rmtree(_root(ws.home) / "metadata", ignore_errors=True)
+        with _airflow(ws, None, echo) as airflow:
+            board = watch.Board(airflow.api, airflow.root / "logs", echo, airflow.check)
+            _deliver(ws, airflow.api, board, months, echo)
+            for sent in redeliveries:
+                _deliver_again(airflow.api, board, sent, echo)
+    return 0
+
+
+def up(ws: Workspace, echo: Echo) -> int:
+    """Serve Airflow's UI with the DAGs unpaused until Ctrl-C or `down`."""
+    with _alone(ws.home), _airflow(ws, _UI_PORT, echo) as airflow:
+        echo("")
+        echo(f"Airflow:   {airflow.url}")
+        echo(f"login:     {airflow.user} / {airflow.password}")
+        echo(f"a month:   trigger ingest_* with a partition key, for example {_example(ws)}")
+        echo("stop:      Ctrl-C here, or `make down`")
+        try:
+            running = True
+            while running:
+                airflow.check()
+                time.sleep(1.0)
+        except KeyboardInterrupt:
+            echo("stopping")
+    return 0
+
+
+def down(home: Path, echo: Echo) -> None:
+    """Stop an Airflow of this home that was left behind, with all it started."""
+    note = _note(Home(home))
+    if not note.exists():
+        echo("no Airflow runs for this home")
+        return
+    known = json.loads(note.read_text(encoding="utf-8"))
+    alive = {p["pid"] for p in known["processes"] if processes.started_at(p["pid"]) == p["started"]}
+    owner = known["owner"]
+    if processes.started_at(owner["pid"]) == owner["started"]:
+        processes.ask_to_stop(owner["pid"])
+    processes.end_sessions(alive)
+    note.unlink(missing_ok=True)
+    echo(f"stopped {len(alive)} processes")
+
+
+# ---------------------------------------------------------------- delivering
+
+
+def _deliver(
+    ws: Workspace, api: Client, board: watch.Board, months: Sequence[Month], echo: Echo
+) -> None:
+    """Hand every source's months over in order; each source lands one month at a time.
+
+    So no month is complete before the one ahead of it, and the months are built in order.
+    """
+    echo(f"delivering {len(months)} months of {len(ws.company.sources)} sources")
+    for month in months:
+        for source in ws.company.sources:
+            _trigger(api, source.id, month, "first")
+    board.until_published({month.key: 1 for month in months})
+
+
+def _deliver_again(api: Client, board: watch.Board, sent: Redelivery, echo: Echo) -> None:
+    """Put a changed delivery in its place and let its DAG find it; only that month is rebuilt."""
+    echo(f"{sent.source_id} sends {sent.month} again, corrected")
+    sent.apply()
+    run_id = _trigger(api, sent.source_id, sent.month, "again")
+    again = board.until_ingested(f"ingest_{sent.source_id}", run_id)
+    if again:
+        board.until_published({sent.month.key: board.published(sent.month.key) + 1})
+    else:
+        echo(f"{sent.month} {sent.source_id}: nothing changed, nothing to rebuild")
+
+
+def _trigger(api: Client, source_id: str, month: Month, occasion: str) -> str:
+    run_id = f"{month}__{source_id}__{occasion}"
+    body = {"dag_run_id": run_id, "logical_date": None, "partition_key": month.key}
+    api.post(f"/api/v2/dags/ingest_{source_id}/dagRuns", body)
+    return run_id
+
+
+# ---------------------------------------------------------------- starting and stopping
+
+
+@contextmanager
+def _airflow(ws: Workspace, preferred_port: int | None, echo: Echo) -> Iterator[Airflow]:
+    """Start Airflow, wait until it is healthy and knows every DAG; stop it whatever happens."""
+    began = time.monotonic()
+    root = _root(ws.home)
+    port = processes.free_port(preferred_port)
+    env = _environment(ws, root, port)
+    url = f"http://127.0.0.1:{port}"
+    echo("starting Airflow (scheduler, dag-processor, api-server; SQLite metadata)")
+    with ExitStack() as stack:
+        stack.enter_context(processes.stoppable())
+        api = stack.enter_context(Client(url))
+        airflow = Airflow(url, _USER, _password(root), root, api)
+        stack.callback(_stop, airflow, ws.home)
+        migrate = _start(airflow, ws.home, env, "migrate", ["db", "migrate"])
+        _start(airflow, ws.home, env, "api-server", ["api-server"])
+        processes.finish(migrate, _START_SECONDS)
+        airflow.children.remove(migrate)
+        _start(airflow, ws.home, env, "scheduler", ["scheduler", "--skip-serve-logs"])
+        _start(airflow, ws.home, env, "dag-processor", ["dag-processor"])
+        _wait(airflow, {f"ingest_{s.id}" for s in ws.company.sources} | {"transform", "publish"})
+        echo(f"Airflow is ready after {time.monotonic() - began:.0f} s: {url}")
+        yield airflow
+
+
+def _start(
+    airflow: Airflow, home: Home, env: dict[str, str], name: str, arguments: Sequence[str]
+) -> Child:
+    program = [sys.executable, "-m", "airflow", *arguments]
+    log = home.logs / "airflow" / f"{name}.log"
+    child = processes.start(f"airflow {arguments[0]}", program, env, log)
+    airflow.children.append(child)
+    _remember(home, airflow.children)
+    return child
+
+
+def _stop(airflow: Airflow, home: Home) -> None:
+    processes.stop(airflow.children)
+    _note(home).unlink(missing_ok=True)
+
+
+def _wait(airflow: Airflow, dag_ids: set[str]) -> None:
+    """Wait for healthy components and parsed DAGs; import errors are told at once."""
+    deadline = time.monotonic() + _START_SECONDS
+    missing: object = "an answer from the api-server"
+    while time.monotonic() < deadline:
+        airflow.check()
+        time.sleep(0.25)
+        try:
+            with Client(airflow.url, attempts=1) as once:
+                once.get("/api/v2/version")
+            missing = _lacking(airflow, dag_ids)
+        except TransientError:
+            continue
+        if not missing:
+            return
+    raise PerfhouseError(f"Airflow did not become ready in {_START_SECONDS:.0f} s: no {missing}")
+
+
+def _lacking(airflow: Airflow, dag_ids: set[str]) -> str:
+    """Name what is not there yet; empty when all is."""
+    health = airflow.api.get("/api/v2/monitor/health")
+    for part in ("metadatabase", "scheduler", "dag_processor"):
+        if health[part]["status"] != "healthy":
+            return f"healthy {part}"
+    login = {"username": airflow.user, "password": airflow.password}
+    airflow.api.authorize(airflow.api.post("/auth/token", login)["access_token"])
+    broken = airflow.api.get("/api/v2/importErrors")["import_errors"]
+    if broken:
+        shown = [f"{b['filename']}: {b['stack_trace'].strip().splitlines()[-1]}" for b in broken]
+        raise ConfigError(shown)
+    known = {dag["dag_id"] for dag in watch.pages(airflow.api, "/api/v2/dags", "dags")}
+    return ", ".join(f"DAG {dag_id}" for dag_id in sorted(dag_ids - known))
+
+
+def _environment(ws: Workspace, root: Path, port: int) -> dict[str, str]:
+    metadata = root / "metadata"
+    metadata.mkdir(parents=True, exist_ok=True)
+    values = {
+        "AIRFLOW_HOME": str(root),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{metadata / 'airflow.db'}",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags_dir()),
+        "AIRFLOW__DATABASE__CHECK_MIGRATIONS": "false",  # the api-server starts while they run
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "3",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "false",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{_USER}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_passwords(root)),
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(64),
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "60",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(root / "logs"),
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "false",
+        "PERFHOUSE_COMPANY": str(ws.company.folder.resolve()),
+        "PERFHOUSE_DATA": str(ws.data.resolve()),
+        "PERFHOUSE_HOME": str(ws.home.root.resolve()),
+        "PERFHOUSE_RETRY_SECONDS": "5",
+        "GX_ANALYTICS_ENABLED": "false",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return child_environment(values)
+
+
+def _password(root: Path) -> str:
+    """Return the password of this home's Airflow, made once and kept in a private file."""
+    path = _passwords(root)
+    if not path.exists():
+        root.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({_USER: secrets.token_urlsafe(12)}), encoding="utf-8")
+    return str(json.loads(path.read_text(encoding="utf-8"))[_USER])
+
+
+@contextmanager
+def _alone(home: Home) -> Iterator[None]:
+    """Allow one embedded Airflow for a home."""
+    root = _root(home)
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                [f"{home.root}: an Airflow runs for this home already; stop it with `make down`"]
+            ) from None
+        yield
+
+
+def _remember(home: Home, children: Sequence[Child]) -> None:
+    """Note which processes are ours, with their start times: a number alone may be reused."""
+    noted = {
+        "owner": processes.identity(),
+        "processes": [processes.identity(child.process.pid) for child in children],
+    }
+    _note(home).write_text(json.dumps(noted), encoding="utf-8")
+
+
+def _root(home: Home) -> Path:
+    return home.root / "airflow"
+
+
+def _note(home: Home) -> Path:
+    return _root(home) / "processes.json"
+
+
+def _passwords(root: Path) -> Path:
+    return root / "passwords.json"
+
+
+def _example(ws: Workspace) -> str:
+    landed = sorted(p.name.removeprefix("month=") for p in ws.home.manifests.glob("month=*"))
+    return landed[-1] if landed else "2026-09"

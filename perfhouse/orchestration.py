@@ -1,0 +1,209 @@
+"""Airflow's side of the house: the assets, the month of a run, and the work of each task.
+
+The only module outside `dags/` that imports airflow; it computes nothing, stages.py does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, cast
+
+from airflow.sdk import (
+    Asset,
+    AssetAll,
+    AssetAny,
+    CronPartitionTimetable,
+    ExceptionRetryPolicy,
+    IdentityMapper,
+    PartitionedAssetTimetable,
+    RetryAction,
+    RetryRule,
+)
+
+from perfhouse import stages
+from perfhouse.company import Company, Source
+from perfhouse.errors import ConfigError, TransientError
+from perfhouse.month import Month
+from perfhouse.settings import option
+
+_log = logging.getLogger(__name__)
+Context = Mapping[str, Any]
+
+# What a re-delivery is announced with: the AND over the sources is satisfied once per month only.
+REDELIVERED = Asset("redelivered", group="perfhouse")
+SCORECARDS = Asset("scorecards", group="perfhouse")
+RELEASES = Asset("releases", group="perfhouse")
+
+# Only what a retry may cure is tried again: wrong data or wrong code fails at once.
+RETRIES = ExceptionRetryPolicy(
+    rules=[RetryRule(exception=TransientError, action=RetryAction.RETRY)],
+    default=RetryAction.FAIL,
+)
+TASK_DEFAULTS: dict[str, Any] = {
+    "retries": 3,
+    "retry_delay": timedelta(seconds=float(option("retry_seconds", "60") or 60)),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=30),
+    "retry_policy": RETRIES,
+    "execution_timeout": timedelta(hours=6),
+}
+
+
+# ---------------------------------------------------------------- what the DAG files wire
+
+
+def company() -> Company:
+    """Read the company of PERFHOUSE_COMPANY; a wrong one shows as a DAG import error."""
+    return stages.open_workspace().company
+
+
+def defaults(owner: str) -> dict[str, Any]:
+    """Return the default arguments of every task: owner, time limit, retries."""
+    return {**TASK_DEFAULTS, "owner": owner}
+
+
+def raw(source_id: str) -> Asset:
+    """Return the asset that one source's landed months are."""
+    return Asset(f"raw/{source_id}", group="perfhouse")
+
+
+def delivery_months(source: Source, time_zone: str) -> CronPartitionTimetable:
+    """Run by the source's clock, in the company's zone, for the month before the clock's tick."""
+    return CronPartitionTimetable(
+        source.schedule, timezone=time_zone, run_offset=-1, key_format="%Y-%m"
+    )
+
+
+def arrived(of: Company) -> PartitionedAssetTimetable:
+    """Run once for a month when all required sources have it, and again when one is re-sent."""
+    required = [s for s in of.sources if s.required] or list(of.sources)
+    all_of_them = AssetAll(*(raw(s.id) for s in required))
+    return _each_month(AssetAny(all_of_them, REDELIVERED))
+
+
+def each_month_of(asset: Asset) -> PartitionedAssetTimetable:
+    """Run once for every month an asset announces."""
+    return _each_month(asset)
+
+
+def _each_month(condition: Any) -> PartitionedAssetTimetable:
+    return PartitionedAssetTimetable(assets=condition, default_partition_mapper=IdentityMapper())
+
+
+# ---------------------------------------------------------------- the month of a run
+
+
+def month_of(context: Context) -> Month:
+    """Return the month a run is for: its partition key, else `month` of its configuration.
+
+    Raises:
+        ConfigError: the run names no month (operator); no run ever guesses one.
+    """
+    run = context["dag_run"]
+    key = run.partition_key or (run.conf or {}).get("month")
+    if not key:
+        raise ConfigError(
+            [
+                f"run {run.run_id}: expected a month; trigger the DAG with a partition key such as "
+                '2026-09, or with the configuration {"month": "2026-09"}'
+            ]
+        )
+    return Month(str(key))
+
+
+def as_of_of(context: Context) -> Month | None:
+    """Return the as-of month of a run's configuration, or of the event that started the run."""
+    run = context["dag_run"]
+    chosen = (run.conf or {}).get("as_of")
+    for events in (context.get("triggering_asset_events") or {}).values():
+        for event in events:
+            chosen = chosen or (event.extra or {}).get("as_of")
+    return Month(str(chosen)) if chosen else None
+
+
+# ---------------------------------------------------------------- the work of each task
+
+
+def ingest(source_id: str, context: Context) -> bool:
+    """Land one source's month and announce it; True when it re-delivers a complete month.
+
+    A changed landing of a month that had everything before cannot satisfy the AND over the
+    sources again: the task behind this one then announces REDELIVERED.
+    """
+    month = month_of(context)
+    ws = stages.open_workspace()
+    complete_before = _is_complete(ws, source_id, month)
+    manifest = stages.ingest(ws, source_id, month, _log.info)
+    _announce(context, raw(source_id), month, {"unchanged": manifest.unchanged})
+    again = complete_before and not manifest.unchanged
+    _log.info(
+        "%s %s: %s%s",
+        month,
+        source_id,
+        "unchanged" if manifest.unchanged else "landed",
+        ", the month was complete before: it is built again" if again else "",
+    )
+    return again
+
+
+def redelivered(context: Context) -> None:
+    """Open the second door of the transformation for this month."""
+    _announce(context, REDELIVERED, month_of(context), {})
+
+
+def gate_raw(context: Context) -> dict[str, Any]:
+    """May what was landed be built?"""
+    month, as_of = month_of(context), as_of_of(context)
+    return _verdict(stages.gate_raw(stages.open_workspace(), month, as_of))
+
+
+def build(context: Context) -> dict[str, Any]:
+    """Build facts, KPIs and scorecards of the month."""
+    month, as_of = month_of(context), as_of_of(context)
+    result = stages.build(stages.open_workspace(), month, as_of, _log.info)
+    return {"month": month.key, "models": len(result.models)}
+
+
+def gate_scorecards(context: Context) -> dict[str, Any]:
+    """May the scorecards be published? When they may, they are announced."""
+    month, as_of = month_of(context), as_of_of(context)
+    verdict = _verdict(stages.gate_scorecards(stages.open_workspace(), month, as_of))
+    _announce(context, SCORECARDS, month, {"as_of": as_of.key} if as_of else {})
+    return verdict
+
+
+def publish(context: Context) -> dict[str, Any]:
+    """Stage, audit and release the month."""
+    month, as_of = month_of(context), as_of_of(context)
+    release = stages.publish(stages.open_workspace(), month, as_of, _log.info)
+    facts = {
+        "release": f"{month}.r{release.number}",
+        "sha256": release.sha256,
+        "unchanged": release.unchanged,
+    }
+    _announce(context, RELEASES, month, facts)
+    return facts
+
+
+def _verdict(verdict: Any) -> dict[str, Any]:
+    failed = [check.id for check in verdict.checks if not check.passed]
+    for name in failed:
+        _log.warning("gate %s, warning: %s", verdict.gate, name)
+    return {"gate": verdict.gate, "checks": len(verdict.checks), "warnings": failed}
+
+
+def _is_complete(ws: stages.Workspace, source_id: str, month: Month) -> bool:
+    """Say whether this source and every required one had delivered the month already."""
+    from perfhouse import lake
+
+    needed = {s.id for s in ws.company.sources if s.required} | {source_id}
+    return all(lake.read_manifest(ws.home, each, month) is not None for each in needed)
+
+
+def _announce(context: Context, asset: Asset, month: Month, facts: dict[str, Any]) -> None:
+    """Tell Airflow that an asset has this month now; the key is given even to a keyless run."""
+    event = cast("Callable[[Asset], Any]", context["outlet_events"].__getitem__)(asset)
+    event.extra.update(facts)
+    event.add_partitions([month.key])
