@@ -1,0 +1,487 @@
+"""What one manager's card shows: words, numbers and positions, ready for the template.
+
+Pure functions over what `scorecards` read; no database, no file, no clock.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from perfhouse import scorecards
+from perfhouse.scorecards import Definition, KpiScore, Total
+
+AGENT_KPIS = 4
+CATEGORY_NAMES = {
+    "result": ("结果", "Results"),
+    "quality": ("质量", "Quality"),
+    "efficiency": ("效率", "Efficiency"),
+    "people": ("团队", "People"),
+    "innovation": ("创新", "Innovation"),
+}
+# state -> icon in the template, Chinese word, English word
+STATES = {
+    "met": ("met", "达标", "On target"),
+    "near": ("near", "接近", "Close"),
+    "low": ("low", "偏低", "Low"),
+    "insufficient_data": ("none", "样本不足", "Not enough data"),
+    "no_target": ("none", "未设目标", "No target"),
+    "not_available": ("none", "暂无数据", "No data"),
+}
+NEAR_FROM = 60.0
+DASH = "—"
+
+
+@dataclass(frozen=True)
+class Band:
+    """Quartiles of the total among managers of one role in one month."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class AgentResult:
+    """One agent's two sums of one KPI."""
+
+    employee_id: str
+    name: str
+    kpi_id: str
+    numerator: float
+    denominator: float
+
+
+@dataclass(frozen=True)
+class Person:
+    """How a manager is called on the card."""
+
+    name: str | None = None
+    team: str | None = None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Everything known about one month that cards draw on."""
+
+    month: date
+    totals: tuple[Total, ...]
+    history: Mapping[str, Sequence[Total]]
+    bands: Mapping[tuple[date, str | None], Band]
+    scores: Mapping[str, Sequence[KpiScore]]
+    medians: Mapping[tuple[str | None, str], float]
+    definitions: Mapping[tuple[str, str | None], Definition]
+    people: Mapping[str, Person] = field(default_factory=dict)
+    agents: Mapping[str, Sequence[AgentResult]] = field(default_factory=dict)
+    grades: tuple[tuple[str, float], ...] = ()
+    coverage_minimum: float | None = None
+    verdicts: tuple[scorecards.Verdict, ...] = ()
+    release: str | None = None
+
+
+def card(sheet: Sheet, total: Total, agent_limit: int, with_definitions: bool) -> dict[str, Any]:
+    """Describe one manager's card."""
+    scores = sheet.scores.get(total.manager_id, ())
+    known = {
+        s.kpi_id: scorecards.definition_of(sheet.definitions, s.kpi_id, s.kpi_version)
+        for s in scores
+    }
+    if total.total_score is None:
+        shares = {s.kpi_id: s.weight or 0.0 for s in scores}
+    else:
+        shares = scorecards.effective_weights(scores, {k: d.category for k, d in known.items()})
+    rows = [_kpi_row(sheet, total, s, known[s.kpi_id], shares) for s in scores]
+    groups = _groups(rows)
+    order = [r["kpi_id"] for g in groups for r in g["rows"]]
+    ordered = sorted(scores, key=lambda s: order.index(s.kpi_id))
+    person = sheet.people.get(total.manager_id, Person())
+    return {
+        "month": f"{sheet.month:%Y-%m}",
+        "title_zh": f"{sheet.month.year}年{sheet.month.month}月",
+        "title_en": f"{sheet.month:%B %Y}",
+        "manager_id": total.manager_id,
+        "name": person.name,
+        "role": total.role,
+        "team": person.team,
+        "head": _head(sheet, total, rows),
+        "trend": trend(sheet, total),
+        "groups": groups,
+        "contribution": _sum(r["contribution_value"] for r in rows),
+        "has_interval": any(r["bullet"]["ci"] for r in rows),
+        "agents": _agents(sheet, total, scores, known, agent_limit),
+        "definitions": [_definition(known[s.kpi_id], s) for s in ordered]
+        if with_definitions
+        else [],
+        "versions": [(s.kpi_id, s.kpi_version, s.target_version) for s in ordered],
+        "verdicts": sheet.verdicts,
+        "release": sheet.release,
+        "command": f"perfhouse explain --month {sheet.month:%Y-%m} "
+        f"--manager {shlex.quote(total.manager_id)} --kpi KPI",
+    }
+
+
+# ---------------------------------------------------------------- the head
+
+
+def _head(sheet: Sheet, total: Total, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    peers = [t for t in sheet.totals if t.role == total.role and t.rank is not None]
+    tied = total.rank is not None and sum(t.rank == total.rank for t in peers) > 1
+    spread = None
+    if total.rank_low is not None and total.rank_high is not None:
+        low, high = sorted((total.rank_low, total.rank_high))
+        spread = f"{low}–{high}" if low != high else None
+    return {
+        "total": None if total.total_score is None else f"{total.total_score:.1f}",
+        "grade": total.grade,
+        "grades": [f"{g} ≥ {number(at)}" for g, at in sheet.grades],
+        "status": total.status,
+        "rank": total.rank,
+        "tied": tied or spread is not None,
+        "spread": spread,
+        "peer_count": total.peer_count,
+        "coverage": percent(total.coverage_rate),
+        "coverage_width": _position((total.coverage_rate or 0.0) * 100, 100),
+        "coverage_minimum": percent(sheet.coverage_minimum),
+        "scored": sum(bool(r["is_scored"]) for r in rows),
+        "kpis": len(rows),
+        "change": None if total.change is None else f"{total.change:+.1f}".replace("-", "−"),
+        "direction": _direction(total.change),
+        "previous": None
+        if total.previous_total_score is None
+        else f"{total.previous_total_score:.1f}",
+        "agents": total.agent_count,
+        "exposure_days": None if total.exposure_days is None else number(total.exposure_days),
+    }
+
+
+def _direction(change: float | None) -> str:
+    if change is None or abs(change) < 0.05:
+        return "same"
+    return "up" if change > 0 else "down"
+
+
+# ---------------------------------------------------------------- the trend
+
+
+def trend(sheet: Sheet, total: Total) -> dict[str, Any]:
+    """Place the totals of the months at hand; a month without a total is a gap with its mark."""
+    points = list(sheet.history.get(total.manager_id, ()))
+    bands = [sheet.bands.get((p.month, p.role)) for p in points]
+    low, high = _reach(points, bands)
+    count = len(points)
+    xs = [(index + 0.5) / count * 100 for index in range(count)]
+
+    def height(score: float) -> float:
+        return round((high - score) / (high - low) * 100, 2)
+
+    marks = [
+        {
+            "x": _fixed(x),
+            "y": None if p.total_score is None else _fixed(height(p.total_score)),
+            "label": None if p.total_score is None else f"{p.total_score:.1f}",
+            "month": f"{p.month:%y-%m}",
+            "wide_only": (count - 1 - index) % 2 == 1 and count > 6,
+            "last": index == count - 1,
+        }
+        for index, (x, p) in enumerate(zip(xs, points, strict=True))
+    ]
+    return {
+        "marks": marks,
+        "labels_all": count <= 6,
+        "lines": [
+            " ".join(f"{m['x']},{m['y']}" for m in run) for run in _runs(marks) if len(run) > 1
+        ],
+        "band": _band_path(xs, bands, height, 50 / count if count else 0),
+        "ticks": [(_fixed(height(t)), t) for t in _ticks(low, high)],
+        "target": _fixed(height(scorecards.TARGET_SCORE)),
+        "text": "; ".join(
+            f"{p.month:%Y-%m} {DASH if p.total_score is None else format(p.total_score, '.1f')}"
+            for p in points
+        ),
+    }
+
+
+def _reach(points: Sequence[Total], bands: Sequence[Band | None]) -> tuple[float, float]:
+    seen = [p.total_score for p in points if p.total_score is not None]
+    seen += [v for b in bands if b for v in (b.low, b.high)]
+    lowest = min([*seen, 80.0])
+    return max(0.0, (lowest - 5) // 20 * 20), scorecards.TOP_SCORE
+
+
+def _ticks(low: float, high: float) -> list[int]:
+    step = 20 if high - low <= 80 else 40
+    return list(range(int(high), int(low) - 1, -step))
+
+
+def _runs(marks: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    runs: list[list[dict[str, Any]]] = [[]]
+    for mark in marks:
+        if mark["y"] is None:
+            runs.append([])
+        else:
+            runs[-1].append(mark)
+    return runs
+
+
+def _band_path(xs: Sequence[float], bands: Sequence[Band | None], height: Any, reach: float) -> str:
+    """Draw the peers' quartiles as one closed area per unbroken run of months."""
+    path, run = [], []
+    for x, band in [*zip(xs, bands, strict=True), (0.0, None)]:
+        if band:
+            run.append((x, band))
+            continue
+        if run:
+            edge = [(run[0][0] - reach / 2, run[0][1]), *run, (run[-1][0] + reach / 2, run[-1][1])]
+            top = [f"{_fixed(x)},{_fixed(height(b.high))}" for x, b in edge]
+            bottom = [f"{_fixed(x)},{_fixed(height(b.low))}" for x, b in reversed(edge)]
+            path.append("M" + "L".join([*top, *bottom]) + "Z")
+        run = []
+    return "".join(path)
+
+
+# ---------------------------------------------------------------- the KPIs
+
+
+def _kpi_row(
+    sheet: Sheet,
+    total: Total,
+    score: KpiScore,
+    definition: Definition,
+    shares: Mapping[str, float],
+) -> dict[str, Any]:
+    state = state_of(score)
+    median = sheet.medians.get((total.role, score.kpi_id))
+    share = shares.get(score.kpi_id)
+    contribution = None
+    if share is not None and score.score is not None and total.total_score is not None:
+        contribution = share * score.score
+    icon, zh, en = STATES[state]
+    return {
+        "kpi_id": score.kpi_id,
+        "zh": definition.name_zh,
+        "en": definition.name_en,
+        "category": definition.category,
+        "is_scored": score.is_scored,
+        "state": state,
+        "icon": icon,
+        "state_zh": zh,
+        "state_en": en,
+        "unit": _unit_sign(definition.unit),
+        "down": definition.direction == "down",
+        "value": show(score.value, definition.unit),
+        "interval": _interval(score, definition.unit),
+        "target": show(score.target, definition.unit),
+        "scale": [
+            show(v, definition.unit, bare=True) for v in (score.floor, score.target, score.stretch)
+        ]
+        if score.scale
+        else None,
+        "score": None if not score.is_scored else f"{score.score:.0f}",
+        "score_value": score.score if score.is_scored else None,
+        "share_value": share,
+        "weight_value": score.weight or 0.0,
+        "weight": percent(share) if share is not None else DASH,
+        "weight_set": percent(score.weight),
+        "weight_moved": share is None or abs(share - (score.weight or 0.0)) >= 0.0005,
+        "sample": DASH if score.sample_size is None else number(score.sample_size),
+        "minimum": number(definition.minimum_sample),
+        "median": show(median, definition.unit),
+        "contribution_value": contribution,
+        "contribution": DASH if contribution is None else f"{contribution:.1f}",
+        "bullet": bullet(score, median),
+    }
+
+
+def state_of(score: KpiScore) -> str:
+    """Name the state of a KPI; a KPI without a score is never one of the coloured states."""
+    if score.status != scorecards.SCORED:
+        return score.status if score.status in STATES else "not_available"
+    if score.score is None:
+        return "no_target" if score.scale is None else "not_available"
+    if score.score >= scorecards.TARGET_SCORE:
+        return "met"
+    return "near" if score.score >= NEAR_FROM else "low"
+
+
+def bullet(score: KpiScore, median: float | None) -> dict[str, Any]:
+    """Place a KPI on the score axis 0..120, in percent of its width, clamped at both ends."""
+    scale = score.scale
+    ends: tuple[str, str] | None = None
+    if scale and score.is_scored and score.ci_low is not None and score.ci_high is not None:
+        low, high = sorted((scale.score(score.ci_low), scale.score(score.ci_high)))
+        ends = (_position(low), _position(high))
+    basis = score.shrunk_value if score.shrunk_value is not None else score.value
+    raw = scale.unclipped(basis) if scale and basis is not None and score.is_scored else 50.0
+    return {
+        "bar": _position(score.score) if score.is_scored and score.score is not None else None,
+        "below": raw < 0,
+        "median": _position(scale.score(median)) if scale and median is not None else None,
+        "ci": ends,
+    }
+
+
+def _groups(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Group KPIs by category in the house's order; unknown categories come last by name."""
+    found = sorted(
+        {r["category"] for r in rows},
+        key=lambda c: (
+            scorecards.CATEGORIES.index(c) if c in scorecards.CATEGORIES else 99,
+            c,
+        ),
+    )
+    groups = []
+    for category in found:
+        members = [r for r in rows if r["category"] == category]
+        members.sort(key=lambda r: (-r["weight_value"], r["kpi_id"]))
+        weight = sum(r["share_value"] or 0.0 for r in members)
+        scored = [r for r in members if r["is_scored"]]
+        reach = sum(r["share_value"] or 0.0 for r in scored)
+        points = sum((r["share_value"] or 0.0) * r["score_value"] for r in scored)
+        zh, en = CATEGORY_NAMES.get(category, (category, category))
+        groups.append(
+            {
+                "zh": zh,
+                "en": en,
+                "rows": members,
+                "weight": percent(weight),
+                "score": f"{points / reach:.1f}" if reach else None,
+            }
+        )
+    return groups
+
+
+def _interval(score: KpiScore, unit: str) -> str | None:
+    if score.ci_low is None or score.ci_high is None:
+        return None
+    return f"{show(score.ci_low, unit, bare=True)}–{show(score.ci_high, unit, bare=True)}"
+
+
+def _definition(definition: Definition, score: KpiScore) -> dict[str, Any]:
+    return {
+        "kpi_id": definition.kpi_id,
+        "zh": definition.name_zh,
+        "en": definition.name_en,
+        "text_zh": definition.definition_zh,
+        "text_en": definition.definition_en,
+        "down": definition.direction == "down",
+        "version": score.kpi_version or DASH,
+        "target_version": score.target_version or DASH,
+        "minimum": number(definition.minimum_sample),
+    }
+
+
+# ---------------------------------------------------------------- the agents
+
+
+def _agents(
+    sheet: Sheet,
+    total: Total,
+    scores: Sequence[KpiScore],
+    known: Mapping[str, Definition],
+    limit: int,
+) -> dict[str, Any] | None:
+    """List agents by the KPIs where their manager scores lowest, weakest agents first."""
+    results = sheet.agents.get(total.manager_id, ())
+    credited = {r.kpi_id for r in results if r.denominator > 0}
+    chosen = sorted(
+        (s for s in scores if s.is_scored and s.scale and s.kpi_id in credited),
+        key=lambda s: (s.score or 0.0, s.kpi_id),
+    )[:AGENT_KPIS]
+    if not chosen or limit == 0:
+        return None
+    by_agent: dict[str, dict[str, AgentResult]] = {}
+    for result in results:
+        by_agent.setdefault(result.employee_id, {})[result.kpi_id] = result
+    listed = [_agent_row(cells, chosen, known) for _, cells in sorted(by_agent.items())]
+    listed = [row for row in listed if any(cell for cell in row["cells"])]
+    listed.sort(key=lambda row: (row["order"], row["employee_id"]))
+    return {
+        "heads": [(known[s.kpi_id].name_zh, known[s.kpi_id].name_en) for s in chosen],
+        "rows": listed[:limit],
+        "more": max(0, len(listed) - limit),
+    }
+
+
+def _agent_row(
+    cells: Mapping[str, AgentResult], chosen: Sequence[KpiScore], known: Mapping[str, Definition]
+) -> dict[str, Any]:
+    shown: list[dict[str, Any] | None] = []
+    points: list[float] = []
+    for score in chosen:
+        result, scale = cells.get(score.kpi_id), score.scale
+        if result is None or result.denominator <= 0 or scale is None:
+            shown.append(None)
+            continue
+        definition = known[score.kpi_id]
+        value = result.numerator / result.denominator
+        icon = "none"
+        if result.denominator >= definition.minimum_sample:
+            points.append(scale.score(value))
+            icon = "met" if points[-1] >= scorecards.TARGET_SCORE else "low"
+            icon = "near" if NEAR_FROM <= points[-1] < scorecards.TARGET_SCORE else icon
+        shown.append(
+            {
+                "value": show(value, definition.unit),
+                "sample": number(result.denominator),
+                "icon": icon,
+                "zh": {"met": "达标", "near": "接近", "low": "偏低"}.get(icon, "样本少"),
+                "en": {"met": "on target", "near": "close", "low": "low"}.get(icon, "few"),
+            }
+        )
+    first = next(iter(cells.values()))
+    return {
+        "employee_id": first.employee_id,
+        "name": first.name,
+        "cells": shown,
+        "order": sum(points) / len(points) if points else float("inf"),
+    }
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def show(value: float | None, unit: str, bare: bool = False) -> str:
+    """Write a value in its unit; signs and symbols read the same in both languages."""
+    if value is None:
+        return DASH
+    if unit == "rate":
+        return f"{_trim(value * 100, 1)}%"
+    sign = "" if bare else _unit_sign(unit)
+    digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+    return f"{_trim(value, digits)}{sign}"
+
+
+def _unit_sign(unit: str) -> str:
+    return {"minutes": " min", "seconds": " s"}.get(unit, "")
+
+
+def percent(share: float | None) -> str:
+    """Write a share as a percentage with at most one digit."""
+    return DASH if share is None else f"{_trim(share * 100, 1)}%"
+
+
+def number(value: float) -> str:
+    """Write a count; halves and the like keep one digit."""
+    return _trim(value, 1, ",")
+
+
+def _trim(value: float, digits: int, comma: str = "") -> str:
+    text = f"{value:{comma}.{digits}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text and digits and not comma else text
+    text = text.removesuffix(".0")
+    return ("0" if text in {"-0", "-0.0"} else text).replace("-", "−")
+
+
+def _fixed(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _position(score: float, top: float = scorecards.TOP_SCORE) -> str:
+    return _fixed(min(max(score / top * 100, 0.0), 100.0))
+
+
+def _sum(values: Any) -> str | None:
+    known = [v for v in values if v is not None]
+    return f"{sum(known):.1f}" if known else None
