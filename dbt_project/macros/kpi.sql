@@ -1,0 +1,117 @@
+{# SQL of the KPIs, generated from their metrics: adding a KPI is one YAML file, no SQL.
+
+   A KPI is a ratio metric with `meta.kpi`; its two simple metrics name two measures; a measure is an
+   expression over one fact. `credit` says who answers for a row and on which day it counts:
+   `to: employee` (column of an employee id), `queue` (its owner that day), `manager` (named outright). #}
+
+{% macro kpi_metrics() %}
+    {%- set kpis = [] -%}
+    {%- if execute -%}
+        {%- for metric in graph.metrics.values() | sort(attribute='name') -%}
+            {%- set kpi = (metric.config.meta or {}).get('kpi') -%}
+            {%- if kpi -%}
+                {%- do kpis.append({'id': kpi.get('id', metric.name), 'metric': metric, 'kpi': kpi}) -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(kpis) }}
+{% endmacro %}
+
+{# The measure behind a simple metric: {'fact': name, 'expr': SQL}. #}
+{% macro kpi_measure(metric_name) %}
+    {%- set metric = (graph.metrics.values() | selectattr('name', 'equalto', metric_name) | list)[0] -%}
+    {%- set wanted = metric.type_params.measure.name -%}
+    {%- for semantic_model in graph.semantic_models.values() -%}
+        {%- for measure in semantic_model.measures if measure.name == wanted -%}
+            {%- if measure.agg != 'sum' -%}
+                {{ exceptions.raise_compiler_error("KPI measure " ~ wanted ~ ": a KPI is a ratio of two sums, agg must be 'sum'") }}
+            {%- endif -%}
+            {{ return({'fact': semantic_model.refs[0].name, 'expr': measure.expr or measure.name}) }}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ exceptions.raise_compiler_error("KPI metric " ~ metric_name ~ " names no known measure") }}
+{% endmacro %}
+
+{# Selects that a KPI is made of: one, or two when its denominator lies in another fact. #}
+{% macro kpi_parts(entry) %}
+    {%- set kpi = entry.kpi -%}
+    {%- set params = entry.metric.type_params -%}
+    {%- set above = kpi_measure(params.numerator.name) -%}
+    {%- set below = kpi_measure(params.denominator.name) -%}
+    {%- if above.fact == below.fact and 'denominator_credit' not in kpi -%}
+        {{ return([{'fact': above.fact, 'numerator': above.expr, 'denominator': below.expr,
+            'credit': kpi.credit, 'row_id': kpi.row_id}]) }}
+    {%- endif -%}
+    {{ return([
+        {'fact': above.fact, 'numerator': above.expr, 'denominator': '0',
+            'credit': kpi.credit, 'row_id': kpi.row_id},
+        {'fact': below.fact, 'numerator': '0', 'denominator': below.expr,
+            'credit': kpi.get('denominator_credit', kpi.credit),
+            'row_id': kpi.get('denominator_row_id', kpi.row_id)},
+    ]) }}
+{% endmacro %}
+
+{# Fact rows behind one part of a KPI, credited: month, manager_id, team_id, employee_id, source,
+   source_row_id, file, row_number, event_on, numerator, denominator. #}
+{% macro kpi_rows(part, where='true', qualified=true) -%}
+    {%- set credit = part.credit -%}
+    {%- set fact = ref(part.fact) if qualified else ref(part.fact).include(database=false) -%}
+    {%- set employees = ref('dim_employees') if qualified else ref('dim_employees').include(database=false) -%}
+    {%- set queues = ref('dim_queues') if qualified else ref('dim_queues').include(database=false) -%}
+    select
+        f.month,
+        {%- if credit.to == 'employee' %}
+        e.responsible_manager_id as manager_id,
+        e.team_id,
+        f.{{ credit.id }} as employee_id,
+        {%- elif credit.to == 'queue' %}
+        coalesce(q.manager_id, w.manager_id) as manager_id,
+        case when not q.is_configured then q.queue_id end as team_id,
+        cast(null as varchar) as employee_id,
+        {%- elif credit.to == 'manager' %}
+        f.{{ credit.id }} as manager_id,
+        {{ 'f.' ~ credit.team if credit.team else 'cast(null as varchar)' }} as team_id,
+        {{ 'f.' ~ credit.employee if credit.employee else 'cast(null as varchar)' }} as employee_id,
+        {%- else %}
+        {{ exceptions.raise_compiler_error("KPI credit.to: expected employee, queue or manager, got " ~ credit.to) }}
+        {%- endif %}
+        f._source as source,
+        cast(f.{{ part.row_id }} as varchar) as source_row_id,
+        f._file as file,
+        f._row_number as row_number,
+        f.{{ credit.on }} as event_on,
+        f.kpi_numerator as numerator,
+        f.kpi_denominator as denominator
+    from (
+        select
+            *,
+            cast(coalesce({{ part.numerator }}, 0) as numeric(28, 10)) as kpi_numerator,
+            cast(coalesce({{ part.denominator }}, 0) as numeric(28, 10)) as kpi_denominator
+        from {{ fact }}
+        where {{ where }}
+    ) as f
+    {%- if credit.to == 'employee' %}
+    left join {{ employees }} as e
+        on f.month = e.month
+        and f.{{ credit.id }} = e.employee_id
+        and f.{{ credit.on }} >= e.valid_from
+        and f.{{ credit.on }} < e.valid_to
+    {%- elif credit.to == 'queue' %}
+    left join {{ queues }} as q
+        on f.month = q.month and f.{{ credit.id }} = q.queue_id and f.{{ credit.on }} = q.owned_on
+    left join {{ queues }} as w
+        on f.month = w.month and w.queue_id = '*' and f.{{ credit.on }} = w.owned_on
+    {%- endif %}
+    where f.{{ credit.on }} >= f.month
+        and f.{{ credit.on }} < f.month + interval '1 month'
+        and (f.kpi_numerator <> 0 or f.kpi_denominator <> 0)
+{%- endmacro %}
+
+{# A SQL text literal, or null. #}
+{% macro text_literal(value) -%}
+    {%- if value is none or value is undefined -%}
+        cast(null as varchar)
+    {%- else -%}
+        '{{ (value | string).replace("'", "''") }}'
+    {%- endif -%}
+{%- endmacro %}

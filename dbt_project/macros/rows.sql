@@ -1,0 +1,47 @@
+{# Picking rows: the latest version of a key, and the person behind a source's user id. #}
+
+{# Order in which versions of one key supersede each other. #}
+{% macro latest_first() -%}
+    source_updated_at desc nulls last, source_seq desc nulls last, _month desc nulls last, _row_number desc nulls last, _row_hash desc
+{%- endmacro %}
+
+{# A column that is 1 on the newest version of each key. #}
+{% macro version_rank(keys) -%}
+    row_number() over (partition by {{ keys | join(', ') }} order by {{ latest_first() }})
+{%- endmacro %}
+
+{# CTEs that `join_person` needs: who a user id is, and where that person works in the month. #}
+{% macro people_ctes() -%}
+identities as (
+
+    select * from {{ ref('dim_identities') }} where month = {{ month_start() }}
+
+),
+
+places as (
+
+    select employee_id, time_zone, calendar
+    from {{ ref('dim_employees') }}
+    where month = {{ month_start() }} and is_last_in_month
+
+)
+{%- endmacro %}
+
+{# Joins that find the person behind a source's user id: `<name>_own` by the source's identity map,
+   `<name>_any` by the roster, `<name>_at` where they work. #}
+{% macro join_person(name, source, user_id, at) %}
+    left join identities as {{ name }}_own
+        on {{ name }}_own._source = {{ source }}
+        and {{ name }}_own.source_user_id = {{ user_id }}
+        and {{ local_on(at) }} >= {{ name }}_own.valid_from
+        and {{ local_on(at) }} < {{ name }}_own.valid_to
+    left join identities as {{ name }}_any
+        on {{ name }}_any._source = '*'
+        and {{ name }}_any.source_user_id = {{ user_id }}
+    left join places as {{ name }}_at
+        on {{ name }}_at.employee_id = {{ person(name) }}
+{%- endmacro %}
+
+{% macro person(name) -%}
+    coalesce({{ name }}_own.employee_id, {{ name }}_any.employee_id)
+{%- endmacro %}

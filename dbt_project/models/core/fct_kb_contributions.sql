@@ -1,0 +1,45 @@
+with contributions as (
+
+    select
+        *,
+        coalesce(published_at, submitted_at) as counted_at
+    from {{ ref('stg_kb_contributions') }}
+
+),
+
+{{ people_ctes() }},
+
+named as (
+
+    select
+        c.*,
+        {{ person('author') }} as author_employee_id,
+        {{ local_on('c.counted_at', 'author_at.time_zone') }} as counted_on
+    from contributions as c
+    {{ join_person('author', 'c._source', 'c.author_id', 'c.counted_at') }}
+    where {{ near_month('c.counted_at') }}
+
+)
+
+select
+    {{ month_start() }} as month,
+    contribution_key,
+    _source,
+    contribution_id,
+    author_id,
+    author_employee_id,
+    article_id,
+    action,
+    status,
+    submitted_at,
+    published_at,
+    counted_on,
+    coalesce(
+        published_at is not null and action in ('create', 'update')
+        and coalesce(status, 'published') = 'published',
+        false
+    ) as is_published,
+    _file,
+    _row_number
+from named
+where {{ in_month('counted_on') }}

@@ -1,0 +1,90 @@
+-- Sources tell a story in statements (assigned, completed, waived); a row here is one assignment
+-- with the outcome that the statements about it give.
+with records as (
+
+    select * from {{ ref('stg_training_records') }}
+
+),
+
+{{ people_ctes() }},
+
+months as (
+
+    select * from {{ ref('dim_months') }} where month = {{ month_start() }}
+
+),
+
+named as (
+
+    select
+        r.*,
+        {{ person('learner') }} as learner_employee_id,
+        {{ local_on('r.due_at', 'learner_at.time_zone') }} as due_on,
+        {{ local_on('r.completed_at', 'learner_at.time_zone') }} as completed_on
+    from records as r
+    {{ join_person('learner', 'r._source', 'r.learner_id', 'coalesce(r.due_at, r.completed_at, r.assigned_at)') }}
+
+),
+
+assignments as (
+
+    select
+        *,
+        row_number() over (
+            partition by _source, learner_id, course_id, due_on
+            order by assigned_at nulls last, record_id nulls last, _row_number
+        ) as statement_rank
+    from named
+    where due_at is not null and {{ in_month('due_on') }}
+
+),
+
+outcomes as (
+
+    select
+        a._source,
+        a.learner_id,
+        a.course_id,
+        a.due_on,
+        min(case
+            when n.status in ('completed', 'passed') and n.completed_at >= coalesce(a.assigned_at, n.completed_at)
+                then n.completed_on
+        end) as completed_on,
+        max(case
+            when n.status in ('waived', 'withdrawn') and coalesce(n.due_on, a.due_on) = a.due_on then 1 else 0
+        end) as is_waived
+    from assignments as a
+    inner join named as n
+        on a._source = n._source and a.learner_id = n.learner_id and a.course_id = n.course_id
+    where a.statement_rank = 1
+    group by a._source, a.learner_id, a.course_id, a.due_on
+
+)
+
+select
+    {{ month_start() }} as month,
+    {{ key_of(['a._source', 'a.learner_id', 'a.course_id', 'a.due_on']) }} as assignment_key,
+    a._source,
+    a.record_id,
+    a.learner_id,
+    a.learner_employee_id,
+    a.course_id,
+    a.course_type,
+    coalesce(a.is_mandatory, false) as is_mandatory,
+    a.assigned_at,
+    a.due_at,
+    a.due_on,
+    o.completed_on,
+    o.is_waived = 1 as is_waived,
+    o.is_waived = 0 and a.due_at < m.as_of_at as is_due,
+    o.is_waived = 0 and a.due_at < m.as_of_at and coalesce(o.completed_on <= a.due_on, false) as is_completed_on_time,
+    a._file,
+    a._row_number
+from assignments as a
+inner join outcomes as o
+    on a._source = o._source
+    and a.learner_id = o.learner_id
+    and a.course_id = o.course_id
+    and a.due_on = o.due_on
+cross join months as m
+where a.statement_rank = 1

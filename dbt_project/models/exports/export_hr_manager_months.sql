@@ -1,0 +1,57 @@
+with managers as (
+
+    select * from {{ ref('dim_managers') }} where month = {{ month_start() }} and is_in_roster
+
+),
+
+scorecards as (
+
+    select * from {{ ref('scorecard_manager_months') }} where month = {{ month_start() }}
+
+),
+
+categories as (
+
+    select
+        manager_id,
+        {% for category in ['result', 'quality', 'efficiency', 'people', 'innovation'] -%}
+        sum(case when category = '{{ category }}' then {{ double('score') }} * {{ double('effective_weight') }} end)
+        / nullif(sum(case
+            when category = '{{ category }}' and score is not null then {{ double('effective_weight') }}
+        end), 0) as {{ category }}_score{{ ',' if not loop.last }}
+        {% endfor %}
+    from {{ ref('scorecard_kpi_months') }}
+    where month = {{ month_start() }}
+    group by manager_id
+
+)
+
+select
+    {{ month_start() }} as month,
+    m.manager_id as employee_number,
+    m.display_name,
+    m.team_id,
+    m.team_name,
+    m.role,
+    s.total_score,
+    s.grade,
+    s.rank,
+    s.rank_low,
+    s.rank_high,
+    s.peer_count,
+    s.previous_total_score,
+    s.change,
+    s.coverage_rate,
+    s.status,
+    {{ measure('c.result_score') }} as result_score,
+    {{ measure('c.quality_score') }} as quality_score,
+    {{ measure('c.efficiency_score') }} as efficiency_score,
+    {{ measure('c.people_score') }} as people_score,
+    {{ measure('c.innovation_score') }} as innovation_score,
+    s.agent_count,
+    s.exposure_days
+from managers as m
+inner join scorecards as s
+    on m.manager_id = s.manager_id
+left join categories as c
+    on m.manager_id = c.manager_id

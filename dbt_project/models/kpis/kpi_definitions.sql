@@ -1,0 +1,61 @@
+-- depends_on: {{ ref('fct_tickets') }}
+-- depends_on: {{ ref('fct_ticket_events') }}
+-- depends_on: {{ ref('fct_calls') }}
+-- depends_on: {{ ref('fct_survey_responses') }}
+-- depends_on: {{ ref('fct_training_records') }}
+-- depends_on: {{ ref('fct_kb_contributions') }}
+-- depends_on: {{ ref('fct_headcount_months') }}
+-- depends_on: {{ ref('dim_employees') }}
+-- depends_on: {{ ref('dim_queues') }}
+{{ config(materialized='table') }}
+
+with definitions as (
+
+    {% for entry in kpi_metrics() -%}
+    {% set kpi = entry.kpi -%}
+    {% set parts = kpi_parts(entry) -%}
+    {% set row_sql -%}
+        {% for part in parts %}{{ kpi_rows(part, qualified=false) }}{{ ' union all ' if not loop.last }}{% endfor %}
+    {%- endset -%}
+    select
+        {{ text_literal(entry.id) }} as kpi_id,
+        {{ text_literal(kpi.version) }} as version,
+        {{ text_literal(kpi.name_en) }} as name_en,
+        {{ text_literal(kpi.name_zh) }} as name_zh,
+        {{ text_literal(kpi.definition_en) }} as definition_en,
+        {{ text_literal(kpi.definition_zh) }} as definition_zh,
+        {{ text_literal(kpi.category) }} as category,
+        {{ text_literal(kpi.unit) }} as unit,
+        {{ text_literal(kpi.direction) }} as direction,
+        {{ kpi.minimum_sample }} as minimum_sample,
+        {{ 'true' if kpi.get('is_suppressed') else 'false' }} as is_suppressed,
+        {{ kpi.get('maturity_days', 0) }} as maturity_days,
+        {{ text_literal(kpi.get('first_month', '1970-01')) }} as first_month,
+        {{ text_literal(kpi.get('last_month', '9999-12')) }} as last_month,
+        {{ text_literal(kpi.credit.to) }} as credit_to,
+        {{ text_literal(parts[0].fact) }} as fact,
+        {{ text_literal(' '.join(row_sql.split())) }} as row_sql
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+)
+
+select
+    kpi_id,
+    version,
+    name_en,
+    name_zh,
+    definition_en,
+    definition_zh,
+    category,
+    unit,
+    direction,
+    cast(minimum_sample as integer) as minimum_sample,
+    is_suppressed,
+    cast(maturity_days as integer) as maturity_days,
+    first_month,
+    last_month,
+    credit_to,
+    fact,
+    row_sql
+from definitions

@@ -1,0 +1,182 @@
+with managers as (
+
+    select * from {{ ref('dim_managers') }} where month = {{ month_start() }}
+
+),
+
+kpis as (
+
+    select
+        d.*,
+        coalesce(o.minimum_sample, d.minimum_sample) as needed_sample
+    from {{ ref('kpi_definitions') }} as d
+    left join {{ source('config', 'kpis') }} as o
+        on d.kpi_id = o.kpi_id
+    left join {{ source('config', 'chosen_kpis') }} as c
+        on d.kpi_id = c.kpi_id
+    where d.first_month <= '{{ month_key() }}' and d.last_month > '{{ month_key() }}'
+        and (c.kpi_id is not null or (select count(*) from {{ source('config', 'chosen_kpis') }}) = 0)
+
+),
+
+sums as (
+
+    select
+        kpi_id,
+        kpi_version,
+        manager_id,
+        sum(numerator) as numerator,
+        sum(denominator) as denominator
+    from {{ ref('kpi_employee_months') }}
+    where month = {{ month_start() }} and manager_id is not null
+    group by kpi_id, kpi_version, manager_id
+
+),
+
+available as (
+
+    select kpi_id, kpi_version, sum(denominator) as denominator
+    from {{ ref('kpi_employee_months') }}
+    where month = {{ month_start() }}
+    group by kpi_id, kpi_version
+    having sum(denominator) > 0
+
+),
+
+-- A target counts from the first month that begins after it was announced and became valid.
+targets as (
+
+    select *
+    from {{ source('config', 'targets') }}
+    where valid_from <= {{ month_start() }}
+        and coalesce(valid_to, date '2999-01-01') > {{ month_start() }}
+        and coalesce(announced_on, date '1900-01-01') <= {{ month_start() }}
+
+),
+
+matched_targets as (
+
+    select
+        m.manager_id,
+        t.*,
+        row_number() over (
+            partition by m.manager_id, t.kpi_id
+            order by
+                case when t.team_id = '*' then 1 else 0 end,
+                case when t.role = '*' then 1 else 0 end,
+                t.valid_from desc, t.version desc
+        ) as fit_rank
+    from managers as m
+    inner join targets as t
+        on (t.team_id = '*' or t.team_id = m.team_id) and (t.role = '*' or t.role = m.role)
+
+),
+
+joined as (
+
+    select
+        m.manager_id,
+        k.kpi_id,
+        k.version as kpi_version,
+        k.category,
+        k.needed_sample,
+        k.is_suppressed,
+        case when k.direction = 'down' then -1 else 1 end as sign,
+        coalesce(s.numerator, 0) as numerator,
+        coalesce(s.denominator, 0) as denominator,
+        a.kpi_id is not null as is_available,
+        {{ double('t.floor') }} as floor,
+        {{ double('t.target') }} as target,
+        {{ double('t.stretch') }} as stretch,
+        {{ double('t.weight') }} as weight,
+        t.version as target_version,
+        t.kpi_id is not null as has_target
+    from managers as m
+    cross join kpis as k
+    left join sums as s
+        on m.manager_id = s.manager_id and k.kpi_id = s.kpi_id and k.version = s.kpi_version
+    left join available as a
+        on k.kpi_id = a.kpi_id and k.version = a.kpi_version
+    left join matched_targets as t
+        on m.manager_id = t.manager_id and k.kpi_id = t.kpi_id and t.fit_rank = 1
+    where t.kpi_id is not null or a.kpi_id is not null
+
+),
+
+judged as (
+
+    select
+        *,
+        case
+            when not is_available then 'not_available'
+            when not has_target then 'no_target'
+            when denominator <= 0 or denominator < needed_sample then 'insufficient_data'
+            else 'scored'
+        end as status,
+        is_suppressed and denominator < needed_sample as is_hidden,
+        {{ measure(double('numerator') ~ ' / nullif(' ~ double('denominator') ~ ', 0)') }} as value
+    from joined
+
+),
+
+scored as (
+
+    select
+        *,
+        case
+            when status = 'scored'
+                then {{ measure(score_of(double('value'), 'floor', 'target', 'stretch', 'sign')) }}
+        end as score
+    from judged
+
+),
+
+-- The weight of a KPI that cannot be scored goes to its category, then to the other categories.
+category_weights as (
+
+    select
+        *,
+        sum(weight) over (partition by manager_id, category) as category_weight,
+        sum(case when status = 'scored' then weight else 0 end)
+            over (partition by manager_id, category) as scored_category_weight,
+        sum(weight) over (partition by manager_id) as all_weight
+    from scored
+
+),
+
+shared_weights as (
+
+    select
+        *,
+        case
+            when status = 'scored' then weight * category_weight / nullif(scored_category_weight, 0)
+        end as shared_weight
+    from category_weights
+
+)
+
+select
+    {{ month_start() }} as month,
+    manager_id,
+    kpi_id,
+    kpi_version,
+    case when is_hidden then null else {{ measure('numerator') }} end as numerator,
+    {{ measure('denominator') }} as denominator,
+    {{ measure('denominator') }} as sample_size,
+    case when is_hidden then null else value end as value,
+    cast(null as numeric(18, 6)) as adjusted_value,
+    cast(null as numeric(18, 6)) as shrunk_value,
+    cast(null as numeric(18, 6)) as reliability,
+    cast(null as numeric(18, 6)) as ci_low,
+    cast(null as numeric(18, 6)) as ci_high,
+    {{ measure('floor') }} as floor,
+    {{ measure('target') }} as target,
+    {{ measure('stretch') }} as stretch,
+    {{ measure('weight') }} as weight,
+    score,
+    status,
+    category,
+    {{ measure('shared_weight / nullif(sum(shared_weight) over (partition by manager_id), 0)') }} as effective_weight,
+    cast(needed_sample as integer) as minimum_sample,
+    target_version
+from shared_weights

@@ -1,0 +1,34 @@
+with versions as (
+
+    select
+        *,
+        {{ version_rank(['_source', 'leg_id']) }} as version_rank
+    from {{ source('raw', 'calls') }}
+
+)
+
+select
+    {{ key_of(['_source', 'leg_id']) }} as leg_key,
+    _source,
+    leg_id,
+    interaction_id,
+    leg_no,
+    coalesce(media, 'voice') as media,
+    coalesce(direction, 'inbound') as direction,
+    queue_id,
+    agent_id,
+    started_at,
+    answered_at,
+    ended_at,
+    wait_ms,
+    talk_ms,
+    hold_ms,
+    acw_ms,
+    disposition,
+    transferred_from_leg,
+    transferred_to,
+    sla_threshold_ms,
+    _file,
+    _row_number
+from versions
+where version_rank = 1 and _op <> 'delete'

@@ -1,0 +1,33 @@
+with versions as (
+
+    select
+        *,
+        {{ version_rank(['_source', 'response_id', 'question_id', 'rater_key']) }} as version_rank
+    from {{ source('raw', 'survey_responses') }}
+
+)
+
+select
+    {{ key_of(['_source', 'response_id', 'question_id', 'rater_key']) }} as response_key,
+    _source,
+    response_id,
+    question_id,
+    survey_id,
+    survey_kind,
+    metric,
+    coalesce(status, 'completed') as status,
+    submitted_at,
+    score,
+    scale_min,
+    scale_max,
+    subject_employee_id,
+    agent_id,
+    team_id,
+    ticket_id,
+    channel,
+    coalesce(rater_type, 'customer') as rater_type,
+    rater_key,
+    _file,
+    _row_number
+from versions
+where version_rank = 1 and _op <> 'delete' and not coalesce(is_test, false)

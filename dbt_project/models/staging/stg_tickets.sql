@@ -1,0 +1,36 @@
+with versions as (
+
+    select
+        *,
+        {{ version_rank(['_source', 'ticket_id']) }} as version_rank
+    from {{ source('raw', 'tickets') }}
+
+)
+
+select
+    {{ key_of(['_source', 'ticket_id']) }} as ticket_key,
+    _source,
+    ticket_id,
+    category,
+    coalesce(is_complaint, false) as is_complaint,
+    channel,
+    coalesce(priority, 'normal') as priority,
+    status,
+    queue_id,
+    assignee_id,
+    coalesce(resolved_by_id, assignee_id) as resolver_id,
+    first_responder_id,
+    sla_due_first_response_at,
+    sla_due_resolution_at,
+    due_at,
+    sla_breached as is_sla_breached,
+    created_at,
+    first_response_at,
+    coalesce(resolved_at, closed_at) as resolved_at,
+    closed_at,
+    coalesce(reopen_count, 0) as reopen_count,
+    source_updated_at,
+    _file,
+    _row_number
+from versions
+where version_rank = 1 and _op <> 'delete' and coalesce(status, 'open') <> 'deleted'
