@@ -26,6 +26,7 @@ STREAM_OPTIONS = (
     "delimiter",
     "quote",
     "null_values",
+    "where",
 )
 _CRON = re.compile(r"^\s*\S+(\s+\S+){4}\s*$")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -185,7 +186,7 @@ def _values(table: Table) -> dict[str, Any] | None:
 def _check_options(
     table: Table, connector: str, options: Mapping[str, Any], window: str | None
 ) -> None:
-    for key in ("path", "query", "delimiter", "quote"):
+    for key in ("path", "query", "delimiter", "quote", "where"):
         if key in options and not isinstance(options[key], str):
             table.problem(key, "text", options[key])
     table.texts("null_values")
