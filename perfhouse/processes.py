@@ -21,7 +21,7 @@ from perfhouse.errors import PerfhouseError
 
 _LIBC = ctypes.CDLL(None)  # Linux; loaded before any fork
 _PR_SET_PDEATHSIG = 1
-_PATIENCE_SECONDS = 10.0
+_PATIENCE_SECONDS = 5.0
 
 
 class ProcessDied(PerfhouseError):
@@ -78,15 +78,14 @@ def finish(child: Child, timeout_seconds: float) -> None:
 
 
 def stop(children: Sequence[Child]) -> None:
-    """Stop children and everything they started; what does not listen is killed."""
-    sessions = {child.process.pid for child in children}
-    end_sessions(sessions)
-    for child in children:
+    """Stop children, the last started first, and everything they started themselves."""
+    for child in reversed(children):
+        end_sessions({child.process.pid})
         child.process.wait(_PATIENCE_SECONDS)
 
 
 def end_sessions(sessions: set[int]) -> None:
-    """End every process of these sessions: asked first, killed after ten seconds."""
+    """End every process of these sessions: asked first, killed after five seconds."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for pid in _members(sessions):
             _signal(pid, number)
@@ -148,7 +147,7 @@ def identity(pid: int | None = None) -> dict[str, int | None]:
 def ask_to_stop(pid: int) -> None:
     """Send SIGTERM to one process and give it time to clean up."""
     _signal(pid, signal.SIGTERM)
-    deadline = time.monotonic() + 2 * _PATIENCE_SECONDS
+    deadline = time.monotonic() + 6 * _PATIENCE_SECONDS
     while started_at(pid) is not None and time.monotonic() < deadline:
         time.sleep(0.05)
 
