@@ -11,7 +11,7 @@ import hashlib
 import json
 import sys
 from collections import Counter, defaultdict
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 MONTH = "2023-08"
@@ -34,9 +34,9 @@ def expected(data: Path, month: str = MONTH) -> dict:
     csat = defaultdict(lambda: {"satisfied": 0, "rated": 0})
     handled, counts, roster, reported_in = Counter(), Counter(), set(), Counter()
     for row in rows(folder):
-        answered = datetime.strptime(row["Survey_response_Date"], "%d-%b-%y")
-        reported = datetime.strptime(row["Issue_reported at"], INSTANT)
-        responded = datetime.strptime(row["issue_responded"], INSTANT)
+        answered = datetime.strptime(row["Survey_response_Date"], "%d-%b-%y").replace(tzinfo=UTC)
+        reported = datetime.strptime(row["Issue_reported at"], INSTANT).replace(tzinfo=UTC)
+        responded = datetime.strptime(row["issue_responded"], INSTANT).replace(tzinfo=UTC)
         manager = row["Manager"]
         if f"{answered:%Y-%m}" == month:
             csat[manager]["rated"] += 1

@@ -16,7 +16,7 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 MONTH = "1999-08"
@@ -36,8 +36,10 @@ def ended(row: dict) -> datetime:
     served = row["outcome"] != "HANG" and row["ser_start"] != NEVER
     queued = row["q_start"] != NEVER
     last = row["ser_exit"] if served else row["q_exit"] if queued else row["vru_exit"]
-    entry = datetime.strptime(f"{row['date']} {row['vru_entry']}", "%y%m%d %H:%M:%S")
-    end = datetime.strptime(f"{row['date']} {last}", "%y%m%d %H:%M:%S")
+    entry = datetime.strptime(f"{row['date']} {row['vru_entry']}", "%y%m%d %H:%M:%S").replace(
+        tzinfo=UTC
+    )
+    end = datetime.strptime(f"{row['date']} {last}", "%y%m%d %H:%M:%S").replace(tzinfo=UTC)
     return end + timedelta(days=1) if end < entry - timedelta(hours=12) else end
 
 

@@ -9,7 +9,7 @@ resolution is resolved_at, else closed_at; a date later than the version itself 
 
 - resolved: incidents whose resolution lies in the month.
 - sla_met_rate: of those, made_sla true / closed (the flag is settled on closing).
-- reopen_rate: of those resolved 7 days or more before the month's end, reopen_count above 0 / all.
+- reopen_rate: of those, reopen_count above 0 / all.
 Each by the assignment group of the final version; without group or resolver it is unmatched.
 """
 
@@ -21,7 +21,7 @@ import hashlib
 import json
 import sys
 from collections import Counter, defaultdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 MONTHS = ("2016-03", "2016-04", "2016-05")
@@ -36,7 +36,7 @@ def rows(folder: Path):
 
 
 def instant(text: str) -> datetime | None:
-    return None if text == "?" else datetime.strptime(text, INSTANT)
+    return None if text == "?" else datetime.strptime(text, INSTANT).replace(tzinfo=UTC)
 
 
 def resolution(row: dict) -> datetime | None:
@@ -57,7 +57,7 @@ def finals(folder: Path, month: str) -> list[dict]:
 
 
 def one_month(folder: Path, month: str) -> dict:
-    first = datetime.strptime(month, "%Y-%m")
+    first = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
     end = (first + timedelta(days=32)).replace(day=1)
     groups: dict[str, Counter] = defaultdict(Counter)
     unmatched: Counter = Counter()
@@ -71,10 +71,8 @@ def one_month(folder: Path, month: str) -> dict:
         if row["incident_state"] == "Closed":
             n["sla_settled"] += 1
             n["sla_met"] += row["made_sla"] == "true"
-        if at + timedelta(days=7) <= end:
-            n["matured"] += 1
-            n["reopened"] += int(row["reopen_count"]) > 0
-    names = ("resolved", "sla_met", "sla_settled", "reopened", "matured")
+        n["reopened"] += int(row["reopen_count"]) > 0
+    names = ("resolved", "sla_met", "sla_settled", "reopened")
     return {
         "groups": {g: {k: groups[g][k] for k in names} for g in sorted(groups)},
         "unmatched": {k: unmatched[k] for k in names},
