@@ -1,0 +1,264 @@
+"""SQL of typed casts: from a source's text columns to a stream's typed ones, set-based.
+
+Text in, text out: nothing here may open a file or write one. Identifiers are quoted and
+literals escaped here; a mapping's own expressions are parsed before they are used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from connectors.streams import MAPPABLE, Column, Stream
+from perfhouse.company import ColumnMapping, Company, Source, StreamMapping
+from perfhouse.errors import ConfigError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+FIELD, ERROR = "\x1f", "\x1e"  # unit and record separators: field, reason; then the next error
+_ISO_DAY = r"\d{4}-\d{2}-\d{2}"
+_ISO_TIME = _ISO_DAY + r"[T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?"
+_ISO_ZONE = r"([Zz]|[+-]\d{2}(:?\d{2})?)"
+_NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?"
+# an expression that knows the clock, chance or our key would not be a function of its row
+_FORBIDDEN = frozenset(
+    (
+        *("now", "today", "random", "uuid", "uuidv4", "uuidv7", "gen_random_uuid", "setseed"),
+        *("current_date", "current_time", "current_timestamp", "get_current_timestamp"),
+        *("get_current_time", "transaction_timestamp", "current_localtime", "nextval", "currval"),
+        *("current_localtimestamp", "getvariable", "getenv", "current_setting"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One canonical column with the SQL that makes it.
+
+    Args:
+        text: SQL over the source columns that gives text, or None when nothing is mapped.
+        typed: SQL over the text alias that gives the typed value, null where it cannot be cast.
+        expected: what a value had to be; empty when any text will do.
+    """
+
+    column: Column
+    mapping: ColumnMapping | None
+    text: str | None
+    typed: str
+    expected: str
+    required: bool
+
+
+def quoted(name: str) -> str:
+    """Return an SQL identifier, safe for any name but the empty one."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def references(con: DuckDBPyConnection, expression: str, where: str) -> tuple[str, ...]:
+    """Return the column names an expression uses; ConfigError when it is no row expression."""
+    row = con.execute("select json_serialize_sql(?)", [f"select {expression}\n"]).fetchone()
+    tree = json.loads(row[0]) if row else {"error": True}
+    if tree.get("error"):
+        raise ConfigError([f"{where}: expected an SQL expression, got {expression!r}"])
+    nodes = [statement["node"] for statement in tree["statements"]]
+    plain = len(nodes) == 1 and nodes[0].get("type") == "SELECT_NODE"
+    if not plain or len(nodes[0]["select_list"]) != 1 or nodes[0]["from_table"]["type"] != "EMPTY":
+        raise ConfigError([f"{where}: expected one SQL expression, got {expression!r}"])
+    names: dict[str, None] = {}
+    for node in _walk(nodes[0]["select_list"]):
+        _refuse(node, where)
+        if node.get("class") == "COLUMN_REF":
+            names[_single(node["column_names"], where)] = None
+    return tuple(names)
+
+
+def _walk(tree: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(tree, dict):
+        yield tree
+        for value in tree.values():
+            yield from _walk(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _walk(value)
+
+
+def _refuse(node: dict[str, Any], where: str) -> None:
+    kind = node.get("class")
+    name = str(node.get("function_name", "")).lower()
+    if kind in ("SUBQUERY", "WINDOW", "STAR", "PARAMETER") or name in _FORBIDDEN:
+        what = name or str(kind).lower()
+        raise ConfigError([f"{where}: expected an expression over one row, got {what}"])
+
+
+def _single(names: list[str], where: str) -> str:
+    if len(names) != 1:
+        dotted = ".".join(names)
+        raise ConfigError([f'{where}: write "{dotted}" in double quotes if it is one field'])
+    return names[0]
+
+
+def hmac_setup(con: DuckDBPyConnection, key: bytes) -> None:
+    """Put the padded halves of an HMAC-SHA256 key into session variables, never into SQL."""
+    import hashlib
+
+    block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
+    con.execute("set variable hmac_inner = ?", [bytes(b ^ 0x36 for b in block)])
+    con.execute("set variable hmac_outer = ?", [bytes(b ^ 0x5C for b in block)])
+
+
+def _hmac(text: str) -> str:
+    inner = f"unhex(sha256(getvariable('hmac_inner') || encode({text})))"
+    return f"sha256(getvariable('hmac_outer') || {inner})"
+
+
+def plan(
+    stream: Stream,
+    mapping: StreamMapping,
+    source: Source,
+    company: Company,
+    fields: Mapping[str, str],
+) -> list[Planned]:
+    """Plan every column of a stream; `fields` gives a source column's internal name."""
+    planned = []
+    for column in (*stream.columns, *MAPPABLE):
+        chosen = mapping.columns.get(column.name)
+        zone = (chosen and chosen.time_zone) or source.time_zone or company.time_zone
+        required = column.required
+        if chosen is not None and chosen.required is not None:
+            required = chosen.required
+        text = _text(column, chosen, fields) if chosen else None
+        typed, expected = _typed(column, chosen, zone, quoted(f"t.{column.name}"))
+        planned.append(Planned(column, chosen, text, typed, expected, required))
+    return planned
+
+
+def _constant(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _text(column: Column, chosen: ColumnMapping, fields: Mapping[str, str]) -> str:
+    if chosen.value is not None:
+        return literal(_constant(chosen.value))
+    if chosen.sql is not None:
+        base = f"cast(({chosen.sql}\n) as varchar)"
+        if column.type.endswith("[]"):
+            parsed = f"to_json(({chosen.sql}\n))"
+            base = f"if(json_type({parsed}) = 'ARRAY', cast({parsed} as varchar), {base})"
+    else:
+        base = quoted(fields[chosen.source or ""])
+    text = f"case when trim({base}) = '' then null else {base} end"
+    if chosen.values is not None:
+        text = _mapped(text, chosen)
+    return _hmac(text) if chosen.hash else text
+
+
+def _mapped(text: str, chosen: ColumnMapping) -> str:
+    values = {key: _constant(value) for key, value in (chosen.values or {}).items()}
+    subject = f"trim(coalesce({text}, ''))" if "" in values else f"trim({text})"
+    pairs = " ".join(f"when {literal(k)} then {literal(v)}" for k, v in values.items())
+    pairs = pairs or "when null then null"
+    rest = text if chosen.otherwise is None else literal(_constant(chosen.otherwise))
+    return (
+        f"case when {subject} is null then null else (case {subject} {pairs} else {rest} end) end"
+    )
+
+
+def _typed(column: Column, chosen: ColumnMapping | None, zone: str, text: str) -> tuple[str, str]:
+    kind = column.type
+    trimmed = f"trim({text})"
+    if chosen is None:
+        return f"cast(null as {_stored(kind)})", ""
+    if kind == "TIMESTAMPTZ":
+        return _instant(chosen, zone, trimmed)
+    if kind == "DATE":
+        return _day(chosen, trimmed)
+    if kind == "BIGINT":
+        return _number(kind, trimmed, r"[+-]?\d+(\.0*)?"), "a whole number"
+    if kind.startswith(("DECIMAL", "DOUBLE")):
+        return _number(kind, trimmed, _NUMBER), "a number"
+    others = {
+        "BOOLEAN": (_flag(trimmed), "true or false"),
+        "VARCHAR[]": (_list(text), ""),
+        "JSON": (f"case when json_valid({text}) then {text} end", "JSON"),
+    }
+    return others.get(kind, (text, ""))
+
+
+def _flag(text: str) -> str:
+    yes = f"when lower({text}) in ('true', 't', 'yes', 'y', '1') then true"
+    no = f"when lower({text}) in ('false', 'f', 'no', 'n', '0') then false"
+    return f"case {yes} {no} end"
+
+
+def _stored(kind: str) -> str:
+    return "VARCHAR" if kind == "JSON" else kind
+
+
+def _number(kind: str, text: str, pattern: str) -> str:
+    return f"case when regexp_full_match({text}, '{pattern}') then try_cast({text} as {kind}) end"
+
+
+def _list(text: str) -> str:
+    array = f"json_valid({text}) and json_type({text}) = 'ARRAY'"
+    parsed = f"""from_json({text}, '["VARCHAR"]')"""
+    split = f"list_transform(string_split({text}, ','), lambda item: trim(item))"
+    return f"case when {array} then {parsed} else {split} end"
+
+
+def _formats(chosen: ColumnMapping) -> list[str]:
+    given: object = chosen.format
+    if given is None:
+        return []
+    return [given] if isinstance(given, str) else [str(item) for item in _items(given)]
+
+
+def _items(given: object) -> list[object]:
+    return list(given) if isinstance(given, list | tuple) else [given]
+
+
+def _sane(value: str, kind: str) -> str:
+    """Null years no source means: a two-digit year read as four, a typing slip."""
+    return f"case when {value} between {kind} '1900-01-01' and {kind} '9999-12-31' then {value} end"
+
+
+def _instant(chosen: ColumnMapping, zone: str, text: str) -> tuple[str, str]:
+    place = literal(zone)
+    formats = _formats(chosen)
+    if formats:
+        value = "coalesce(" + ", ".join(_parsed(text, f, place) for f in formats) + ", null)"
+        return _sane(value, "timestamptz"), f"a time like {' or '.join(formats)}"
+    comma = f"replace({text}, ',', '.')"
+    aware = f"regexp_full_match({text}, '{_ISO_TIME}\\s?{_ISO_ZONE}')"
+    naive = f"regexp_full_match({text}, '{_ISO_TIME}')"
+    value = (
+        f"case when {aware} then try_cast(replace({comma}, ' Z', 'Z') as timestamptz) "
+        f"when {naive} then timezone({place}, try_cast({comma} as timestamp)) end"
+    )
+    return _sane(value, "timestamptz"), "a time like YYYY-MM-DD hh:mm:ss"
+
+
+def _parsed(text: str, form: str, place: str) -> str:
+    if "%z" in form or "%Z" in form:
+        return f"try_strptime(regexp_replace({text}, '[Zz]$', '+0000'), {literal(form)})"
+    return f"timezone({place}, try_strptime({text}, {literal(form)}))"
+
+
+def _day(chosen: ColumnMapping, text: str) -> tuple[str, str]:
+    formats = _formats(chosen)
+    if formats:
+        parts = ", ".join(f"cast(try_strptime({text}, {literal(f)}) as date)" for f in formats)
+        value = f"coalesce({parts}, null)"
+        return _sane(value, "date"), f"a day like {' or '.join(formats)}"
+    iso = f"regexp_full_match({text}, '{_ISO_DAY}([T ]00:00(:00(\\.0+)?)?)?')"
+    value = f"case when {iso} then try_cast(left({text}, 10) as date) end"
+    return _sane(value, "date"), "a day like YYYY-MM-DD"

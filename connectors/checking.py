@@ -1,0 +1,162 @@
+"""The one query that turns source rows into typed, judged rows of a stream.
+
+It lays five steps over each other: source text, canonical text, typed values, unknowns, errors.
+Nothing here may open a file or write one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from connectors.casting import ERROR, FIELD, Planned, literal, quoted
+from connectors.streams import Stream
+from perfhouse.month import Month
+
+FILE, ROW, RAW = "__file", "__row", "__raw"
+WRONG, OUTSIDE, HASH = "__error", "__outside", "__hash"
+LEFT_OUT = "__left_out"
+MISSING = "missing"
+
+
+def typed_query(
+    planned: Sequence[Planned],
+    used: Mapping[str, str],
+    nulls: Sequence[str],
+    window: tuple[str, Month, str] | None,
+    where: str | None = None,
+) -> str:
+    """Return SQL over the table `records` with one row per record, typed and judged.
+
+    Args:
+        planned: every column of the stream.
+        used: SQL by internal column name over `records`, of every source column in use.
+        nulls: texts that mean null.
+        window: column, month and time zone; rows outside are marked, none means all are inside.
+        where: condition over the source columns; rows it does not hold for count as outside.
+    """
+    empty = ", ".join(literal(text) for text in dict.fromkeys(("", *nulls)))
+    source = [
+        f"case when trim({what}) in ({empty}) then null else {what} end as {quoted(name)}"
+        for name, what in used.items()
+    ]
+    texts = [f"{p.text} as {_t(p)}" for p in planned if p.text is not None]
+    typed = [f"{p.typed} as {_c(p)}" for p in planned]
+    failed = [
+        f"{_t(p)} is not null and {_c(p)} is null as {_e(p)}" for p in planned if _castable(p)
+    ]
+    unknown = [p for p in planned if p.mapping and p.mapping.unknown_when]
+    nulled = [f"{_u(p)} as {_flag(p)}" for p in unknown]
+    known = [
+        f"case when {_flag(p)} then null else {_c(p)} end as {_c(p)}" if p in unknown else _c(p)
+        for p in planned
+    ]
+    ids = f"{quoted(FILE)}, {quoted(ROW)}"
+    left_out = quoted(LEFT_OUT)
+    carried = [_e(p) for p in planned if _castable(p)] + [_flag(p) for p in unknown] + [left_out]
+    texts.append((f"not coalesce(({where}\n), false)" if where else "false") + f" as {left_out}")
+    casts = [*(_t(p) for p in planned if _castable(p)), left_out]
+    return f"""
+with source as (select {_join(ids, source)} from records),
+texts as (select {_join(ids, texts)} from source),
+cast_values as (select {_join(ids, typed, casts)} from texts),
+flagged as (select {_join("*", failed, nulled)} from cast_values),
+known as (select {_join(ids, known, carried)} from flagged)
+select {_join(ids, [_c(p) for p in planned], [_flag(p) for p in unknown])},
+    {_errors(planned, window[0] if window else None)} as {quoted(WRONG)},
+    {_outside(window, planned)} as {quoted(OUTSIDE)},
+    md5(cast(row({_join("", [_c(p) for p in planned])}) as varchar)) as {quoted(HASH)}
+from known"""
+
+
+def unknown_flags(planned: Sequence[Planned]) -> list[tuple[str, str, str]]:
+    """Return (flag column, field, reason) of every field that a condition may null."""
+    return [
+        (_flag(p), p.column.name, p.mapping.unknown_when)
+        for p in planned
+        if p.mapping and p.mapping.unknown_when
+    ]
+
+
+def late_month(stream: Stream, zone: str) -> str:
+    """Return SQL that gives the local month a row describes, as YYYY-MM, or null."""
+    types = {c.name: c.type for c in stream.columns}
+    parts = []
+    for name in stream.event_at:
+        dated = types.get(name, "TIMESTAMPTZ") == "DATE"
+        local = quoted(name) if dated else f"timezone({literal(zone)}, {quoted(name)})"
+        parts.append(f"strftime({local}, '%Y-%m')")
+    return f"coalesce({', '.join(parts)}, null)" if parts else "cast(null as varchar)"
+
+
+def _join(*parts: str | Sequence[str]) -> str:
+    flat: list[str] = []
+    for part in parts:
+        flat.extend([part] if isinstance(part, str) else part)
+    return ", ".join(item for item in flat if item)
+
+
+def _c(p: Planned) -> str:
+    return quoted(p.column.name)
+
+
+def _t(p: Planned) -> str:
+    return quoted(f"t.{p.column.name}")
+
+
+def _e(p: Planned) -> str:
+    return quoted(f"e.{p.column.name}")
+
+
+def _flag(p: Planned) -> str:
+    return quoted(f"u.{p.column.name}")
+
+
+def _castable(p: Planned) -> bool:
+    return bool(p.expected)
+
+
+def _u(p: Planned) -> str:
+    condition = p.mapping.unknown_when if p.mapping else "false"
+    return f"({_c(p)} is not null and coalesce(({condition}\n), false))"
+
+
+def _errors(planned: Sequence[Planned], window: str | None) -> str:
+    """Return SQL that lists `field, reason` of all faults, empty when there is none."""
+    found = []
+    for p in planned:
+        cases = _faults(p, p.required or p.column.name == window)
+        if cases:
+            body = " ".join(f"when {test} then {_fault(p, why)}" for test, why in cases)
+            found.append(f"case {body} end")
+    return f"concat_ws({literal(ERROR)}, {', '.join(found)})" if found else "''"
+
+
+def _fault(p: Planned, why: str) -> str:
+    return literal(f"{p.column.name}{FIELD}{why}")
+
+
+def _faults(p: Planned, required: bool) -> list[tuple[str, str]]:
+    column, name = p.column, _c(p)
+    cases = [(_e(p), f"expected {p.expected}")] if _castable(p) else []
+    if required:
+        cases.append((f"{name} is null", MISSING))
+    if p.mapping is None:
+        return cases
+    if column.values:
+        allowed = ", ".join(literal(value) for value in column.values)
+        cases.append((f"{name} not in ({allowed})", f"expected one of {', '.join(column.values)}"))
+    if column.minimum is not None:
+        cases.append((f"{name} < {column.minimum}", f"below {column.minimum:g}"))
+    if column.maximum is not None:
+        cases.append((f"{name} > {column.maximum}", f"above {column.maximum:g}"))
+    return cases
+
+
+def _outside(window: tuple[str, Month, str] | None, planned: Sequence[Planned]) -> str:
+    if window is None:
+        return quoted(LEFT_OUT)
+    name, month, zone = window
+    kind = next(p.column.type for p in planned if p.column.name == name)
+    local = quoted(name) if kind == "DATE" else f"timezone({literal(zone)}, {quoted(name)})"
+    inside = f"{local} >= date '{month.start}' and {local} < date '{month.end}'"
+    return f"({quoted(LEFT_OUT)} or coalesce(not ({inside}), false))"

@@ -1,0 +1,201 @@
+"""The one landing engine: extract, archive, cast, judge, write, commit.
+
+Every connector's files go this way. Nothing is visible before the manifest's swap, and
+every count in the manifest is taken again from the files that were written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from connectors import base, landing_stream, writing
+from connectors.base import ExtractContext, Progress, quiet
+from connectors.streams import SCHEMA_VERSION
+from perfhouse import lake, warehouse
+from perfhouse.company import Company, Source, mapping_sha256
+from perfhouse.errors import SourceMissing
+from perfhouse.month import Month
+from perfhouse.settings import Home, customer_key
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+ENGINE_VERSION = "1"  # raise it when the same bytes and mapping would land differently
+
+
+def ingest(
+    source: Source,
+    company: Company,
+    month: Month,
+    data: Path,
+    home: Home,
+    progress: Progress = quiet,
+) -> lake.Manifest:
+    """Extract a source's month, archive the bytes, land them; a repeat changes nothing.
+
+    Raises:
+        SourceMissing: not delivered yet (source owner).
+        SourceChanged: what was delivered does not fit; nothing was landed.
+        ConfigError: the mapping cannot work (operator).
+    """
+    lake.recover(home, source.id, month)
+    staging = lake.staging(home, source.id, month)
+    with _scratch(staging):
+        context = ExtractContext(company, data, staging, progress)
+        receipt = _archive(source, month, home, staging, context)
+        return _land(source, company, month, home, receipt, progress)
+
+
+def land(
+    source: Source, company: Company, month: Month, home: Home, progress: Progress = quiet
+) -> lake.Manifest:
+    """Land the newest archived delivery again, without asking the source.
+
+    Raises:
+        SourceMissing: nothing was archived for this month.
+    """
+    receipt = lake.latest_receipt(home, source.id, month)
+    lake.recover(home, source.id, month)
+    with _scratch(lake.staging(home, source.id, month)):
+        return _land(source, company, month, home, receipt, progress)
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[None]:
+    import shutil
+
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _archive(
+    source: Source, month: Month, home: Home, staging: Path, context: ExtractContext
+) -> lake.Receipt:
+    """Save what the connector extracts; one file read for several streams is kept once."""
+    folder = staging / "archive"
+    folder.mkdir()
+    kept: dict[str, lake.ArchivedFile] = {}
+    connector = base.get(source.connector)
+    for item in connector.extract(base.effective(source), month, context):
+        known = kept.get(item.name)
+        if known is not None:
+            kept[item.name] = replace(known, streams=(*known.streams, *item.streams))
+            continue
+        target = folder / safe_name(item.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        item.save(target)
+        size = target.stat().st_size
+        digest = lake.file_sha256(target)
+        name = target.relative_to(folder).as_posix()
+        kept[item.name] = lake.ArchivedFile(name, digest, size, item.streams, item.format)
+    if not kept:
+        raise SourceMissing(
+            f"{source.id} {month}: nothing was delivered; ask the source's owner: {source.owner}"
+        )
+    total = sum(file.bytes for file in kept.values())
+    context.progress(f"{source.id} {month}: {len(kept):,} files, {total:,} bytes archived")
+    return lake.keep(home, source.id, month, folder, list(kept.values()))
+
+
+def safe_name(name: str) -> PurePosixPath:
+    """Return a relative path that cannot leave the archive nor hide its receipt."""
+    parts = [part for part in PurePosixPath(name).parts if part not in ("/", ".", "..")]
+    path = PurePosixPath(*parts) if parts else PurePosixPath("unnamed")
+    return path.with_name("_receipt.json") if str(path) == "receipt.json" else path
+
+
+def _land(
+    source: Source,
+    company: Company,
+    month: Month,
+    home: Home,
+    receipt: lake.Receipt,
+    progress: Progress,
+) -> lake.Manifest:
+    configured = source
+    source = base.effective(source)
+    key = customer_key(home)
+    fingerprint = hmac.new(key, b"fingerprint", hashlib.sha256).hexdigest()[:16]
+    mapping = _mapping_sha256(configured, source, company)
+    current = lake.read_manifest(home, source.id, month)
+    if current and _same(current, receipt, mapping, fingerprint) and lake.is_intact(home, current):
+        progress(f"{source.id} {month}: unchanged")
+        return replace(current, unchanged=True)
+    staging = lake.staging(home, source.id, month)
+    delivery = writing.Delivery(source, company, month, home, receipt, staging, progress)
+    streams: dict[str, lake.StreamLanding] = {}
+    staged: dict[Path, Path] = {}
+    for stream in source.streams:
+        with _connection(key, staging) as con:
+            landed, files = landing_stream.land_stream(con, delivery, stream)
+        streams[stream.stream] = landed
+        staged.update(files)
+        progress(_sentence(source.id, month, stream.stream, landed))
+    manifest = lake.Manifest(
+        source=source.id,
+        connector=source.connector,
+        month=month.key,
+        mapping_sha256=mapping,
+        archive_sha256=receipt.sha256,
+        archive=receipt.files,
+        streams=streams,
+        landed_at=receipt.extracted_at,
+        key_fingerprint=fingerprint,
+    )
+    return lake.commit(home, manifest, staged)
+
+
+@contextmanager
+def _connection(key: bytes, staging: Path) -> Iterator[DuckDBPyConnection]:
+    from connectors.casting import hmac_setup
+
+    con = warehouse.connect(":memory:")
+    try:
+        con.execute("set temp_directory = ?", [str(staging / "spill")])
+        hmac_setup(con, key)
+        yield con
+    finally:
+        con.close()
+
+
+def _mapping_sha256(configured: Source, source: Source, company: Company) -> str:
+    """Hash everything beside the bytes that decides what lands; ready-made mappings too."""
+    parts = (
+        mapping_sha256(configured),
+        mapping_sha256(source),
+        company.time_zone,
+        SCHEMA_VERSION,
+        ENGINE_VERSION,
+    )
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _same(manifest: lake.Manifest, receipt: lake.Receipt, mapping: str, fingerprint: str) -> bool:
+    return (manifest.archive_sha256, manifest.mapping_sha256, manifest.key_fingerprint) == (
+        receipt.sha256,
+        mapping,
+        fingerprint,
+    ) and manifest.archive == receipt.files
+
+
+def _sentence(source: str, month: Month, stream: str, landed: lake.StreamLanding) -> str:
+    outside = f", {landed.outside_window:,} outside the month" if landed.outside_window else ""
+    return (
+        f"{source} {month}: {stream}: {landed.rows_in:,} in = {landed.landed:,} landed + "
+        f"{landed.duplicates:,} duplicates + {landed.quarantined:,} quarantined{outside}"
+    )
+
+
+def counts(manifest: lake.Manifest) -> Mapping[str, int]:
+    """Return the rows of all streams together: rows_in, landed, duplicates, quarantined."""
+    names = ("rows_in", "landed", "duplicates", "quarantined")
+    return {n: sum(getattr(s, n) for s in manifest.streams.values()) for n in names}

@@ -1,0 +1,192 @@
+"""One stream of one delivery: what its mapping needs, its records, their typed values.
+
+Fills tables of a scratch connection; `writing` takes them to files.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from connectors import casting, checking, reading, reading_json, writing
+from connectors.casting import Planned
+from connectors.reading import ReadFile, Records, Wanted
+from connectors.streams import STREAMS, Stream
+from connectors.writing import Delivery
+from perfhouse import lake
+from perfhouse.company import StreamMapping
+from perfhouse.errors import ConfigError, SourceMissing
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+def land_stream(
+    con: DuckDBPyConnection, delivery: Delivery, mapping: StreamMapping
+) -> tuple[lake.StreamLanding, dict[Path, Path]]:
+    """Land one stream into staging; return its counts and final path by staged path."""
+    stream = _stream(delivery, mapping)
+    wanted = _wanted(con, delivery, mapping, stream)
+    files = _files(delivery, mapping)
+    delivery.progress(f"{delivery.source.id} {delivery.month}: reading {stream.name}")
+    reading.prepare(con)
+    scratch = delivery.staging / f"text-{stream.name}"
+    scratch.mkdir(parents=True, exist_ok=True)
+    tabular = all(file.format in ("csv", "parquet") for file in files)
+    read = reading.read_tables if tabular else reading_json.read_json
+    records = read(con, files, wanted, scratch)
+    planned = casting.plan(stream, mapping, delivery.source, delivery.company, records.fields)
+    _cast(con, delivery, mapping, planned, records)
+    writing.name_files(con, files)
+    return writing.write(con, delivery, stream, planned, records)
+
+
+def _stream(delivery: Delivery, mapping: StreamMapping) -> Stream:
+    where = _where(delivery, mapping)
+    stream = STREAMS.get(mapping.stream)
+    if stream is None:
+        known = ", ".join(STREAMS)
+        raise ConfigError([f"{where}: expected one of {known}, got {mapping.stream!r}"])
+    names = {c.name for c in stream.columns}
+    required = {c.name for c in stream.columns if c.required}
+    problems = [
+        f"{where}.columns.{name}: {stream.name} has no such column"
+        for name in mapping.columns
+        if name not in names and stream.column(name) is None
+    ]
+    problems += [
+        f"{where}.columns.{name}: required by {stream.name}, got nothing"
+        for name in sorted(required - set(mapping.columns))
+    ]
+    window = mapping.window
+    column = stream.column(window) if window else None
+    if window and (window not in mapping.columns or column is None):
+        problems.append(f"{where}.window: expected a mapped column, got {window!r}")
+    elif column is not None and column.type not in ("DATE", "TIMESTAMPTZ"):
+        problems.append(f"{where}.window: expected a day or an instant, got {window!r}")
+    if problems:
+        raise ConfigError(problems)
+    return stream
+
+
+def _where(delivery: Delivery, mapping: StreamMapping) -> str:
+    return f"perfhouse.toml: sources.{delivery.source.id}.streams.{mapping.stream}"
+
+
+def _wanted(
+    con: DuckDBPyConnection, delivery: Delivery, mapping: StreamMapping, stream: Stream
+) -> Wanted:
+    where = _where(delivery, mapping)
+    fields: dict[str, str] = {}
+    required: set[str] = set()
+    for name, names in _used_fields(con, mapping, where).items():
+        column = stream.column(name)
+        for used in names:
+            fields.setdefault(used, name)
+        if column is not None and column.required and mapping.columns[name].source is not None:
+            required.update(names)
+    _check_conditions(con, mapping, stream, where)
+    return Wanted(
+        stream=stream.name,
+        owner=delivery.source.owner,
+        options=mapping.options,
+        fields=fields,
+        required=frozenset(required),
+        quiet=frozenset(mapping.ignore) | _siblings(con, delivery, mapping),
+    )
+
+
+def _used_fields(
+    con: DuckDBPyConnection, mapping: StreamMapping, where: str
+) -> dict[str, tuple[str, ...]]:
+    used = {}
+    for name, chosen in mapping.columns.items():
+        if chosen.sql is not None:
+            used[name] = casting.references(con, chosen.sql, f"{where}.columns.{name}.sql")
+        else:
+            used[name] = (chosen.source,) if chosen.source is not None else ()
+    if mapping.options.get("where"):
+        used["where"] = casting.references(con, str(mapping.options["where"]), f"{where}.where")
+    return used
+
+
+def _check_conditions(
+    con: DuckDBPyConnection, mapping: StreamMapping, stream: Stream, where: str
+) -> None:
+    for name, chosen in mapping.columns.items():
+        if chosen.unknown_when is None:
+            continue
+        at = f"{where}.columns.{name}.unknown_when"
+        for used in casting.references(con, chosen.unknown_when, at):
+            if stream.column(used) is None:
+                raise ConfigError([f"{at}: expected columns of {stream.name}, got {used!r}"])
+
+
+def _siblings(con: DuckDBPyConnection, delivery: Delivery, mapping: StreamMapping) -> set[str]:
+    """Return fields that other streams of the source read from the same files."""
+    place = (mapping.options.get("path"), mapping.options.get("query"))
+    found: set[str] = set()
+    for other in delivery.source.streams:
+        if other is mapping or (other.options.get("path"), other.options.get("query")) != place:
+            continue
+        found.update(other.ignore)
+        for names in _used_fields(con, other, _where(delivery, other)).values():
+            found.update(names)
+    return found
+
+
+def _files(delivery: Delivery, mapping: StreamMapping) -> list[ReadFile]:
+    chosen = mapping.options.get("format")
+    kept = [f for f in delivery.receipt.files if mapping.stream in f.streams]
+    if not kept:
+        raise SourceMissing(
+            f"{delivery.source.id} {delivery.month}: the archived delivery has no files of "
+            f"{mapping.stream}; ingest the month again"
+        )
+    sql = delivery.source.connector == "sql"
+    return [
+        ReadFile(
+            number=at,
+            name=f.name,
+            path=lake.archived_path(delivery.home, delivery.receipt, f.name),
+            format=f.format if sql or not chosen else str(chosen),
+        )
+        for at, f in enumerate(kept)
+    ]
+
+
+def _cast(
+    con: DuckDBPyConnection,
+    delivery: Delivery,
+    mapping: StreamMapping,
+    planned: list[Planned],
+    records: Records,
+) -> None:
+    import duckdb
+
+    window = (
+        (mapping.window, delivery.month, delivery.company.time_zone) if mapping.window else None
+    )
+    nulls = [str(text) for text in mapping.options.get("null_values", ("",))]
+    where = str(mapping.options["where"]) if mapping.options.get("where") else None
+    query = checking.typed_query(planned, records.used, nulls, window, where)
+    try:
+        con.execute(f"create table typed as {query}")
+    except duckdb.Error as error:
+        raise ConfigError(_blame(delivery, mapping, error)) from None
+
+
+def _blame(delivery: Delivery, mapping: StreamMapping, error: Exception) -> list[str]:
+    """Say which expressions may have failed; the engine's text may quote a row: not told."""
+    where = _where(delivery, mapping)
+    kind = type(error).__name__
+    problems = []
+    if mapping.options.get("where"):
+        problems.append(f"{where}.where: it may have failed ({kind}): {mapping.options['where']}")
+    for name, chosen in mapping.columns.items():
+        for key, text in (("sql", chosen.sql), ("unknown_when", chosen.unknown_when)):
+            if text is not None:
+                problems.append(
+                    f"{where}.columns.{name}.{key}: one of these failed ({kind}): {text}"
+                )
+    return problems or [f"{where}: the mapping cannot be run ({kind})"]

@@ -1,0 +1,435 @@
+"""The lake: archived bytes, landed Parquet and the manifests that point at them.
+
+Commits by replacing one pointer file. Knows files and DuckDB views; may not know connectors,
+gates or models.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from perfhouse.company_types import Company
+from perfhouse.errors import PerfhouseError, SourceMissing
+from perfhouse.month import Month
+from perfhouse.settings import Home
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+LOOK_BACK = 3  # windows before the month that a build still reads, for late versions
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class ArchivedFile:
+    """One delivered file as it is kept: its name, hash and the streams read from it."""
+
+    name: str
+    sha256: str
+    bytes: int
+    streams: tuple[str, ...]
+    format: str
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One delivery in the archive; `extracted_at` is ISO UTC and is kept when bytes repeat."""
+
+    source: str
+    month: str
+    sha256: str
+    extracted_at: str
+    files: tuple[ArchivedFile, ...]
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """One Parquet file; the path is relative to the home."""
+
+    path: str
+    sha256: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class StreamLanding:
+    """What became of one stream's rows; rows_in = landed + duplicates + quarantined."""
+
+    files: tuple[LandedFile, ...]
+    rows_read: int
+    outside_window: int
+    rows_in: int
+    landed: int
+    duplicates: int
+    quarantined: int
+    unknown: Mapping[str, Mapping[str, int]]
+    undeclared_fields: tuple[str, ...]
+    late_rows: Mapping[str, int]
+    quarantine_file: str | None
+    reasons: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is landed now for one source and month.
+
+    `manifest_sha256` covers inputs, mapping and counts, no clock and no place. `unchanged`
+    is only said by the ingest that found nothing to do; it is not stored.
+    """
+
+    source: str
+    connector: str
+    month: str
+    mapping_sha256: str
+    archive_sha256: str
+    archive: tuple[ArchivedFile, ...]
+    streams: Mapping[str, StreamLanding]
+    landed_at: str
+    key_fingerprint: str
+    manifest_sha256: str = ""
+    unchanged: bool = field(default=False, compare=False)
+
+    def sealed(self) -> Manifest:
+        """Return the manifest with its hash filled in."""
+        return replace(self, manifest_sha256=_content_sha256(self))
+
+
+def _content_sha256(manifest: Manifest) -> str:
+    what = asdict(manifest)
+    for key in ("landed_at", "manifest_sha256", "unchanged", "key_fingerprint"):
+        del what[key]
+    for landing in what["streams"].values():
+        del landing["files"], landing["quarantine_file"]
+    return hashlib.sha256(_json(what)).hexdigest()
+
+
+def _json(what: object) -> bytes:
+    return (json.dumps(what, ensure_ascii=False, sort_keys=True, indent=1) + "\n").encode()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def partition(month: Month | str, source: str) -> Path:
+    """Return the relative folder of a source's month."""
+    return Path(f"month={month}") / f"source={source}"
+
+
+def manifest_path(home: Home, source: str, month: Month) -> Path:
+    """Return the pointer file of a source's month."""
+    return home.manifests / f"month={month}" / f"source={source}.json"
+
+
+def staging(home: Home, source: str, month: Month) -> Path:
+    """Return the folder where a landing is made before it is committed."""
+    return home.tmp / f"landing-{month}-{source}"
+
+
+# --- archive -----------------------------------------------------------------------------
+
+
+def keep(
+    home: Home, source: str, month: Month, staged: Path, files: Sequence[ArchivedFile]
+) -> Receipt:
+    """Move staged original files into the archive and point at them as the newest delivery.
+
+    Bytes that were delivered before keep their first receipt.
+    """
+    ordered = tuple(sorted(files, key=lambda f: f.name))
+    listing = "".join(f"{f.sha256} {f.name}\n" for f in ordered)
+    sha256 = hashlib.sha256(listing.encode()).hexdigest()
+    root = home.archive / partition(month, source)
+    final = root / sha256[:12]
+    if not (final / "receipt.json").exists():
+        made = datetime.fromtimestamp(staged.stat().st_mtime, UTC)
+        receipt = Receipt(source, month.key, sha256, made.isoformat(timespec="seconds"), ordered)
+        _write(staged / "receipt.json", _json(asdict(receipt)))
+        root.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(final, ignore_errors=True)
+        _sync_tree(staged)
+        staged.replace(final)
+        _sync(root)
+    found = _receipt(final)
+    if found.files != ordered:  # the same bytes, read for other streams than before
+        found = replace(found, files=ordered)
+        _replace(final / "receipt.json", _json(asdict(found)))
+    _replace(root / "latest", f"{sha256[:12]}\n".encode())
+    return found
+
+
+def latest_receipt(home: Home, source: str, month: Month) -> Receipt:
+    """Return the newest delivery of a source's month.
+
+    Raises:
+        SourceMissing: nothing was ever extracted for it.
+    """
+    root = home.archive / partition(month, source)
+    if not (root / "latest").exists():
+        raise SourceMissing(f"{source} {month}: nothing in the archive yet; ingest the month first")
+    return _receipt(root / (root / "latest").read_text(encoding="ascii").strip())
+
+
+def archived_path(home: Home, receipt: Receipt, name: str) -> Path:
+    """Return where an archived file lies."""
+    return home.archive / partition(receipt.month, receipt.source) / receipt.sha256[:12] / name
+
+
+def _receipt(folder: Path) -> Receipt:
+    data = json.loads((folder / "receipt.json").read_text(encoding="utf-8"))
+    return Receipt(**{**data, "files": _archived(data["files"])})
+
+
+def _archived(files: Sequence[Mapping[str, Any]]) -> tuple[ArchivedFile, ...]:
+    return tuple(ArchivedFile(**{**f, "streams": tuple(f["streams"])}) for f in files)
+
+
+# --- commit ------------------------------------------------------------------------------
+
+
+def commit(home: Home, manifest: Manifest, staged: Mapping[Path, Path]) -> Manifest:
+    """Make a landing current: files into place, one pointer swap, old files out of the way.
+
+    `staged` gives each staged file's final path, relative to the home.
+    """
+    sealed = manifest.sealed()
+    month = Month(manifest.month)
+    _install(home, staged)
+    _swap(manifest_path(home, manifest.source, month), _stored(sealed))
+    _remember(home, sealed)
+    _retire(home, manifest.source, month, _listed(sealed))
+    return sealed
+
+
+def recover(home: Home, source: str, month: Month) -> None:
+    """Clean up after a landing that was killed; what is committed stays as it is."""
+    shutil.rmtree(staging(home, source, month), ignore_errors=True)
+    current = read_manifest(home, source, month)
+    if current is not None:
+        _remember(home, current)
+    _retire(home, source, month, _listed(current) if current else set())
+
+
+def _install(home: Home, staged: Mapping[Path, Path]) -> None:
+    for draft, final in staged.items():
+        target = home.root / final
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sync(draft)
+        draft.replace(target)
+        _sync(target.parent)
+
+
+def _swap(pointer: Path, content: bytes) -> None:
+    pointer.parent.mkdir(parents=True, exist_ok=True)
+    _replace(pointer, content)
+
+
+def _remember(home: Home, manifest: Manifest) -> None:
+    """Keep every committed manifest, named by the hash of its bytes."""
+    content = _stored(manifest)
+    file = home.manifests / "history" / f"{hashlib.sha256(content).hexdigest()[:24]}.json"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _replace(file, content)
+
+
+def _retire(home: Home, source: str, month: Month, current: Collection[str]) -> None:
+    """Move files of earlier landings aside; delete those that were never committed."""
+    stale = [path for path in _present(home, source, month) if _relative(home, path) not in current]
+    if not stale:
+        return
+    committed = _ever_committed(home, source, month)
+    for path in stale:
+        relative = _relative(home, path)
+        if relative in committed:
+            target = home.superseded / path.relative_to(home.raw)
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.replace(target)
+        else:
+            path.unlink()
+
+
+def _present(home: Home, source: str, month: Month) -> Iterator[Path]:
+    """Yield the data files that lie in a source's month, quarantined ones included."""
+    roots = (
+        [r for r in home.raw.iterdir() if not r.name.startswith("_")] if home.raw.exists() else []
+    )
+    if home.quarantine.exists():
+        roots += list(home.quarantine.iterdir())
+    for root in sorted(roots):
+        folder = root / partition(month, source)
+        if folder.is_dir():
+            yield from sorted(path for path in folder.iterdir() if path.is_file())
+
+
+def _relative(home: Home, path: Path) -> str:
+    return path.relative_to(home.root).as_posix()
+
+
+def _listed(manifest: Manifest) -> set[str]:
+    """Return every file a manifest points at; a quarantine has a twin for people."""
+    listed = {f.path for landing in manifest.streams.values() for f in landing.files}
+    for landing in manifest.streams.values():
+        if landing.quarantine_file:
+            listed |= {
+                landing.quarantine_file,
+                str(Path(landing.quarantine_file).with_suffix(".csv")),
+            }
+    return listed
+
+
+def _ever_committed(home: Home, source: str, month: Month) -> set[str]:
+    listed: set[str] = set()
+    for file in (home.manifests / "history").glob("*.json"):
+        manifest = _load(file)
+        if (manifest.source, manifest.month) == (source, month.key):
+            listed |= _listed(manifest)
+    return listed
+
+
+def is_intact(home: Home, manifest: Manifest) -> bool:
+    """Tell whether every file a manifest points at still lies there."""
+    return all((home.root / path).is_file() for path in _listed(manifest))
+
+
+# --- manifests ---------------------------------------------------------------------------
+
+
+def read_manifest(home: Home, source: str, month: Month) -> Manifest | None:
+    """Return what is landed now for a source's month, or None."""
+    path = manifest_path(home, source, month)
+    return _load(path) if path.exists() else None
+
+
+def manifests(home: Home, first: Month, last: Month) -> list[Manifest]:
+    """Return the current manifests of a span of months, both included, by month and source."""
+    found = []
+    for month in first.until(last):
+        folder = home.manifests / f"month={month}"
+        found += [_load(path) for path in sorted(folder.glob("source=*.json"))]
+    return found
+
+
+def inputs(home: Home, month: Month, as_of: Month | None = None) -> list[dict[str, Any]]:
+    """Return what a build of a month reads, as plain data without clocks or places."""
+    return [
+        {
+            "source": manifest.source,
+            "month": manifest.month,
+            "archive_sha256s": [manifest.archive_sha256],
+            "mapping_sha256": manifest.mapping_sha256,
+            "manifest_sha256": manifest.manifest_sha256,
+        }
+        for manifest in manifests(home, month.plus(-LOOK_BACK), as_of or month)
+    ]
+
+
+def _stored(manifest: Manifest) -> bytes:
+    data = asdict(manifest)
+    del data["unchanged"]
+    return _json(data)
+
+
+def _load(path: Path) -> Manifest:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        data["streams"] = {name: _landing(body) for name, body in data["streams"].items()}
+        return Manifest(**{**data, "archive": _archived(data["archive"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise PerfhouseError(f"{path}: the manifest cannot be read ({error})") from error
+
+
+def _landing(data: Mapping[str, Any]) -> StreamLanding:
+    files = tuple(LandedFile(**f) for f in data["files"])
+    undeclared = tuple(data["undeclared_fields"])
+    return StreamLanding(**{**data, "files": files, "undeclared_fields": undeclared})
+
+
+# --- views -------------------------------------------------------------------------------
+
+
+def create_raw_views(
+    con: DuckDBPyConnection,
+    home: Home,
+    company: Company,
+    month: Month,
+    as_of: Month | None,
+    streams: Mapping[str, Sequence[tuple[str, str]]],
+) -> None:
+    """Create schema `raw`: a view per stream over the windows a build of the month may read.
+
+    `as_of` is the last delivery window that counts, None the month itself. `streams` gives
+    (column, type) by stream; a stream without files becomes a typed, empty view.
+    """
+    configured = {source.id for source in company.sources}
+    found: dict[str, list[str]] = {name: [] for name in streams}
+    for manifest in manifests(home, month.plus(-LOOK_BACK), as_of or month):
+        if manifest.source not in configured:
+            continue
+        for name, landing in manifest.streams.items():
+            paths = [str((home.root / f.path).resolve()) for f in landing.files]
+            found.setdefault(name, []).extend(paths)
+    con.execute("create schema if not exists raw")
+    for name, columns in streams.items():
+        con.execute(f"create or replace view raw.{_quoted(name)} as {_view(columns, found[name])}")
+
+
+def _view(columns: Sequence[tuple[str, str]], paths: Sequence[str]) -> str:
+    if not paths:
+        typed = ", ".join(f"cast(null as {kind}) as {_quoted(name)}" for name, kind in columns)
+        return f"select {typed}, cast(null as varchar) as _month where false"
+    names = ", ".join(_quoted(name) for name, _ in columns)
+    files = ", ".join("'" + _globless(path).replace("'", "''") + "'" for path in paths)
+    return (
+        f"select {names}, _window as _month from read_parquet([{files}], hive_partitioning = false)"
+    )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _globless(path: str) -> str:
+    return "".join(f"[{c}]" if c in "*?[" else c for c in path)
+
+
+# --- files -------------------------------------------------------------------------------
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as handle:
+        handle.write(content)
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Replace a small file in one step: readers see the old or the new bytes."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    _write(draft, content)
+    draft.replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        _sync(path)
+    _sync(folder)
