@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any
 
 from perfhouse import scorecards
+from perfhouse.card_figures import DASH, Bands, bullet, position, trend
 from perfhouse.scorecards import Definition, KpiScore, Total
 
 AGENT_KPIS = 4
@@ -32,15 +33,6 @@ STATES = {
     "not_available": ("none", "暂无数据", "No data"),
 }
 NEAR_FROM = 60.0
-DASH = "—"
-
-
-@dataclass(frozen=True)
-class Band:
-    """Quartiles of the total among managers of one role in one month."""
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -69,7 +61,7 @@ class Sheet:
     month: date
     totals: tuple[Total, ...]
     history: Mapping[str, Sequence[Total]]
-    bands: Mapping[tuple[date, str | None], Band]
+    bands: Bands
     scores: Mapping[str, Sequence[KpiScore]]
     medians: Mapping[tuple[str | None, str], float]
     definitions: Mapping[tuple[str, str | None], Definition]
@@ -106,7 +98,7 @@ def card(sheet: Sheet, total: Total, agent_limit: int, with_definitions: bool) -
         "role": total.role,
         "team": person.team,
         "head": _head(sheet, total, rows),
-        "trend": trend(sheet, total),
+        "trend": trend(sheet.history.get(total.manager_id, ()), sheet.bands),
         "groups": groups,
         "contribution": _sum(r["contribution_value"] for r in rows),
         "has_interval": any(r["bullet"]["ci"] for r in rows),
@@ -142,7 +134,7 @@ def _head(sheet: Sheet, total: Total, rows: Sequence[Mapping[str, Any]]) -> dict
         "spread": spread,
         "peer_count": total.peer_count,
         "coverage": percent(total.coverage_rate),
-        "coverage_width": _position((total.coverage_rate or 0.0) * 100, 100),
+        "coverage_width": position((total.coverage_rate or 0.0) * 100, 100),
         "coverage_minimum": percent(sheet.coverage_minimum),
         "scored": sum(bool(r["is_scored"]) for r in rows),
         "kpis": len(rows),
@@ -160,85 +152,6 @@ def _direction(change: float | None) -> str:
     if change is None or abs(change) < 0.05:
         return "same"
     return "up" if change > 0 else "down"
-
-
-# ---------------------------------------------------------------- the trend
-
-
-def trend(sheet: Sheet, total: Total) -> dict[str, Any]:
-    """Place the totals of the months at hand; a month without a total is a gap with its mark."""
-    points = list(sheet.history.get(total.manager_id, ()))
-    bands = [sheet.bands.get((p.month, p.role)) for p in points]
-    low, high = _reach(points, bands)
-    count = len(points)
-    xs = [(index + 0.5) / count * 100 for index in range(count)]
-
-    def height(score: float) -> float:
-        return round((high - score) / (high - low) * 100, 2)
-
-    marks = [
-        {
-            "x": _fixed(x),
-            "y": None if p.total_score is None else _fixed(height(p.total_score)),
-            "label": None if p.total_score is None else f"{p.total_score:.1f}",
-            "month": f"{p.month:%y-%m}",
-            "wide_only": (count - 1 - index) % 2 == 1 and count > 6,
-            "last": index == count - 1,
-        }
-        for index, (x, p) in enumerate(zip(xs, points, strict=True))
-    ]
-    return {
-        "marks": marks,
-        "labels_all": count <= 6,
-        "lines": [
-            " ".join(f"{m['x']},{m['y']}" for m in run) for run in _runs(marks) if len(run) > 1
-        ],
-        "band": _band_path(xs, bands, height, 50 / count if count else 0),
-        "ticks": [(_fixed(height(t)), t) for t in _ticks(low, high)],
-        "target": _fixed(height(scorecards.TARGET_SCORE)),
-        "text": "; ".join(
-            f"{p.month:%Y-%m} {DASH if p.total_score is None else format(p.total_score, '.1f')}"
-            for p in points
-        ),
-    }
-
-
-def _reach(points: Sequence[Total], bands: Sequence[Band | None]) -> tuple[float, float]:
-    seen = [p.total_score for p in points if p.total_score is not None]
-    seen += [v for b in bands if b for v in (b.low, b.high)]
-    lowest = min([*seen, 80.0])
-    return max(0.0, (lowest - 5) // 20 * 20), scorecards.TOP_SCORE
-
-
-def _ticks(low: float, high: float) -> list[int]:
-    step = 20 if high - low <= 80 else 40
-    return list(range(int(high), int(low) - 1, -step))
-
-
-def _runs(marks: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    runs: list[list[dict[str, Any]]] = [[]]
-    for mark in marks:
-        if mark["y"] is None:
-            runs.append([])
-        else:
-            runs[-1].append(mark)
-    return runs
-
-
-def _band_path(xs: Sequence[float], bands: Sequence[Band | None], height: Any, reach: float) -> str:
-    """Draw the peers' quartiles as one closed area per unbroken run of months."""
-    path, run = [], []
-    for x, band in [*zip(xs, bands, strict=True), (0.0, None)]:
-        if band:
-            run.append((x, band))
-            continue
-        if run:
-            edge = [(run[0][0] - reach / 2, run[0][1]), *run, (run[-1][0] + reach / 2, run[-1][1])]
-            top = [f"{_fixed(x)},{_fixed(height(b.high))}" for x, b in edge]
-            bottom = [f"{_fixed(x)},{_fixed(height(b.low))}" for x, b in reversed(edge)]
-            path.append("M" + "L".join([*top, *bottom]) + "Z")
-        run = []
-    return "".join(path)
 
 
 # ---------------------------------------------------------------- the KPIs
@@ -303,23 +216,6 @@ def state_of(score: KpiScore) -> str:
     if score.score >= scorecards.TARGET_SCORE:
         return "met"
     return "near" if score.score >= NEAR_FROM else "low"
-
-
-def bullet(score: KpiScore, median: float | None) -> dict[str, Any]:
-    """Place a KPI on the score axis 0..120, in percent of its width, clamped at both ends."""
-    scale = score.scale
-    ends: tuple[str, str] | None = None
-    if scale and score.is_scored and score.ci_low is not None and score.ci_high is not None:
-        low, high = sorted((scale.score(score.ci_low), scale.score(score.ci_high)))
-        ends = (_position(low), _position(high))
-    basis = score.shrunk_value if score.shrunk_value is not None else score.value
-    raw = scale.unclipped(basis) if scale and basis is not None and score.is_scored else 50.0
-    return {
-        "bar": _position(score.score) if score.is_scored and score.score is not None else None,
-        "below": raw < 0,
-        "median": _position(scale.score(median)) if scale and median is not None else None,
-        "ci": ends,
-    }
 
 
 def _groups(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -472,14 +368,6 @@ def _trim(value: float, digits: int, comma: str = "") -> str:
     text = text.rstrip("0").rstrip(".") if "." in text and digits and not comma else text
     text = text.removesuffix(".0")
     return ("0" if text in {"-0", "-0.0"} else text).replace("-", "−")
-
-
-def _fixed(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".")
-
-
-def _position(score: float, top: float = scorecards.TOP_SCORE) -> str:
-    return _fixed(min(max(score / top * 100, 0.0), 100.0))
 
 
 def _sum(values: Any) -> str | None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perfhouse import scorecards
-from perfhouse.card_view import AgentResult, Band, Person, Sheet, card
+from perfhouse.card_figures import Band
+from perfhouse.card_view import AgentResult, Person, Sheet, card
 from perfhouse.month import Month
 
 if TYPE_CHECKING:

@@ -223,8 +223,8 @@ def _agents(row: list[Any]) -> list[list[Any]]:
     if kpi_id in ("training_completion_rate", "turnover_rate", "kb_contributions"):
         return []
     share, value, number = round(row[5] / 6), row[7], manager[1:]
-    return [
-        [start, kpi_id, "1", manager, f"T{number}", f"E{number}{a}"]
-        + [share * value * (0.87 + a * 0.04), share]
-        for a in range(1, 7)
-    ]
+    rows = []
+    for a in range(1, 7):
+        own = share * value * (0.87 + a * 0.04)
+        rows.append([start, kpi_id, "1", manager, f"T{number}", f"E{number}{a}", own, share])
+    return rows

@@ -1,0 +1,170 @@
+"""Explanations: every number follows from the one before it, down to the source rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import scorecard_fixture as fixture
+
+from perfhouse import warehouse
+from perfhouse.errors import BuildFailed, ConfigError
+from perfhouse.explain import as_json, as_text, explain
+from perfhouse.month import Month
+from perfhouse.settings import Home
+
+MONTH = Month("2026-09")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Home:
+    made = Home(tmp_path_factory.mktemp("home"))
+    fixture.make(made.warehouse).close()
+    return made
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Home:
+    made = Home(tmp_path)
+    fixture.make(made.warehouse, managers=3).close()
+    return made
+
+
+def change(home: Home, sql: str) -> None:
+    con = warehouse.connect(home.warehouse)
+    con.execute(sql)
+    con.close()
+
+
+def test_the_contributions_add_up_to_the_total(home):
+    found = explain(home, MONTH, "M01")
+    assert found.total.total_score is not None
+    assert sum(k.contribution or 0 for k in found.kpis) == pytest.approx(found.total.total_score)
+    assert sum(k.effective_weight or 0 for k in found.kpis) == pytest.approx(1)
+
+
+def test_the_arithmetic_is_spelled_out(home):
+    kpis = {k.score.kpi_id: k for k in explain(home, MONTH, "M01").kpis}
+    assert kpis["ticket_closure_rate"].arithmetic == (
+        "(0.928571 - 0.8) / (0.93 - 0.8) x 100 = 98.90"
+    )
+    assert kpis["csat_rate"].arithmetic == (
+        "100 + (0.983333 - 0.9) / (0.96 - 0.9) x 20 = 127.78, clipped = 120.00"
+    )
+    assert kpis["nps"].arithmetic == ""
+
+
+def test_a_kpi_goes_down_to_its_source_rows(home):
+    found = explain(home, MONTH, "M01", "csat_rate", limit=5)
+    assert found.source_rows is not None
+    assert found.source_rows.count == 60
+    assert (found.source_rows.numerator, found.source_rows.denominator) == (59, 60)
+    assert len(found.source_rows.rows) == 5
+    first = found.source_rows.rows[0]
+    assert (first.file, first.row_number, first.source_row_id) == (
+        "tickets.csv",
+        2,
+        "csat_rate-M01-0",
+    )
+    text = as_text(found)
+    assert "60 source rows add up to 59 / 60, as published; first 5:" in text
+    assert "csat_rate-M01-0" in text
+
+
+def test_rows_that_do_not_add_up_are_an_error_and_not_a_footnote(own):
+    change(
+        own, "delete from core.fct_rows where manager_id = 'M02' and source_row_id like '%-M02-1'"
+    )
+    with pytest.raises(BuildFailed, match=r"M02 csat_rate: the source rows add up to a"):
+        explain(own, MONTH, "M02", "csat_rate")
+
+
+def test_a_score_that_does_not_follow_from_its_value_is_an_error(own):
+    change(own, "update scorecards.scorecard_kpi_months set score = 55 where kpi_id = 'csat_rate'")
+    with pytest.raises(BuildFailed, match=r"the scorecard says 55\.0000"):
+        explain(own, MONTH, "M02")
+
+
+def test_a_total_that_is_not_its_parts_is_an_error(own):
+    change(own, "update scorecards.scorecard_manager_months set total_score = 99")
+    with pytest.raises(BuildFailed, match=r"the total says 99\.0000"):
+        explain(own, MONTH, "M02")
+
+
+@pytest.mark.parametrize(
+    ("month", "manager", "kpi", "message"),
+    [
+        ("2026-09", "M9", None, "--manager: expected one of M"),
+        ("2026-12", "M01", None, "--month: expected one of 2026-0"),
+        ("2026-09", "M01", "csat", "--kpi: expected one of csat_rate"),
+        ("2026-09", "x'; drop table y; --", None, "--manager: expected one of M01"),
+    ],
+)
+def test_what_is_unknown_is_answered_with_what_is_near(home, month, manager, kpi, message):
+    with pytest.raises(ConfigError) as error:
+        explain(home, Month(month), manager, kpi)
+    assert message in str(error.value)
+
+
+def test_a_home_without_a_warehouse_says_what_to_do(tmp_path):
+    with pytest.raises(ConfigError, match="build a month first"):
+        explain(Home(tmp_path), MONTH, "M01")
+
+
+def test_a_manager_without_a_total_is_explained_all_the_same(home):
+    found = explain(home, MONTH, "M08")
+    assert all(k.contribution is None for k in found.kpis)
+    text = as_text(found)
+    assert "no total (too little of the weight has enough data)" in text
+    assert "not enough data: the sample is below the minimum" in text
+    assert "sum of contributions" not in text
+
+
+def test_a_manager_without_kpis_is_an_empty_answer_and_not_an_error(own):
+    change(own, "delete from scorecards.scorecard_kpi_months where manager_id = 'M01'")
+    change(
+        own,
+        "update scorecards.scorecard_manager_months set total_score = null, status = 'no_team' "
+        "where manager_id = 'M01'",
+    )
+    text = as_text(explain(own, MONTH, "M01"))
+    assert "no team this month" in text
+    assert "no KPI is measured" in text
+
+
+def test_a_kpi_without_rows_in_the_month_says_so(own):
+    change(own, "delete from core.fct_rows where manager_id = 'M02'")
+    change(
+        own,
+        "update scorecards.scorecard_kpi_months set numerator = 0, denominator = 0, "
+        "sample_size = 0, status = 'insufficient_data', score = null where kpi_id = 'csat_rate'",
+    )
+    change(own, "update scorecards.scorecard_manager_months set total_score = null")
+    assert "no source row lies behind" in as_text(explain(own, MONTH, "M02", "csat_rate"))
+
+
+def test_a_kpi_that_declares_no_rows_says_so(own):
+    change(own, "update kpis.kpi_definitions set row_sql = null")
+    found = explain(own, MONTH, "M02", "csat_rate")
+    assert found.source_rows is None
+    assert "declares no source rows" in as_text(found)
+
+
+def test_the_same_is_said_in_chinese(home):
+    text = as_text(explain(home, MONTH, "M01"), lang="zh")
+    assert "客户满意度" in text
+    assert "贡献合计 = 85.43 = 总分" in text
+
+
+def test_json_holds_everything(home):
+    said = json.loads(as_json(explain(home, MONTH, "M01", "csat_rate", limit=1)))
+    assert said["total"]["grade"] == "B"
+    assert said["kpis"][0]["score"]["target_version"] == "2026-Q3"
+    assert said["source_rows"]["rows"][0]["event_on"] == "2026-09-01"
+    assert said["release"] is None
+
+
+def test_gates_are_named_with_their_verdicts(home):
+    text = as_text(explain(home, MONTH, "M01"))
+    assert "gates: raw passed, 1 warnings; scorecards passed" in text
