@@ -1,0 +1,144 @@
+"""The DAG files parse, carry their owners and wire assets; read by Airflow in its own process."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DAGS = ROOT / "dags"
+EXAMPLE = ROOT / "examples" / "uci_incidents"
+
+READ = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+from airflow.serialization.serialized_objects import DagSerialization
+
+bag = DagBag(sys.argv[1])
+dags = {}
+for dag in bag.dags.values():
+    DagSerialization.serialize_dag(dag)
+    tasks = {
+        t.task_id: {
+            "owner": t.owner,
+            "retries": t.retries,
+            "down": sorted(t.downstream_task_ids),
+            "outlets": [o.name for o in t.outlets],
+        }
+        for t in dag.tasks
+    }
+    dags[dag.dag_id] = {
+        "tags": sorted(dag.tags),
+        "doc": dag.doc_md,
+        "catchup": dag.catchup,
+        "max_active_runs": dag.max_active_runs,
+        "timetable": type(dag.timetable).__name__,
+        "start_date": str(dag.start_date or ""),
+        "schedule": str(getattr(dag.timetable, "asset_condition", "")),
+        "tasks": tasks,
+    }
+print("@@" + json.dumps({"dags": dags, "errors": bag.import_errors}))
+"""
+
+
+def read_bag(home: Path, company: Path | None) -> dict[str, Any]:
+    """Parse the DAG folder as the dag-processor does, with its own AIRFLOW_HOME."""
+    env = {
+        "PATH": str(Path(sys.executable).parent),
+        "AIRFLOW_HOME": str(home / "airflow"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "false",
+        "PERFHOUSE_HOME": str(home / "home"),
+        **({"PERFHOUSE_COMPANY": str(company)} if company else {}),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(DAGS)],
+        env=env,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = re.search(r"^@@(.*)$", done.stdout, re.MULTILINE)
+    assert found, done.stderr[-3000:]
+    return dict(json.loads(found[1]))
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return read_bag(tmp_path_factory.mktemp("bag"), EXAMPLE)
+
+
+def test_every_dag_file_parses(bag: dict[str, Any]) -> None:
+    assert bag["errors"] == {}
+    ingests = {dag_id for dag_id in bag["dags"] if dag_id.startswith("ingest_")}
+    assert set(bag["dags"]) == ingests | {"transform", "publish"}
+    assert len(ingests) == (EXAMPLE / "perfhouse.toml").read_text("utf-8").count("[[sources]]")
+
+
+def test_every_dag_says_what_it_is_and_whose(bag: dict[str, Any]) -> None:
+    for dag in bag["dags"].values():
+        assert "perfhouse" in dag["tags"]
+        assert len(dag["doc"]) > 200
+        for task in dag["tasks"].values():
+            assert task["owner"] not in ("", "airflow")
+            assert task["retries"] > 0
+
+
+def test_an_ingest_is_owned_by_the_owner_of_its_source(bag: dict[str, Any]) -> None:
+    owners = re.findall(
+        r'^owner = "(.+)"$', (EXAMPLE / "perfhouse.toml").read_text("utf-8"), re.MULTILINE
+    )
+    ingests = [dag for dag_id, dag in bag["dags"].items() if dag_id.startswith("ingest_")]
+    assert sorted({d["tasks"]["ingest"]["owner"] for d in ingests}) == sorted(set(owners))
+
+
+def test_months_run_one_at_a_time_and_nothing_runs_because_it_was_switched_on(
+    bag: dict[str, Any],
+) -> None:
+    for dag in bag["dags"].values():
+        assert dag["max_active_runs"] == 1
+        assert dag["catchup"] is False
+        assert dag["start_date"] == ""
+
+
+def test_transform_waits_for_the_sources_or_a_redelivery(bag: dict[str, Any]) -> None:
+    transform = bag["dags"]["transform"]
+    assert transform["timetable"] == "PartitionedAssetTimetable"
+    assert "redelivered" in transform["schedule"]
+    assert "raw/" in transform["schedule"]
+    assert transform["tasks"]["gate_raw"]["down"] == ["build"]
+    assert transform["tasks"]["build"]["down"] == ["gate_scorecards"]
+    assert transform["tasks"]["gate_scorecards"]["outlets"] == ["scorecards"]
+
+
+def test_publish_waits_for_scorecards(bag: dict[str, Any]) -> None:
+    publish = bag["dags"]["publish"]
+    assert publish["timetable"] == "PartitionedAssetTimetable"
+    assert "scorecards" in publish["schedule"]
+    assert publish["tasks"]["publish"]["outlets"] == ["releases"]
+
+
+def test_without_a_company_the_import_error_says_what_to_set(tmp_path: Path) -> None:
+    found = read_bag(tmp_path, None)
+    assert found["dags"] == {}
+    assert len(found["errors"]) == 3
+    assert all("perfhouse.toml" in text for text in found["errors"].values())
+
+
+@pytest.mark.parametrize("path", sorted(DAGS.iterdir()), ids=lambda p: p.name)
+def test_the_folder_holds_small_wiring_files_only(path: Path) -> None:
+    if path.name == "__pycache__":
+        return
+    assert path.name in {"ingest.py", "transform.py", "publish.py"}
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 80
+    assert not re.search(r"sys\.path|os\.environ|open\(|duckdb|httpx|pandas", text)
+    imported = set(re.findall(r"^(?:from|import) (\S+)", text, re.MULTILINE))
+    assert imported <= {"typing", "airflow.sdk", "perfhouse"}
