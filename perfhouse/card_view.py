@@ -199,7 +199,7 @@ def _kpi_row(
         "weight_set": percent(score.weight),
         "weight_moved": share is None or abs(share - (score.weight or 0.0)) >= 0.0005,
         "sample": DASH if score.sample_size is None else number(score.sample_size),
-        "minimum": number(definition.minimum_sample),
+        "minimum": number(_minimum(definition, score)),
         "median": show(median, definition.unit),
         "contribution_value": contribution,
         "contribution": DASH if contribution is None else f"{contribution:.1f}",
@@ -254,6 +254,11 @@ def _interval(score: KpiScore, unit: str) -> str | None:
     return f"{show(score.ci_low, unit, bare=True)}–{show(score.ci_high, unit, bare=True)}"
 
 
+def _minimum(definition: Definition, score: KpiScore) -> float:
+    """Cases needed: the company's choice where it made one, else the KPI's own."""
+    return definition.minimum_sample if score.minimum_sample is None else score.minimum_sample
+
+
 def _definition(definition: Definition, score: KpiScore) -> dict[str, Any]:
     return {
         "kpi_id": definition.kpi_id,
@@ -264,7 +269,7 @@ def _definition(definition: Definition, score: KpiScore) -> dict[str, Any]:
         "down": definition.direction == "down",
         "version": score.kpi_version or DASH,
         "target_version": score.target_version or DASH,
-        "minimum": number(definition.minimum_sample),
+        "minimum": number(_minimum(definition, score)),
     }
 
 
@@ -282,7 +287,11 @@ def _agents(
     results = sheet.agents.get(total.manager_id, ())
     credited = {r.kpi_id for r in results if r.denominator > 0}
     chosen = sorted(
-        (s for s in scores if s.is_scored and s.scale and s.kpi_id in credited),
+        (
+            s
+            for s in scores
+            if s.is_scored and s.scale and s.kpi_id in credited and _is_for_agents(known[s.kpi_id])
+        ),
         key=lambda s: (s.score or 0.0, s.kpi_id),
     )[:AGENT_KPIS]
     if not chosen or limit == 0:
@@ -300,6 +309,11 @@ def _agents(
     }
 
 
+def _is_for_agents(definition: Definition) -> bool:
+    """Whether single agents may be shown: their own work, and no confidential answers."""
+    return definition.credit_to == "employee" and not definition.is_suppressed
+
+
 def _agent_row(
     cells: Mapping[str, AgentResult], chosen: Sequence[KpiScore], known: Mapping[str, Definition]
 ) -> dict[str, Any]:
@@ -313,7 +327,7 @@ def _agent_row(
         definition = known[score.kpi_id]
         value = result.numerator / result.denominator
         icon = "none"
-        if result.denominator >= definition.minimum_sample:
+        if result.denominator >= _minimum(definition, score):
             points.append(scale.score(value))
             icon = "met" if points[-1] >= scorecards.TARGET_SCORE else "low"
             icon = "near" if NEAR_FROM <= points[-1] < scorecards.TARGET_SCORE else icon

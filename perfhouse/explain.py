@@ -56,12 +56,16 @@ class SourceRow:
 
 @dataclass(frozen=True)
 class SourceRows:
-    """The rows behind one KPI: all are counted and summed, the first ones are listed."""
+    """The rows behind one KPI: all are counted and summed, the first ones are listed.
+
+    Of confidential answers none is listed, and below the minimum they are not summed either.
+    """
 
     kpi_id: str
     count: int
-    numerator: float
-    denominator: float
+    numerator: float | None
+    denominator: float | None
+    is_confidential: bool
     rows: tuple[SourceRow, ...]
 
 
@@ -253,8 +257,25 @@ def _source_rows(
         key,
     ).fetchone()
     count, numerator, denominator = summed or (0, 0.0, 0.0)
-    _expect_sum(kpi.score, "numerator", numerator, kpi.score.numerator)
+    hidden = kpi.score.numerator is None
+    if not hidden:
+        _expect_sum(kpi.score, "numerator", numerator, kpi.score.numerator)
     _expect_sum(kpi.score, "denominator", denominator, kpi.score.denominator)
+    confidential = kpi.definition.is_suppressed
+    listed = () if confidential else _listed(con, behind, key, limit)
+    return SourceRows(
+        kpi_id=kpi.score.kpi_id,
+        count=count,
+        numerator=None if hidden else numerator,
+        denominator=denominator,
+        is_confidential=confidential,
+        rows=listed,
+    )
+
+
+def _listed(
+    con: duckdb.DuckDBPyConnection, behind: str, key: list[object], limit: int
+) -> tuple[SourceRow, ...]:
     rows = con.execute(
         "select employee_id, source, cast(source_row_id as varchar), file, row_number, "
         "cast(event_on as date), cast(numerator as double), cast(denominator as double) "
@@ -262,8 +283,7 @@ def _source_rows(
         "employee_id, numerator, denominator limit ?",
         [*key, max(limit, 0)],
     ).fetchall()
-    listed = tuple(SourceRow(*row) for row in rows)
-    return SourceRows(kpi.score.kpi_id, count, numerator, denominator, listed)
+    return tuple(SourceRow(*row) for row in rows)
 
 
 def _expect_sum(score: KpiScore, name: str, found: float, published: float | None) -> None:

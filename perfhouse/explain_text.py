@@ -54,6 +54,7 @@ _EN = {
     "points": "  contributes  {score} x {weight} = {points} points   (weight set: {set})",
     "sum": "sum of contributions = {points} = total",
     "rows": "{count} source rows add up to {numerator} / {denominator}, as published; first {n}:",
+    "confidential": "{count} answers lie behind this; they are confidential and never listed",
     "no_rows": "no source row lies behind this KPI in this month",
     "undeclared": "this KPI declares no source rows",
     "no_kpis": "no KPI is measured for this manager in this month",
@@ -83,6 +84,7 @@ _ZH = {
     "points": "  贡献    {score} x {weight} = {points} 分   (设定权重 {set})",
     "sum": "贡献合计 = {points} = 总分",
     "rows": "{count} 行来源数据合计 {numerator} / {denominator},与公布一致;前 {n} 行:",
+    "confidential": "背后有 {count} 份回答;回答保密,从不逐条列出",
     "no_rows": "本月没有任何来源行",
     "undeclared": "该指标未声明来源行",
     "no_kpis": "该经理本月没有任何指标",
@@ -143,7 +145,7 @@ def _kpi_lines(kpi: KpiExplanation, words: Words, lang: str) -> list[str]:
             denominator=plain(score.denominator),
             value=plain(score.value),
             sample=plain(score.sample_size),
-            minimum=plain(definition.minimum_sample),
+            minimum=plain(score.minimum_sample or definition.minimum_sample),
         ),
     ]
     if score.scale:
@@ -186,6 +188,8 @@ def _tail(explanation: Explanation, words: Words) -> list[str]:
 def _row_lines(behind: SourceRows, words: Words) -> list[str]:
     if not behind.count:
         return [words["no_rows"]]
+    if behind.is_confidential:
+        return [words["confidential"].format(count=behind.count)]
     head = words["rows"].format(
         count=behind.count,
         numerator=plain(behind.numerator),

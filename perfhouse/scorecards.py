@@ -62,6 +62,7 @@ _KPI: Columns = {
     "status": "varchar",
     "target_version": "varchar",
     "effective_weight": "double",
+    "minimum_sample": "double",
 }
 _DEFINITION: Columns = {
     "kpi_id": "varchar",
@@ -75,6 +76,8 @@ _DEFINITION: Columns = {
     "direction": "varchar",
     "minimum_sample": "double",
     "row_sql": "varchar",
+    "is_suppressed": "boolean",
+    "credit_to": "varchar",
 }
 _CHECK: Columns = {
     "gate": "varchar",
@@ -127,6 +130,7 @@ class KpiScore:
     status: str | None
     target_version: str | None
     effective_weight: float | None
+    minimum_sample: float | None
 
     @property
     def is_scored(self) -> bool:
@@ -143,7 +147,10 @@ class KpiScore:
 
 @dataclass(frozen=True)
 class Definition:
-    """What a KPI means; `minimum_sample` counts denominator units."""
+    """What a KPI means; `minimum_sample` counts denominator units.
+
+    `is_suppressed`: single answers are confidential and never shown.
+    """
 
     kpi_id: str
     version: str | None
@@ -156,6 +163,8 @@ class Definition:
     direction: str
     minimum_sample: float
     row_sql: str | None
+    is_suppressed: bool
+    credit_to: str
 
 
 @dataclass(frozen=True)
@@ -276,6 +285,8 @@ def definitions(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, str | None], 
             direction=row[8] or "up",
             minimum_sample=row[9] or 0.0,
             row_sql=row[10],
+            is_suppressed=bool(row[11]),
+            credit_to=row[12] or "employee",
         )
         found[known.kpi_id, known.version] = found[known.kpi_id, None] = known
     return found
@@ -288,7 +299,21 @@ def definition_of(
     found = known.get((kpi_id, version)) or known.get((kpi_id, None))
     if found:
         return found
-    return Definition(kpi_id, version, kpi_id, kpi_id, "", "", "result", "rate", "up", 0.0, None)
+    return Definition(
+        kpi_id=kpi_id,
+        version=version,
+        name_en=kpi_id,
+        name_zh=kpi_id,
+        definition_en="",
+        definition_zh="",
+        category="result",
+        unit="rate",
+        direction="up",
+        minimum_sample=0.0,
+        row_sql=None,
+        is_suppressed=True,
+        credit_to="",
+    )
 
 
 def verdicts(con: duckdb.DuckDBPyConnection, month: Month) -> list[Verdict]:

@@ -8,6 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from perfhouse import warehouse
 
 if TYPE_CHECKING:
@@ -134,7 +136,11 @@ def make(
 
 
 def _insert(con: duckdb.DuckDBPyConnection, table: str, rows: list[list[Any]]) -> None:
-    con.executemany(f"insert into {table} values ({','.join('?' * len(rows[0]))})", rows)
+    if rows:
+        columns = {f"c{at}": list(values) for at, values in enumerate(zip(*rows, strict=True))}
+        con.register("new_rows", pa.table(columns))
+        con.execute(f"insert into {table} select * from new_rows")
+        con.unregister("new_rows")
 
 
 def _definition(kpi: Kpi) -> list[Any]:

@@ -236,6 +236,25 @@ def test_agents_with_few_cases_are_marked_and_not_judged(con, tmp_path):
     assert "经理1" not in table
 
 
+def test_confidential_answers_and_the_teams_own_figures_never_show_single_agents(changed, tmp_path):
+    changed.execute("alter table kpis.kpi_definitions add column is_suppressed boolean")
+    changed.execute("alter table kpis.kpi_definitions add column credit_to varchar")
+    changed.execute("update kpis.kpi_definitions set credit_to = 'employee'")
+    changed.execute(
+        "update kpis.kpi_definitions set is_suppressed = true where category <> 'result'"
+    )
+    changed.execute(
+        "update kpis.kpi_definitions set credit_to = 'queue' where kpi_id = 'csat_rate'"
+    )
+    text = page(changed, "M02", tmp_path)
+    table = text[text.index('<table class="t">') :]
+    head = table[: table.index("</thead>")]
+    assert "问题闭环率" in head
+    assert "客户满意度" not in head
+    assert "平均处理时长" not in head
+    assert "重开率" not in head
+
+
 def test_a_card_too_large_gives_up_words_before_numbers(changed, tmp_path):
     changed.execute("update kpis.kpi_definitions set definition_zh = repeat('长', 600)")
     path = cards.render_all(changed, MONTH, tmp_path)[0]
@@ -288,7 +307,7 @@ def test_weights_are_shared_inside_the_category_then_across():
     def kpi(kpi_id: str, weight: float, score: float | None) -> KpiScore:
         status = "scored" if score is not None else "insufficient_data"
         nothing = [None] * 9
-        return KpiScore("M", kpi_id, "1", *nothing, 1.0, weight, score, status, None, None)
+        return KpiScore("M", kpi_id, "1", *nothing, 1.0, weight, score, status, None, None, None)
 
     rows = [kpi("a", 0.3, 100.0), kpi("b", 0.2, None), kpi("c", 0.3, 50.0), kpi("d", 0.2, None)]
     shares = scorecards.effective_weights(

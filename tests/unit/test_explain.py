@@ -151,6 +151,32 @@ def test_a_kpi_that_declares_no_rows_says_so(own):
     assert "declares no source rows" in as_text(found)
 
 
+def test_confidential_answers_are_counted_and_never_listed(own):
+    change(own, "alter table kpis.kpi_definitions add column is_suppressed boolean")
+    change(own, "update kpis.kpi_definitions set is_suppressed = kpi_id = 'csat_rate'")
+    found = explain(own, MONTH, "M02", "csat_rate")
+    assert found.source_rows is not None
+    assert found.source_rows.rows == ()
+    text = as_text(found)
+    assert "60 answers lie behind this; they are confidential" in text
+    assert "tickets.csv" not in text + as_json(found)
+
+
+def test_what_the_scorecard_hides_the_explanation_hides_too(own):
+    change(own, "alter table kpis.kpi_definitions add column is_suppressed boolean")
+    change(own, "update kpis.kpi_definitions set is_suppressed = kpi_id = 'csat_rate'")
+    change(
+        own,
+        "update scorecards.scorecard_kpi_months set numerator = null, value = null, "
+        "status = 'insufficient_data', score = null where kpi_id = 'csat_rate'",
+    )
+    change(own, "update scorecards.scorecard_manager_months set total_score = null")
+    found = explain(own, MONTH, "M02", "csat_rate")
+    assert found.source_rows is not None
+    assert found.source_rows.numerator is None
+    assert "- / 60 = -" in as_text(found)
+
+
 def test_the_same_is_said_in_chinese(home):
     text = as_text(explain(home, MONTH, "M01"), lang="zh")
     assert "客户满意度" in text
