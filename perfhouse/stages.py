@@ -157,10 +157,11 @@ def run(
 
 
 def _gate(ws: Workspace, name: str, month: Month, as_of: Month | None) -> Verdict:
+    from connectors import streams
     from expectations import gate
 
     with _exclusive(ws.home, "warehouse"):
-        return gate.run(name, ws.home, ws.company, month, as_of=as_of)
+        return gate.run(name, ws.home, ws.company, month, as_of=as_of, streams=streams.STREAMS)
 
 
 @contextmanager

@@ -1,0 +1,138 @@
+"""The raw gate's rules about deliveries: who delivered, how much, how much of it is usable.
+
+Rules only; the tables they read are laid out in raw.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from expectations.rules import CRITICAL, WARNING, Rule, rows
+
+if TYPE_CHECKING:
+    from expectations.gate import Case
+
+QUARANTINE_SHARE = 0.02
+UNMATCHED_SHARE = 0.05
+DUPLICATE_SHARE = 0.05
+VOLUME_DROP = 0.5
+
+
+def delivery_rules(case: Case) -> list[Rule]:
+    """Return the rules over `deliveries`, `counts`, `details` and `broken_files`."""
+    share = case.threshold("raw", "quarantine_share", QUARANTINE_SHARE)
+    twice = case.threshold("raw", "duplicate_share", DUPLICATE_SHARE)
+    drop = case.threshold("raw", "volume_drop", VOLUME_DROP)
+    return [
+        rows(
+            "source_delivered", CRITICAL, "deliveries",
+            "select source, owner from batch where required and not delivered",
+            ("Every required source has delivered the month", "每个必需的数据源都已交付本月数据"),
+        ),
+        rows(
+            "optional_source_delivered", WARNING, "deliveries",
+            "select source from batch where not required and not delivered",
+            ("Every optional source has delivered the month", "每个可选的数据源都已交付本月数据"),
+        ),
+        *_emptiness_rules(case),
+        rows(
+            "files_intact", CRITICAL, "broken_files", "select * from batch",
+            ("Landed files are there, unchanged, and hold the rows they should",
+             "已入湖文件齐全、未被改动、行数相符"),
+        ),
+        rows(
+            "counts_reconcile", CRITICAL, "counts",
+            "select source, stream, rows_in, landed, duplicates, quarantined, recounted "
+            "from batch where rows_in <> landed + duplicates + quarantined or landed <> recounted "
+            "or rows_read <> rows_in + outside_window",
+            ("Rows in = landed + duplicates + quarantined, counted again from the files",
+             "读入行数 = 入湖 + 重复 + 隔离，并按文件重新清点"),
+        ),
+        rows(
+            "quarantine_share", CRITICAL, "counts",
+            "select c.source, c.stream, c.quarantined, c.rows_in, d.what as reason, d.rows "
+            "from batch c left join details d on d.source = c.source and d.stream = c.stream "
+            f"and d.kind = 'reason' where c.quarantined > {share!r} * c.rows_in",
+            ("Few rows of any stream are in quarantine", "各数据流被隔离的行占比在限度之内"),
+            threshold=f"{share:.2%} of a stream's rows",
+            observe=_highest("quarantined"),
+        ),
+        rows(
+            "duplicate_share", WARNING, "counts",
+            "select source, stream, duplicates, rows_in from batch "
+            f"where duplicates > {twice!r} * rows_in",
+            ("Few rows were delivered twice", "重复交付的行占比在限度之内"),
+            threshold=f"{twice:.2%} of a stream's rows",
+            observe=_highest("duplicates"),
+        ),
+        rows(
+            "volume_drop", WARNING, "counts",
+            "select source, stream, landed, previous_landed from batch "
+            f"where landed < {drop!r} * previous_landed",
+            ("No stream is much smaller than the month before", "各数据流的行数没有比上月骤减"),
+            threshold=f"at least {drop:.0%} of the month before",
+        ),
+        _detail("undeclared_fields", "undeclared", "Sources send only fields that are declared",
+                "数据源没有送来未声明的字段", "d.what as field"),
+        _detail("unknown_values", "unknown", "No value had to be set to unknown",
+                "没有被置为未知的值", "d.what as field, d.rows"),
+        _detail("late_rows", "late", "No row describes an earlier month",
+                "没有描述更早月份的迟到行", "d.what as month, d.rows"),
+    ]  # fmt: skip
+
+
+def _emptiness_rules(case: Case) -> list[Rule]:
+    severity = WARNING if case.threshold("raw", "allow_empty", 0) else CRITICAL
+    return [
+        rows(
+            "stream_not_empty", severity, "counts",
+            "select source, stream, rows_read, quarantined from batch "
+            "where required and landed = 0",
+            ("Every stream of a required source has rows in the month",
+             "必需数据源的每个数据流本月都有数据"),
+        ),
+    ]  # fmt: skip
+
+
+def _detail(id: str, kind: str, english: str, chinese: str, shown: str) -> Rule:
+    return rows(
+        id,
+        WARNING,
+        "details",
+        f"select d.source, d.stream, {shown} from batch d where d.kind = '{kind}'",
+        (english, chinese),
+    )
+
+
+def _highest(count: str) -> str:
+    share = f"100.0 * {count} / nullif(rows_in, 0)"
+    return (
+        f"select printf('%.2f%% at most (%s of %s)', {share}, stream, source) from counts "
+        f"order by {share} desc nulls last, stream, source limit 1"
+    )
+
+
+def people_rules(case: Case) -> list[Rule]:
+    """Return the rules over `people`."""
+    share = case.threshold("raw", "unmatched_share", UNMATCHED_SHARE)
+    unmatched = "sum(rows) filter (where not is_known)"
+    of_stream = f"100.0 * coalesce({unmatched}, 0) / nullif(sum(rows), 0)"
+    return [
+        rows(
+            "people_known", CRITICAL, "people",
+            f"select source, stream, {unmatched} as unmatched_rows, sum(rows) as rows, "
+            "count(*) filter (where not is_known) as unmatched_people from batch "
+            f"group by source, stream having {unmatched} > {share!r} * sum(rows)",
+            ("Few rows are about people whom neither roster nor identity map knows",
+             "花名册与身份对照表都不认识的人员所占行数在限度之内"),
+            threshold=f"{share:.2%} of a stream's rows",
+            observe=f"select printf('%.2f%% at most (%s of %s)', {of_stream}, stream, source) from "
+            f"people group by source, stream order by {of_stream} desc, stream, source limit 1",
+        ),
+        rows(
+            "people_unknown", WARNING, "people",
+            "select source, stream, person_id, rows from batch where not is_known",
+            ("Every row is about a person whom the roster or the identity map knows",
+             "每行涉及的人员都能在花名册或身份对照表中找到"),
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,200 @@
+"""The raw gate: did every source deliver this month, is it whole, and are its people known?
+
+Judges what landed for the month's window, file by file and stream by stream; it may not mend,
+read a source system or look into the warehouse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from expectations import roster
+from expectations.deliveries import delivery_rules, people_rules
+from expectations.rules import Rule, quoted
+from expectations.stream_rules import stream_rules
+from perfhouse import lake
+from perfhouse.lake import file_sha256
+from perfhouse.ledger import sha256_of
+from perfhouse.month import Month
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from expectations.gate import Case
+
+# The column that names the person whom a row of a stream is about.
+_PEOPLE = {
+    "tickets": "coalesce(resolved_by_id, assignee_id)",
+    "calls": "agent_id",
+    "survey_responses": "coalesce(subject_employee_id, agent_id)",
+    "training_records": "learner_id",
+    "kb_contributions": "author_id",
+}
+_TABLES = {
+    "deliveries": "source varchar, owner varchar, required boolean, delivered boolean",
+    "counts": "source varchar, stream varchar, required boolean, rows_read bigint, "
+    "outside_window bigint, rows_in bigint, landed bigint, duplicates bigint, "
+    "quarantined bigint, recounted bigint, previous_landed bigint",
+    "details": "source varchar, stream varchar, kind varchar, what varchar, rows bigint",
+    "broken_files": "source varchar, stream varchar, path varchar, fault varchar",
+    "known_people": "source varchar, person_id varchar",
+    "people": "source varchar, stream varchar, person_id varchar, rows bigint, is_known boolean",
+}
+
+
+def subject(case: Case) -> str:
+    """Return the hash of the deliveries this gate judges: windows from the month to as-of."""
+    months = {month.key for month in case.month.until(case.as_of)}
+    found = [
+        item
+        for item in lake.inputs(case.home, case.month, case.as_of)
+        if str(item["month"]) in months
+    ]
+    return sha256_of(found)
+
+
+def prepare(con: DuckDBPyConnection, case: Case) -> tuple[Rule, ...]:
+    """Lay out deliveries, counts, streams, roster and people; return the rules over them."""
+    for name, columns in _TABLES.items():
+        con.execute(f"create table {name} ({columns})")
+    _deliveries(con, case)
+    present = _streams(con, case)
+    roster.prepare(con, case.month, _roster_files(case))
+    _people(con, case, present)
+    return tuple(
+        [
+            *delivery_rules(case),
+            *(rule for name in present for rule in stream_rules(name, case)),
+            *roster.rules(),
+            *people_rules(case),
+        ]
+    )
+
+
+def _deliveries(con: DuckDBPyConnection, case: Case) -> None:
+    for source in case.company.sources:
+        manifest = lake.read_manifest(case.home, source.id, case.month)
+        con.execute(
+            "insert into deliveries values (?, ?, ?, ?)",
+            [source.id, source.owner, source.required, manifest is not None],
+        )
+        if manifest is None:
+            continue
+        before = lake.read_manifest(case.home, source.id, case.month.plus(-1))
+        for name, stream in sorted(manifest.streams.items()):
+            earlier = before.streams.get(name) if before else None
+            _count(con, case, source, name, stream, earlier.landed if earlier else None)
+
+
+def _count(
+    con: DuckDBPyConnection, case: Case, source: Any, name: str, stream: Any, previous: int | None
+) -> None:
+    recounted = 0
+    for file in stream.files:
+        fault, found = _inspect(con, case, file)
+        recounted += found
+        if fault:
+            con.execute(
+                "insert into broken_files values (?, ?, ?, ?)", [source.id, name, file.path, fault]
+            )
+    con.execute(
+        "insert into counts values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            *(source.id, name, source.required, stream.rows_read, stream.outside_window),
+            *(stream.rows_in, stream.landed, stream.duplicates, stream.quarantined),
+            *(recounted, previous),
+        ],
+    )
+    details = [("reason", what, n) for what, n in sorted(stream.reasons.items())]
+    details += [("late", what, n) for what, n in sorted(stream.late_rows.items())]
+    details += [("undeclared", what, 0) for what in sorted(stream.undeclared_fields)]
+    for field, reasons in sorted(stream.unknown.items()):
+        details += [("unknown", f"{field}, {why}", n) for why, n in sorted(reasons.items())]
+    if details:
+        con.executemany(
+            "insert into details values (?, ?, ?, ?, ?)", [(source.id, name, *d) for d in details]
+        )
+
+
+def _inspect(con: DuckDBPyConnection, case: Case, file: Any) -> tuple[str, int]:
+    """Return what is wrong with a landed file, and how many rows it really holds."""
+    path = case.home.root / file.path
+    if not path.exists():
+        return "missing", 0
+    if file_sha256(path) != file.sha256:
+        return "changed since it landed", 0
+    found = con.execute("select count(*) from read_parquet(?)", [str(path)]).fetchall()[0][0]
+    return ("" if found == file.rows else f"holds {found} rows, said {file.rows}"), int(found)
+
+
+def _streams(con: DuckDBPyConnection, case: Case) -> list[str]:
+    """Make a view `raw_<stream>` over what landed for the month; return those made."""
+    files: dict[str, list[str]] = {}
+    broken = {row[0] for row in con.execute("select path from broken_files").fetchall()}
+    for stream, path in _files(case, case.month):
+        if path not in broken:
+            files.setdefault(stream, []).append(str(case.home.root / path))
+    for stream, paths in files.items():
+        con.execute(
+            f"create view raw_{stream} as select * from read_parquet({_list(paths)}, "
+            "union_by_name = true) where coalesce(_op, 'upsert') <> 'delete'"
+        )
+    return sorted(stream for stream in files if stream in case.streams)
+
+
+def _files(case: Case, month: Month) -> Iterator[tuple[str, str]]:
+    for source in case.company.sources:
+        manifest = lake.read_manifest(case.home, source.id, month)
+        if manifest is None:
+            continue
+        for name, stream in sorted(manifest.streams.items()):
+            yield from ((name, file.path) for file in stream.files)
+
+
+def _roster_files(case: Case) -> list[str]:
+    """Return the roster's files: the month's own, else the newest of the three months before."""
+    for back in range(4):
+        month = case.month.plus(-back)
+        paths = [str(case.home.root / p) for s, p in _files(case, month) if s == "hr_roster"]
+        existing = [path for path in paths if _exists(path)]
+        if existing:
+            return existing
+    return []
+
+
+def _exists(path: str) -> bool:
+    from pathlib import Path
+
+    return Path(path).exists()
+
+
+def _people(con: DuckDBPyConnection, case: Case, present: Sequence[str]) -> None:
+    """Count rows by person and whether the roster or the identity map knows them."""
+    con.execute(
+        "insert into known_people select distinct null, employee_id from roster union "
+        "select null, source_user_id from roster where source_user_id is not null"
+    )
+    mapped = [
+        str(case.home.root / path)
+        for back in range(4)
+        for stream, path in _files(case, case.month.plus(-back))
+        if stream == "identity_map" and (case.home.root / path).exists()
+    ]
+    if mapped:
+        con.execute(
+            "insert into known_people select distinct coalesce(mapped_source, _source), "
+            f"source_user_id from read_parquet({_list(mapped)}, union_by_name = true)"
+        )
+    for stream in (name for name in _PEOPLE if name in present):
+        con.execute(
+            f"insert into people select p._source, '{stream}', p.person_id, count(*), "
+            "exists (select 1 from known_people k where k.person_id = p.person_id "
+            "and (k.source is null or k.source = p._source)) "
+            f"from (select _source, {_PEOPLE[stream]} as person_id from raw_{stream}) p "
+            "where p.person_id is not null group by all"
+        )
+
+
+def _list(paths: Sequence[str]) -> str:
+    return f"[{', '.join(map(quoted, paths))}]"

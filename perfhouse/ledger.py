@@ -1,0 +1,232 @@
+"""The ledger of releases: what is published, how it is hashed, and the chained list of it all.
+
+This module may not build, judge or move a release; it only records that one stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from perfhouse.errors import ReleaseError
+from perfhouse.month import Month
+from perfhouse.settings import Home
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_GENESIS = "0" * 64
+_BATCH = 10_000
+
+
+@dataclass(frozen=True)
+class PublicTable:
+    """A warehouse table that is published: the month's rows, ordered by its key."""
+
+    name: str
+    schema: str
+    key: tuple[str, ...]
+    by_month: bool = True
+
+    @property
+    def relation(self) -> str:
+        """Return the table's name in the warehouse."""
+        return f"{self.schema}.{self.name}"
+
+    def where(self, month: Month) -> str:
+        """Return the condition that picks the month's rows."""
+        return f"month = date '{month.start}'" if self.by_month else "true"
+
+
+PUBLIC_TABLES = (
+    PublicTable("scorecard_kpi_months", "scorecards", ("month", "manager_id", "kpi_id")),
+    PublicTable("scorecard_manager_months", "scorecards", ("month", "manager_id")),
+    PublicTable(
+        "scorecard_team_months", "scorecards", ("month", "team_id", "manager_id", "kpi_id")
+    ),
+    PublicTable("export_hr_manager_months", "exports", ("month", "employee_number")),
+    PublicTable("kpi_definitions", "kpis", ("kpi_id", "version"), by_month=False),
+)
+# Columns that name a person; they stay out of everything but the HR export and the cards.
+PERSONAL_COLUMNS = frozenset({"display_name", "manager_name", "employee_name", "full_name"})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the ledger; `previous_sha256` chains it to the line before."""
+
+    sequence: int
+    month: str
+    number: int
+    as_of: str
+    path: str
+    release_sha256: str
+    previous_sha256: str
+    entry_sha256: str
+
+
+def ledger_path(home: Home) -> Path:
+    """Return the ledger's file: published/ledger.jsonl."""
+    return home.published / "ledger.jsonl"
+
+
+def entries(home: Home) -> list[Entry]:
+    """Read the ledger and verify its chain; a torn last line is left out.
+
+    Raises:
+        ReleaseError: a line was changed, moved or removed (data engineer).
+    """
+    found: list[Entry] = []
+    for line in _whole_lines(ledger_path(home)):
+        found.append(_verified(line, found[-1] if found else None))
+    return found
+
+
+def latest(home: Home, month: Month) -> Entry | None:
+    """Return the newest release of a month, or None."""
+    of_month = [entry for entry in entries(home) if entry.month == month.key]
+    return max(of_month, key=lambda entry: entry.number) if of_month else None
+
+
+def newest(home: Home) -> list[Entry]:
+    """List the newest release of every month, in the order of the months."""
+    by_month: dict[str, Entry] = {}
+    for entry in entries(home):
+        if entry.month not in by_month or by_month[entry.month].number < entry.number:
+            by_month[entry.month] = entry
+    return [by_month[key] for key in sorted(by_month)]
+
+
+def append(
+    home: Home, *, month: Month, number: int, as_of: Month, path: str, release_sha256: str
+) -> Entry:
+    """Append one release and sync it to disk; the caller holds the publisher's lock."""
+    known = entries(home)
+    body: dict[str, Any] = {
+        "sequence": len(known) + 1,
+        "month": month.key,
+        "number": number,
+        "as_of": as_of.key,
+        "path": path,
+        "release_sha256": release_sha256,
+        "previous_sha256": known[-1].entry_sha256 if known else _GENESIS,
+    }
+    entry = Entry(**body, entry_sha256=sha256_of(body))
+    file = ledger_path(home)
+    created = not file.exists()
+    with file.open("ab") as handle:
+        handle.write(canonical_json(asdict(entry)) + b"\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    if created:
+        sync_folder(file.parent)
+    return entry
+
+
+def repair(home: Home) -> bool:
+    """Cut a torn last line off, which only a crash in `append` leaves; True if there was one."""
+    file = ledger_path(home)
+    if not file.exists():
+        return False
+    content = file.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole == len(content):
+        return False
+    with file.open("r+b") as handle:
+        handle.truncate(whole)
+        os.fsync(handle.fileno())
+    return True
+
+
+def canonical_json(value: object) -> bytes:
+    """Return the one way to write a value as JSON: sorted keys, no spaces, UTF-8."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return text.encode()
+
+
+def sha256_of(value: object) -> str:
+    """Return the sha256 of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def canonical_rows(
+    con: DuckDBPyConnection, relation: str, key: Sequence[str], where: str = "true"
+) -> Iterator[bytes]:
+    """Yield a relation as canonical lines: its columns and types, then every row.
+
+    Values are text as DuckDB casts it, which is exact for dates, decimals, integers and
+    doubles; rows are ordered by `key`, then by every other column.
+    """
+    described = con.execute(f"describe select * from {relation}").fetchall()
+    columns = [(str(row[0]), str(row[1])) for row in described]
+    yield canonical_json(columns)
+    order = [*key, *(name for name, _ in columns if name not in key)]
+    picked = ", ".join(f'cast("{name}" as varchar)' for name, _ in columns)
+    by = ", ".join(f'"{name}" nulls last' for name in order)
+    result = con.execute(f"select {picked} from {relation} where {where} order by {by}")
+    rows = result.fetchmany(_BATCH)
+    while rows:
+        for row in rows:
+            yield canonical_json(list(row))
+        rows = result.fetchmany(_BATCH)
+
+
+def content_sha256(
+    con: DuckDBPyConnection, relation: str, key: Sequence[str], where: str = "true"
+) -> tuple[int, str]:
+    """Return the row count and the sha256 of a relation's canonical rows."""
+    return lines_sha256(canonical_rows(con, relation, key, where))
+
+
+def lines_sha256(lines: Iterable[bytes]) -> tuple[int, str]:
+    """Return how many lines follow the header line, and the sha256 of all of them."""
+    digest = hashlib.sha256()
+    count = -1
+    for line in lines:
+        digest.update(line + b"\n")
+        count += 1
+    return count, digest.hexdigest()
+
+
+def sync_file(path: Path) -> None:
+    """Force a file's bytes to disk."""
+    with path.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Force a folder's entries (names, renames) to disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _whole_lines(file: Path) -> list[bytes]:
+    if not file.exists():
+        return []
+    return file.read_bytes().split(b"\n")[:-1]
+
+
+def _verified(line: bytes, before: Entry | None) -> Entry:
+    expected = before.sequence + 1 if before else 1
+    try:
+        body: Mapping[str, Any] = json.loads(line)
+        entry = Entry(**body)
+    except (ValueError, TypeError) as error:
+        raise ReleaseError(f"published/ledger.jsonl: line {expected} is not an entry") from error
+    signed = {name: value for name, value in body.items() if name != "entry_sha256"}
+    previous = before.entry_sha256 if before else _GENESIS
+    intact = entry.entry_sha256 == sha256_of(signed) and entry.previous_sha256 == previous
+    if not intact or entry.sequence != expected:
+        raise ReleaseError(
+            f"published/ledger.jsonl: line {expected} ({entry.month} r{entry.number}) "
+            "does not fit the chain; it was changed, moved or the line before was removed"
+        )
+    return entry

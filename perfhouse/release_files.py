@@ -1,0 +1,392 @@
+"""The files of one release: tables, exports, cards, and the manifest that seals them.
+
+Works on staging folders only; it may not move, number or record a release.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from perfhouse import exports, lake, ledger, warehouse
+from perfhouse.errors import ReleaseError
+from perfhouse.lake import file_sha256
+from perfhouse.ledger import PERSONAL_COLUMNS, PUBLIC_TABLES, PublicTable
+from perfhouse.month import Month
+from perfhouse.settings import Home
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from perfhouse.company import Company
+
+DATABASE = "scorecards.duckdb"
+MANIFEST = "release.json"
+_CHECKSUM = f"{DATABASE}.sha256"
+_UNHASHED = {DATABASE, MANIFEST, _CHECKSUM}
+# Readable by every DuckDB from 1.0 on.
+_STORAGE = "v1.0.0"
+_DISTRIBUTIONS = ("perfhouse", "duckdb", "dbt-core", "dbt-duckdb", "great-expectations")
+
+
+_VERDICTS = "gate_verdicts"
+_VERDICT_COLUMNS = (
+    "month date, gate varchar, check_id varchar, title_en varchar, title_zh varchar, "
+    "severity varchar, passed boolean, observed varchar, threshold varchar, failing_keys varchar"
+)
+
+
+class Check(Protocol):
+    """What the release tells of one check of a gate."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def title_en(self) -> str: ...  # noqa: D102
+    @property
+    def title_zh(self) -> str: ...  # noqa: D102
+    @property
+    def severity(self) -> str: ...  # noqa: D102
+    @property
+    def passed(self) -> bool: ...  # noqa: D102
+    @property
+    def observed(self) -> str: ...  # noqa: D102
+    @property
+    def threshold(self) -> str: ...  # noqa: D102
+    @property
+    def failing_keys(self) -> tuple[str, ...]: ...  # noqa: D102
+
+
+class Verdict(Protocol):
+    """What the release tells of one gate."""
+
+    @property
+    def gate(self) -> str: ...  # noqa: D102
+    @property
+    def passed(self) -> bool: ...  # noqa: D102
+    @property
+    def checks(self) -> Sequence[Check]: ...  # noqa: D102
+
+
+TableHashes = dict[str, dict[str, Any]]
+
+
+def stage_tables(home: Home, month: Month, folder: Path) -> TableHashes:
+    """Write the month's public tables as Parquet, without personal names; return their hashes."""
+    parquet = folder / "parquet"
+    parquet.mkdir(parents=True)
+    con = warehouse.connect(home.warehouse, read_only=True)
+    try:
+        for table in PUBLIC_TABLES:
+            _copy_table(con, table, month, parquet / f"{table.name}.parquet")
+    finally:
+        con.close()
+    return _hashes_of_parquet(parquet)
+
+
+def public_columns(con: DuckDBPyConnection, table: PublicTable) -> list[str]:
+    """List the columns of a warehouse table that may be published, in their order."""
+    rows = con.execute(
+        "select column_name from information_schema.columns "
+        "where table_schema = ? and table_name = ? order by ordinal_position",
+        [table.schema, table.name],
+    ).fetchall()
+    if not rows:
+        raise ReleaseError(f"{table.relation}: not in the warehouse; build the month")
+    return [str(row[0]) for row in rows if row[0] not in PERSONAL_COLUMNS]
+
+
+def stage_database(folder: Path) -> None:
+    """Write the DuckDB file from the Parquet files.
+
+    Its connection has never seen the warehouse: DuckDB leaves stale memory in unused parts of
+    its blocks, and what is stale here must not be somebody's name.
+    """
+    parquet = folder / "parquet"
+    with _Database(folder / DATABASE) as con:
+        for table in PUBLIC_TABLES:
+            _load(con, table.name, [parquet / f"{table.name}.parquet"], table.key)
+
+
+def stage_exports(home: Home, month: Month, folder: Path) -> None:
+    """Write the HR export of the month as XLSX, CSV and manifest."""
+    con = warehouse.connect(home.warehouse, read_only=True)
+    try:
+        source = next(t for t in PUBLIC_TABLES if t.schema == "exports")
+        table = exports.read(con, source.relation, source.key, source.where(month))
+    finally:
+        con.close()
+    exports.write_hr(table, month, folder / "exports")
+
+
+def stage_evidence(
+    folder: Path, company: str, month: Month, number: int, as_of: Month, verdicts: Sequence[Verdict]
+) -> None:
+    """Add the tables `gate_verdicts` and `releases` to the database and the Parquet folder."""
+    rows = [
+        [
+            *(month.start, v.gate, c.id, c.title_en, c.title_zh, c.severity, c.passed),
+            *(c.observed, c.threshold, "; ".join(c.failing_keys)),
+        ]
+        for v in verdicts
+        for c in v.checks
+    ]
+    with _Database(folder / DATABASE) as con:
+        con.execute(f"create table release.{_VERDICTS} ({_VERDICT_COLUMNS})")
+        if rows:
+            con.executemany(
+                f"insert into release.{_VERDICTS} values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+            )
+        con.execute(
+            "create table release.releases as select ?::varchar as release, ?::varchar as company,"
+            " ?::date as month, ?::integer as number, ?::date as as_of_month",
+            [f"{month}.r{number}", company, month.start, number, as_of.start],
+        )
+        for name in (_VERDICTS, "releases"):
+            _to_parquet(con, f"select * from release.{name}", folder / f"parquet/{name}.parquet")
+
+
+def stage_cards(home: Home, month: Month, number: int, folder: Path) -> None:
+    """Render one page per manager from the warehouse's read-only connection."""
+    from perfhouse import cards
+
+    con = warehouse.connect(home.warehouse, read_only=True)
+    try:
+        cards.render_all(con, month, folder / "cards", release={"number": number})
+    finally:
+        con.close()
+
+
+def seal(
+    folder: Path,
+    home: Home,
+    company: Company,
+    month: Month,
+    number: int,
+    as_of: Month,
+    verdicts: Sequence[Verdict],
+) -> dict[str, Any]:
+    """Hash everything staged, write release.json, and make every file read-only.
+
+    `release_sha256` covers the content of every table and the bytes of every file except the
+    DuckDB file, whose bytes differ from run to run (decision 0003).
+    """
+    tables, files = database_hashes(folder / DATABASE), file_hashes(folder)
+    said = {
+        "release": f"{month}.r{number}",
+        "company": company.id,
+        "month": month.key,
+        "number": number,
+        "as_of": as_of.key,
+        "inputs": lake.inputs(home, month, as_of),
+        "configuration_sha256": _configuration_sha256(company.folder),
+        "versions": {name: _version(name) for name in _DISTRIBUTIONS},
+        "gates": {v.gate: _summary(v) for v in verdicts},
+        "tables": tables,
+        "files": files,
+        "release_sha256": ledger.sha256_of({"tables": tables, "files": files}),
+    }
+    text = json.dumps(said, ensure_ascii=False, indent=2, sort_keys=True)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    checksum = file_sha256(folder / DATABASE)
+    (folder / _CHECKSUM).write_text(f"{checksum}  {DATABASE}\n", encoding="ascii")
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(0o444)
+    return said
+
+
+def sync(folder: Path) -> None:
+    """Force every file and folder below, and the folder itself, to disk."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir():
+            ledger.sync_folder(path)
+        else:
+            ledger.sync_file(path)
+    ledger.sync_folder(folder)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read a release's release.json."""
+    said: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return said
+
+
+def same_tables(published: Path, tables: TableHashes) -> bool:
+    """Say whether a release holds exactly these tables."""
+    said = read_manifest(published)["tables"]
+    return all(said.get(name) == content for name, content in tables.items())
+
+
+def problems(folder: Path) -> list[str]:
+    """Check a release against its release.json; return what does not fit, empty if intact."""
+    try:
+        said = read_manifest(folder)
+        tables = database_hashes(folder / DATABASE)
+        checksum = (folder / _CHECKSUM).read_text(encoding="ascii").split()[0]
+    except Exception as error:
+        return [f"unreadable: {type(error).__name__}"]
+    files = file_hashes(folder)
+    found = _differences("table", said["tables"], tables)
+    found += _differences("file", said["files"], files)
+    if checksum != file_sha256(folder / DATABASE):
+        found.append(f"{DATABASE}: bytes differ from {_CHECKSUM}")
+    listed = {"tables": said["tables"], "files": said["files"]}
+    if said["release_sha256"] != ledger.sha256_of(listed):
+        found.append("release_sha256 does not fit what release.json lists")
+    return found
+
+
+def combine(releases: Sequence[Path], entries: Sequence[ledger.Entry], folder: Path) -> None:
+    """Write folder/combined/scorecards.duckdb: every table over the given releases."""
+    target = folder / "combined"
+    target.mkdir()
+    with _Database(target / DATABASE) as con:
+        for table in PUBLIC_TABLES:
+            files = [p / f"parquet/{table.name}.parquet" for p in releases]
+            _load(con, table.name, files, table.key, newest_only=not table.by_month)
+        verdicts = [p / f"parquet/{_VERDICTS}.parquet" for p in releases]
+        _load(con, _VERDICTS, verdicts, ("month", "gate", "check_id"))
+        _load(con, "releases", [p / "parquet/releases.parquet" for p in releases], ("month",))
+        con.execute("alter table release.releases add column release_sha256 varchar")
+        con.executemany(
+            "update release.releases set release_sha256 = ? where release = ?",
+            [[e.release_sha256, f"{e.month}.r{e.number}"] for e in entries],
+        )
+    (target / DATABASE).chmod(0o444)
+
+
+def database_hashes(path: Path) -> TableHashes:
+    """Return rows and content hash of every table of a release's DuckDB file."""
+    keys = {table.name: table.key for table in PUBLIC_TABLES}
+    con = warehouse.connect(path, read_only=True)
+    try:
+        names = con.execute("select table_name from duckdb_tables() order by 1").fetchall()
+        return {str(name): _hash(con, f'"{name}"', keys.get(str(name), ())) for (name,) in names}
+    finally:
+        con.close()
+
+
+def file_hashes(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return sha256 and size of every file of a release that its hash covers."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name not in _UNHASHED:
+            found[name] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
+    return found
+
+
+class _Database:
+    """An in-memory connection with a release's DuckDB file attached as `release`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> DuckDBPyConnection:
+        self._con = warehouse.connect()
+        self._con.execute("set threads = 1")
+        self._con.execute(
+            f"attach {_literal(self._path)} as release (storage_version '{_STORAGE}')"
+        )
+        return self._con
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self._con.execute("checkpoint release")
+            self._con.execute("detach release")
+        self._con.close()
+
+
+def _copy_table(con: DuckDBPyConnection, table: PublicTable, month: Month, target: Path) -> None:
+    columns = public_columns(con, table)
+    order = [*table.key, *(name for name in columns if name not in table.key)]
+    _to_parquet(
+        con,
+        f"select {_names(columns)} from {table.relation} where {table.where(month)} "
+        f"order by {', '.join(f'{_name(c)} nulls last' for c in order)}",
+        target,
+    )
+
+
+def _to_parquet(con: DuckDBPyConnection, query: str, target: Path) -> None:
+    con.execute(f"copy ({query}) to {_literal(target)} (format parquet, compression zstd)")
+
+
+def _load(
+    con: DuckDBPyConnection,
+    name: str,
+    files: Sequence[Path],
+    key: Sequence[str],
+    *,
+    newest_only: bool = False,
+) -> None:
+    listed = f"[{', '.join(_literal(file) for file in files)}]"
+    last = (
+        f"qualify row_number() over (partition by {_names(key)} "
+        f"order by list_position({listed}, filename) desc) = 1"
+    )
+    con.execute(
+        f"create table release.{name} as select * exclude (filename) "
+        f"from read_parquet({listed}, union_by_name = true, filename = true) "
+        f"{last if newest_only else ''} "
+        f"order by {', '.join(f'{_name(c)} nulls last' for c in key)}"
+    )
+
+
+def _hashes_of_parquet(folder: Path) -> TableHashes:
+    keys = {table.name: table.key for table in PUBLIC_TABLES}
+    con = warehouse.connect()
+    try:
+        return {
+            file.stem: _hash(con, f"read_parquet({_literal(file)})", keys[file.stem])
+            for file in sorted(folder.glob("*.parquet"))
+        }
+    finally:
+        con.close()
+
+
+def _hash(con: DuckDBPyConnection, relation: str, key: Sequence[str]) -> dict[str, Any]:
+    rows, sha256 = ledger.content_sha256(con, relation, key)
+    return {"rows": rows, "sha256": sha256}
+
+
+def _differences(kind: str, said: Mapping[str, object], found: Mapping[str, object]) -> list[str]:
+    names = sorted({*said, *found})
+    return [f"{kind} {name} differs" for name in names if said.get(name) != found.get(name)]
+
+
+def _summary(verdict: Verdict) -> dict[str, Any]:
+    failed = [check for check in verdict.checks if not check.passed]
+    return {
+        "passed": verdict.passed,
+        "checks": len(verdict.checks),
+        "warnings": [check.id for check in failed if check.severity == "warning"],
+    }
+
+
+def _configuration_sha256(folder: Path) -> str:
+    files = sorted(path for path in folder.iterdir() if path.suffix in {".toml", ".csv"})
+    return ledger.sha256_of([[path.name, file_sha256(path)] for path in files])
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _names(columns: Sequence[str]) -> str:
+    return ", ".join(_name(column) for column in columns)
+
+
+def _name(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
+
+
+def _literal(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

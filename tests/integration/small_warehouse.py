@@ -1,0 +1,268 @@
+"""A hand-made home: two managers, two KPIs, one roster, small enough to check by eye.
+
+Test material; the tables have the columns and types of the dbt project's contracts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from perfhouse import lake, warehouse
+from perfhouse.company_types import (
+    Calendar,
+    Clock,
+    Company,
+    Grade,
+    KpiChoice,
+    Location,
+    Scoring,
+    ServiceLevels,
+    Source,
+)
+from perfhouse.month import Month
+from perfhouse.settings import Home
+
+MONTH = Month("2026-09")
+MEASURE = "decimal(18,6)"
+_CLOCK = Clock("calendar", dict.fromkeys(("low", "normal", "high", "urgent"), 60))
+
+
+def company(
+    folder: Path, *sources: Source, gates: Mapping[str, Mapping[str, float]] | None = None
+) -> Company:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "perfhouse.toml").write_text('[company]\nid = "small"\n', encoding="utf-8")
+    return Company(
+        folder=folder,
+        id="small",
+        name_en="Small",
+        name_zh="小公司",
+        time_zone="Asia/Shanghai",
+        close_grace_days=5,
+        default_calendar="always",
+        locations={"*": Location("Asia/Shanghai", "always")},
+        calendars={"always": Calendar("Asia/Shanghai", {}, frozenset())},
+        kpis=KpiChoice(None, (), {}),
+        scoring=Scoring(0.6, (Grade("A", 100), Grade("B", 80), Grade("C", 0))),
+        service=ServiceLevels(5, 20, 7, _CLOCK, _CLOCK, _CLOCK),
+        queue_owners=(),
+        gates=gates or {},
+        sources=sources,
+    )
+
+
+def source(id: str, *, required: bool = True) -> Source:
+    return Source(
+        id=id,
+        connector="files",
+        owner=f"{id} desk",
+        schedule="0 3 1 * *",
+        required=required,
+        time_zone="UTC",
+        options={},
+        streams=(),
+    )
+
+
+def home(root: Path) -> Home:
+    return Home(root).ensure()
+
+
+# --- a landed month -------------------------------------------------------------------------
+
+
+def land(
+    home: Home, source_id: str, streams: Mapping[str, str], month: Month = MONTH, **counts: Any
+) -> lake.Manifest:
+    """Land streams given as SQL; `counts` override what the manifest says of every stream."""
+    landings = {name: _landed(home, source_id, month, name, sql) for name, sql in streams.items()}
+    landings = {name: replace(landing, **counts) for name, landing in landings.items()}
+    digest = hashlib.sha256(repr(sorted(landings.items())).encode()).hexdigest()
+    manifest = lake.Manifest(
+        source=source_id,
+        connector="files",
+        month=month.key,
+        mapping_sha256="0" * 64,
+        archive_sha256=digest,
+        archive=(),
+        streams=landings,
+        landed_at="2026-10-01T00:00:00+00:00",
+        key_fingerprint="",
+    )
+    return lake.commit(home, manifest, {})
+
+
+def _landed(home: Home, source_id: str, month: Month, name: str, sql: str) -> lake.StreamLanding:
+    relative = Path("raw") / name / lake.partition(month, source_id) / "000000000000.parquet"
+    path = home.root / relative
+    path.parent.mkdir(parents=True, exist_ok=True)
+    con = warehouse.connect()
+    con.execute(
+        f"copy (select *, '{source_id}' as _source, 'upsert' as _op, null::timestamptz as "
+        "source_updated_at, null::bigint as source_seq, row_number() over () as _row_number "
+        f"from ({sql})) to '{path}' (format parquet)"
+    )
+    rows = con.execute(f"select count(*) from '{path}'").fetchall()[0][0]
+    con.close()
+    file = lake.LandedFile(relative.as_posix(), lake.file_sha256(path), rows)
+    return lake.StreamLanding(
+        files=(file,),
+        rows_read=rows,
+        outside_window=0,
+        rows_in=rows,
+        landed=rows,
+        duplicates=0,
+        quarantined=0,
+        unknown={},
+        undeclared_fields=(),
+        late_rows={},
+        quarantine_file=None,
+        reasons={},
+    )
+
+
+ROSTER = """
+    select date '2026-09-30' as snapshot_date, e as employee_id, null::varchar as source_user_id,
+        'D1' as department_id, 'T1' as team_id, j as job_family, m as manager_employee_id,
+        j = 'cs_manager' as is_people_manager, 'active' as employment_status,
+        date '2020-01-01' as hire_date, null::date as last_work_date,
+        null::date as termination_date, date '2026-01-01' as valid_from, null::date as valid_to,
+        '名' || e as display_name, 'full' as employment_type
+    from (values ('M1', 'cs_manager', null), ('M2', 'cs_manager', 'M1'),
+        ('E1', 'agent', 'M1'), ('E2', 'agent', 'M2')) t(e, j, m)
+"""
+CALLS = """
+    select 'L' || i as leg_id, 'I' || i as interaction_id, 'E' || (1 + i % 2) as agent_id,
+        timestamptz '2026-09-10 01:00:00+00' + to_minutes(i) as started_at,
+        timestamptz '2026-09-10 01:00:10+00' + to_minutes(i) as answered_at,
+        timestamptz '2026-09-10 01:05:00+00' + to_minutes(i) as ended_at,
+        'voice' as media, 'inbound' as direction, 'answered' as disposition,
+        null::varchar as transfer_type, null::varchar as hangup_party
+    from range(100) r(i)
+"""
+
+
+# --- a built month --------------------------------------------------------------------------
+
+_KPI_MONTHS = f"""
+    month date, manager_id varchar, kpi_id varchar, kpi_version integer, numerator {MEASURE},
+    denominator {MEASURE}, sample_size {MEASURE}, value {MEASURE}, adjusted_value {MEASURE},
+    shrunk_value {MEASURE}, reliability {MEASURE}, ci_low {MEASURE}, ci_high {MEASURE},
+    floor {MEASURE}, target {MEASURE}, stretch {MEASURE}, weight {MEASURE}, score {MEASURE},
+    status varchar, category varchar, effective_weight {MEASURE}, minimum_sample integer,
+    target_version varchar
+"""
+_MANAGER_MONTHS = f"""
+    month date, manager_id varchar, role varchar, team_id varchar, total_score {MEASURE},
+    grade varchar, rank integer, rank_low integer, rank_high integer, peer_count integer,
+    coverage_rate {MEASURE}, change {MEASURE}, previous_total_score {MEASURE}, agent_count integer,
+    exposure_days integer, scored_kpi_count integer, kpi_count integer, status varchar
+"""
+_TEAM_MONTHS = f"""
+    month date, team_id varchar, manager_id varchar, kpi_id varchar, kpi_version integer,
+    team_name varchar, numerator {MEASURE}, denominator {MEASURE}, sample_size {MEASURE},
+    value {MEASURE}, agent_count integer, exposure_days integer
+"""
+_EXPORT = f"""
+    month date, employee_number varchar, display_name varchar, team_id varchar, team_name varchar,
+    role varchar, total_score {MEASURE}, grade varchar, rank integer, rank_low integer,
+    rank_high integer, peer_count integer, previous_total_score {MEASURE}, change {MEASURE},
+    coverage_rate {MEASURE}, status varchar, result_score {MEASURE}, quality_score {MEASURE},
+    efficiency_score {MEASURE}, people_score {MEASURE}, innovation_score {MEASURE},
+    agent_count integer, exposure_days integer
+"""
+_EMPLOYEE_MONTHS = f"""
+    month date, kpi_id varchar, kpi_version integer, manager_id varchar, team_id varchar,
+    employee_id varchar, numerator {MEASURE}, denominator {MEASURE}
+"""
+_DEFINITIONS = """
+    kpi_id varchar, version integer, name_en varchar, name_zh varchar, definition_en varchar,
+    definition_zh varchar, category varchar, unit varchar, direction varchar,
+    minimum_sample integer, row_sql varchar
+"""
+_MANAGERS = """
+    month date, manager_id varchar, display_name varchar, role varchar, team_id varchar,
+    team_name varchar, agent_count integer, exposure_days integer, is_in_roster boolean
+"""
+
+
+def build(home: Home, month: Month = MONTH, *, csat: int = 82) -> None:
+    """Fill the warehouse with a month: M1 answers csat of 100 well, M2 always 75 of 100."""
+    con = warehouse.connect(home.warehouse)
+    for schema in ("scorecards", "exports", "kpis", "core", "config", "ops"):
+        con.execute(f"create schema if not exists {schema}")
+    tables = {
+        "scorecards.scorecard_kpi_months": _KPI_MONTHS,
+        "scorecards.scorecard_manager_months": _MANAGER_MONTHS,
+        "scorecards.scorecard_team_months": _TEAM_MONTHS,
+        "exports.export_hr_manager_months": _EXPORT,
+        "kpis.kpi_employee_months": _EMPLOYEE_MONTHS,
+        "core.dim_managers": _MANAGERS,
+    }
+    for name, columns in tables.items():
+        con.execute(f"create table if not exists {name} ({columns})")
+        con.execute(f"delete from {name} where month = ?", [month.start])
+    con.execute(f"create or replace table kpis.kpi_definitions ({_DEFINITIONS})")
+    con.execute(
+        "insert into kpis.kpi_definitions values ('csat_rate', 1, 'CSAT', '满意度', 'd', '定义', "
+        "'result', 'rate', 'up', 10, 'select 1'), ('reopen_rate', 1, 'Reopened', '重开率', 'd', "
+        "'定义', 'quality', 'rate', 'down', 10, 'select 1')"
+    )
+    con.execute("create or replace table config.grades (grade varchar, from_score double)")
+    con.execute("insert into config.grades values ('A', 100), ('B', 80), ('C', 0)")
+    _fill(con, month.start, {"M1": csat, "M2": 75})
+    con.close()
+
+
+def _fill(con: Any, month: date, satisfied: Mapping[str, int]) -> None:
+    totals = {}
+    for manager, good in satisfied.items():
+        csat, reopened = round((good / 100 - 0.70) / 0.12 * 100, 6), 50.0
+        csat = csat if good <= 82 else round(100 + 20 * (good / 100 - 0.82) / 0.08, 6)
+        totals[manager] = round(0.75 * csat + 0.25 * reopened, 6)
+        rows = [
+            ("csat_rate", good, 100, 0.70, 0.82, 0.90, 0.75, csat, "result"),
+            ("reopen_rate", 6, 100, 0.10, 0.02, 0.0, 0.25, reopened, "quality"),
+        ]
+        for kpi, top, bottom, floor, target, stretch, weight, score, category in rows:
+            con.execute(
+                "insert into scorecards.scorecard_kpi_months values (?, ?, ?, 1, ?, ?, ?, ?, null, "
+                "null, null, null, null, ?, ?, ?, ?, ?, 'scored', ?, ?, 10, '2026.1')",
+                [
+                    *(month, manager, kpi, top, bottom, bottom, top / bottom, floor, target),
+                    *(stretch, weight, score, category, weight),
+                ],
+            )
+            con.execute(
+                "insert into kpis.kpi_employee_months values (?, ?, 1, ?, 'T1', ?, ?, ?)",
+                [month, kpi, manager, f"E{manager[1]}", top, bottom],
+            )
+            con.execute(
+                "insert into scorecards.scorecard_team_months values (?, 'T1', ?, ?, 1, 'Team 1', "
+                "?, ?, ?, ?, 1, 30)",
+                [month, manager, kpi, top, bottom, bottom, top / bottom],
+            )
+    for rank, manager in enumerate(sorted(totals, key=lambda m: -totals[m]), start=1):
+        total = totals[manager]
+        grade = "A" if total >= 100 else "B" if total >= 80 else "C"
+        con.execute(
+            "insert into scorecards.scorecard_manager_months values (?, ?, 'cs_manager', 'T1', ?, "
+            "?, ?, ?, ?, 2, 1, null, null, 1, 30, 2, 2, 'scored')",
+            [month, manager, total, grade, rank, rank, rank],
+        )
+        con.execute(
+            "insert into exports.export_hr_manager_months values (?, ?, ?, 'T1', 'Team 1', "
+            "'cs_manager', ?, ?, ?, ?, ?, 2, null, null, 1, 'scored', null, null, null, null, "
+            "null, 1, 30)",
+            [month, manager, f"王{manager}", total, grade, rank, rank, rank],
+        )
+        con.execute(
+            "insert into core.dim_managers values (?, ?, ?, 'cs_manager', 'T1', 'Team 1', 1, 30, "
+            "true)",
+            [month, manager, f"王{manager}"],
+        )
