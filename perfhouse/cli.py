@@ -61,7 +61,7 @@ def _ingest(args: argparse.Namespace) -> None:
     wanted = [args.source] if args.source else [s.id for s in ws.company.sources]
     for source_id in wanted:
         if args.dry_run:
-            report.plan(stages.source_of(ws, source_id), args.month, ws.data, echo)
+            report.plan(ws, stages.source_of(ws, source_id), args.month, echo)
         else:
             step = stages.land if args.again else stages.ingest
             report.manifest(step(ws, source_id, args.month, _progress), echo)

@@ -19,7 +19,6 @@ from perfhouse.settings import Home, defaults
 
 if TYPE_CHECKING:
     from expectations.gate import Verdict
-
     from perfhouse.build import BuildResult
     from perfhouse.lake import Manifest
     from perfhouse.release import Release

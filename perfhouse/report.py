@@ -1,0 +1,177 @@
+"""What people read in the terminal: counts, verdicts, where things are and what to do next.
+
+It reads manifests, verdicts and the ledger and formats; it changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from perfhouse import lake
+from perfhouse.month import Month
+
+if TYPE_CHECKING:
+    from expectations.gate import Verdict
+    from perfhouse.company import Company, Source
+    from perfhouse.release import Release
+    from perfhouse.settings import Home
+    from perfhouse.stages import RunResult, Workspace
+
+Echo = Callable[[str], None]
+
+
+def run(result: RunResult, home: Home, echo: Echo) -> None:
+    """Say what one month's run did and where the results are."""
+    echo("")
+    for landed in result.manifests:
+        manifest(landed, echo)
+    for skipped in result.skipped:
+        echo(f"{skipped}: optional, not delivered")
+    for judged in result.verdicts:
+        verdict(judged, echo)
+    release(result.release, home, echo)
+    whats_next(home, [result.month], echo)
+
+
+def manifest(landed: lake.Manifest, echo: Echo) -> None:
+    """Say what became of one source's rows."""
+    again = " (unchanged since it was landed)" if landed.unchanged else ""
+    echo(f"{landed.source} {landed.month}{again}")
+    for name, stream in landed.streams.items():
+        echo(
+            f"  {name:<22} {stream.rows_in:>9,} rows in = {stream.landed:,} landed + "
+            f"{stream.duplicates:,} duplicates + {stream.quarantined:,} quarantined"
+        )
+        for reason, count in sorted(stream.reasons.items(), key=lambda item: -item[1])[:5]:
+            echo(f"  {'':<22}   quarantined {count:,}: {reason}")
+        for field, reasons in stream.unknown.items():
+            echo(f"  {'':<22}   unknown {field}: {sum(reasons.values()):,}")
+        if stream.late_rows:
+            late = ", ".join(f"{m}: {n:,}" for m, n in sorted(stream.late_rows.items()))
+            echo(f"  {'':<22}   late, for earlier months: {late}")
+        if stream.undeclared_fields:
+            fields = ", ".join(stream.undeclared_fields)
+            echo(f"  {'':<22}   not mapped, not landed: {fields}")
+        if stream.quarantine_file:
+            echo(f"  {'':<22}   quarantine: {stream.quarantine_file}")
+
+
+def verdict(judged: Verdict, echo: Echo) -> None:
+    """Say what a gate found; warnings and failures in words, with the failing keys."""
+    word = "passed" if judged.passed else "STOPPED THE MONTH"
+    warned = [c for c in judged.checks if not c.passed]
+    tail = f", {len(warned)} to read" if warned else ""
+    echo(f"gate {judged.gate} {judged.month}: {word} ({len(judged.checks)} checks{tail})")
+    for check in warned:
+        keys = f" [{', '.join(check.failing_keys[:5])}]" if check.failing_keys else ""
+        echo(f"  {check.severity}: {check.title_en}: {check.observed}{keys}")
+
+
+def release(released: Release, home: Home, echo: Echo) -> None:
+    """Say which release stands and where it is."""
+    word = "unchanged" if released.unchanged else "published"
+    echo(f"release {released.name}: {word}, sha256 {released.sha256}")
+    echo(f"  {released.path}")
+
+
+def plan(ws: Workspace, source: Source, month: Month, echo: Echo) -> None:
+    """Show what an ingest would fetch, without fetching or writing anything."""
+    from connectors import base
+
+    connector = base.get(source.connector)
+    echo(f"{source.id} {month}: {connector.reads}")
+    context = base.ExtractContext(ws.company, ws.data, ws.home.tmp)
+    for item in connector.extract(base.effective(source), month, context):
+        echo(f"  {', '.join(item.streams):<40} {item.name}")
+
+
+def status(home: Home, company: Company | None, month: Month | None, echo: Echo) -> None:
+    """List the months: what was landed, judged and released, and what is still missing."""
+    from expectations import gate
+    from perfhouse import release as releases
+
+    newest = {r.month: r for r in sorted(releases.releases(home), key=lambda r: r.number)}
+    months = [month] if month else _months(home, newest)
+    if not months:
+        echo(f"nothing has been landed in {home.root} yet")
+    required = {s.id for s in company.sources if s.required} if company else set()
+    for each in months:
+        landed = lake.manifests(home, each, each)
+        streams = [s for m in landed for s in m.streams.values()]
+        echo(
+            f"{each}: {len(landed)} sources, {sum(s.rows_in for s in streams):,} rows in, "
+            f"{sum(s.landed for s in streams):,} landed, "
+            f"{sum(s.duplicates for s in streams):,} duplicates, "
+            f"{sum(s.quarantined for s in streams):,} quarantined"
+        )
+        missing = sorted(required - {m.source for m in landed})
+        if missing:
+            echo(f"  not delivered yet: {', '.join(missing)}")
+        for judged in gate.verdicts(home, each):
+            warnings = sum(not c.passed for c in judged.checks)
+            echo(
+                f"  gate {judged.gate}: {'passed' if judged.passed else 'STOPPED'}"
+                f"{f', {warnings} to read' if warnings else ''}"
+            )
+        found = newest.get(each)
+        echo(f"  release: {found.name} {found.sha256[:12]}" if found else "  release: none yet")
+
+
+def demo_done(ws: Workspace, months: Iterable[Month], seconds: float, echo: Echo) -> None:
+    """Close `make run`: every count, every verdict, every place, every next step."""
+    listed = list(months)
+    echo("")
+    status(ws.home, ws.company, None, echo)
+    echo("")
+    for month in listed:
+        for judged in _verdicts(ws.home, month):
+            verdict(judged, echo)
+    whats_next(ws.home, listed, echo)
+    echo(f"took {seconds:.0f} seconds")
+
+
+def whats_next(home: Home, months: list[Month], echo: Echo) -> None:
+    """Say where everything is and how to look at it."""
+    from perfhouse import release as releases
+
+    last = months[-1]
+    found = releases.latest(home, last)
+    if found is None:
+        return
+    manager = _someone(found)
+    echo("")
+    echo(f"scorecards   {home.published / 'scorecards.duckdb'}   (read-only, always complete)")
+    echo(f"HR export    {found.path / 'exports'}")
+    echo(f"cards        {found.path / 'cards' / 'index.html'}")
+    echo("query        " + _query(home))
+    explain = f"perfhouse explain --home {home.root} --month {last} --manager {manager}"
+    echo(f"explain      .venv/bin/{explain}")
+    echo(f"             .venv/bin/{explain} --kpi csat_rate")
+    echo("Airflow      make up")
+
+
+def _query(home: Home) -> str:
+    return (
+        f".venv/bin/python -c \"import duckdb; print(duckdb.connect('"
+        f"{home.published / 'scorecards.duckdb'}', read_only=True).sql("
+        "'select month, manager_id, total_score, grade, rank from scorecard_manager_months "
+        "order by month, rank'))\""
+    )
+
+
+def _someone(released: Release) -> str:
+    cards = sorted((released.path / "cards").glob("*.html"))
+    names = [c.stem for c in cards if c.stem != "index"]
+    return f"'{names[0]}'" if names else "MANAGER"
+
+
+def _verdicts(home: Home, month: Month) -> list[Verdict]:
+    from expectations import gate
+
+    return gate.verdicts(home, month)
+
+
+def _months(home: Home, newest: Iterable[Month]) -> list[Month]:
+    keys = {p.name.removeprefix("month=") for p in home.manifests.glob("month=*")}
+    return sorted({Month(k) for k in keys} | set(newest))
