@@ -301,7 +301,7 @@ def _agents(
         by_agent.setdefault(result.employee_id, {})[result.kpi_id] = result
     listed = [_agent_row(cells, chosen, known) for _, cells in sorted(by_agent.items())]
     listed = [row for row in listed if any(cell for cell in row["cells"])]
-    listed.sort(key=lambda row: (row["order"], row["employee_id"]))
+    listed.sort(key=lambda row: (row["order"], -row["cases"], row["employee_id"]))
     return {
         "heads": [(known[s.kpi_id].name_zh, known[s.kpi_id].name_en) for s in chosen],
         "rows": listed[:limit],
@@ -319,12 +319,14 @@ def _agent_row(
 ) -> dict[str, Any]:
     shown: list[dict[str, Any] | None] = []
     points: list[float] = []
+    cases = 0.0
     for score in chosen:
         result, scale = cells.get(score.kpi_id), score.scale
         if result is None or result.denominator <= 0 or scale is None:
             shown.append(None)
             continue
         definition = known[score.kpi_id]
+        cases += result.denominator
         value = result.numerator / result.denominator
         icon = "none"
         if result.denominator >= _minimum(definition, score):
@@ -345,6 +347,7 @@ def _agent_row(
         "employee_id": first.employee_id,
         "name": first.name,
         "cells": shown,
+        "cases": cases,
         "order": sum(points) / len(points) if points else float("inf"),
     }
 

@@ -5,10 +5,12 @@ It reads manifests, verdicts and the ledger and formats; it changes nothing.
 
 from __future__ import annotations
 
+import shlex
+import shlex
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from perfhouse import lake
+from perfhouse import lake, warehouse
 from perfhouse.month import Month
 
 if TYPE_CHECKING:
@@ -139,7 +141,7 @@ def whats_next(home: Home, months: list[Month], echo: Echo) -> None:
     found = releases.latest(home, last)
     if found is None:
         return
-    manager = _someone(found)
+    manager, kpi = _someone(found)
     echo("")
     echo(f"scorecards   {home.published / 'scorecards.duckdb'}   (read-only, always complete)")
     echo(f"HR export    {found.path / 'exports'}")
@@ -147,7 +149,7 @@ def whats_next(home: Home, months: list[Month], echo: Echo) -> None:
     echo("query        " + _query(home))
     explain = f"perfhouse explain --home {home.root} --month {last} --manager {manager}"
     echo(f"explain      .venv/bin/{explain}")
-    echo(f"             .venv/bin/{explain} --kpi csat_rate")
+    echo(f"             .venv/bin/{explain} --kpi {kpi}")
     echo("Airflow      make up")
 
 
@@ -161,9 +163,11 @@ def _query(home: Home) -> str:
 
 
 def _someone(released: Release) -> str:
-    cards = sorted((released.path / "cards").glob("*.html"))
-    names = [c.stem for c in cards if c.stem != "index"]
-    return f"'{names[0]}'" if names else "MANAGER"
+    from perfhouse import warehouse
+
+    with warehouse.connect(released.path / "scorecards.duckdb", read_only=True) as con:
+        row = con.execute("select min(manager_id) from scorecard_manager_months").fetchone()
+    return shlex.quote(str(row[0])) if row and row[0] else "MANAGER"
 
 
 def _verdicts(home: Home, month: Month) -> list[Verdict]:

@@ -230,7 +230,7 @@ def test_a_month_without_managers_still_has_an_index(con, tmp_path):
 
 def test_agents_with_few_cases_are_marked_and_not_judged(con, tmp_path):
     text = page(con, "M01", tmp_path)
-    table = text[text.index('<table class="t">') :]
+    table = text[text.index('<table class="t ') :]
     assert "员工1-1" in table
     assert "样本少" in table
     assert "经理1" not in table
@@ -247,7 +247,7 @@ def test_confidential_answers_and_the_teams_own_figures_never_show_single_agents
         "update kpis.kpi_definitions set credit_to = 'queue' where kpi_id = 'csat_rate'"
     )
     text = page(changed, "M02", tmp_path)
-    table = text[text.index('<table class="t">') :]
+    table = text[text.index('<table class="t ') :]
     head = table[: table.index("</thead>")]
     assert "问题闭环率" in head
     assert "客户满意度" not in head
