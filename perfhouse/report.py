@@ -6,7 +6,6 @@ It reads manifests, verdicts and the ledger and formats; it changes nothing.
 from __future__ import annotations
 
 import shlex
-import shlex
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -162,12 +161,14 @@ def _query(home: Home) -> str:
     )
 
 
-def _someone(released: Release) -> str:
-    from perfhouse import warehouse
-
+def _someone(released: Release) -> tuple[str, str]:
+    """Pick a manager and a KPI of a release to show the next command with, quoted for a shell."""
     with warehouse.connect(released.path / "scorecards.duckdb", read_only=True) as con:
-        row = con.execute("select min(manager_id) from scorecard_manager_months").fetchone()
-    return shlex.quote(str(row[0])) if row and row[0] else "MANAGER"
+        row = con.execute(
+            "select manager_id, kpi_id from scorecard_kpi_months where status = 'scored' "
+            "order by manager_id, weight desc, kpi_id limit 1"
+        ).fetchone()
+    return (shlex.quote(row[0]), shlex.quote(row[1])) if row else ("MANAGER", "KPI")
 
 
 def _verdicts(home: Home, month: Month) -> list[Verdict]:
