@@ -79,7 +79,7 @@
         cast(f.{{ part.row_id }} as varchar) as source_row_id,
         f._file as file,
         f._row_number as row_number,
-        f.{{ credit.on }} as event_on,
+        f.{{ credit.day }} as event_on,
         f.kpi_numerator as numerator,
         f.kpi_denominator as denominator
     from (
@@ -94,16 +94,16 @@
     left join {{ employees }} as e
         on f.month = e.month
         and f.{{ credit.id }} = e.employee_id
-        and f.{{ credit.on }} >= e.valid_from
-        and f.{{ credit.on }} < e.valid_to
+        and f.{{ credit.day }} >= e.valid_from
+        and f.{{ credit.day }} < e.valid_to
     {%- elif credit.to == 'queue' %}
     left join {{ queues }} as q
-        on f.month = q.month and f.{{ credit.id }} = q.queue_id and f.{{ credit.on }} = q.owned_on
+        on f.month = q.month and f.{{ credit.id }} = q.queue_id and f.{{ credit.day }} = q.owned_on
     left join {{ queues }} as w
-        on f.month = w.month and w.queue_id = '*' and f.{{ credit.on }} = w.owned_on
+        on f.month = w.month and w.queue_id = '*' and f.{{ credit.day }} = w.owned_on
     {%- endif %}
-    where f.{{ credit.on }} >= f.month
-        and f.{{ credit.on }} < f.month + interval '1 month'
+    where f.{{ credit.day }} >= f.month
+        and f.{{ credit.day }} < f.month + interval '1 month'
         and (f.kpi_numerator <> 0 or f.kpi_denominator <> 0)
 {%- endmacro %}
 

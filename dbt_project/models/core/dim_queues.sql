@@ -56,7 +56,7 @@ team_days as (
         ) as owner_rank
     from head_counts
 
-)
+),
 
 owned as (
 
