@@ -162,13 +162,13 @@ def _query(home: Home) -> str:
 
 
 def _someone(released: Release) -> tuple[str, str]:
-    """Pick a manager and a KPI of a release to show the next command with, quoted for a shell."""
+    """Return a manager and a scored KPI of the release, quoted for a shell."""
     with warehouse.connect(released.path / "scorecards.duckdb", read_only=True) as con:
         row = con.execute(
-            "select manager_id, kpi_id from scorecard_kpi_months where status = 'scored' "
-            "order by manager_id, weight desc, kpi_id limit 1"
+            "select manager_id, kpi_id from scorecard_kpi_months "
+            "order by status = 'scored' desc, manager_id, kpi_id limit 1"
         ).fetchone()
-    return (shlex.quote(row[0]), shlex.quote(row[1])) if row else ("MANAGER", "KPI")
+    return (shlex.quote(str(row[0])), str(row[1])) if row else ("MANAGER", "KPI")
 
 
 def _verdicts(home: Home, month: Month) -> list[Verdict]:
