@@ -39,14 +39,14 @@ class Planned:
     """One canonical column with the SQL that makes it.
 
     Args:
-        text: SQL over the source columns that gives text, or None when nothing is mapped.
+        text: SQL over the source columns that gives text; null is never an empty string.
         typed: SQL over the text alias that gives the typed value, null where it cannot be cast.
         expected: what a value had to be; empty when any text will do.
     """
 
     column: Column
-    mapping: ColumnMapping | None
-    text: str | None
+    mapping: ColumnMapping
+    text: str
     typed: str
     expected: str
     required: bool
@@ -126,15 +126,17 @@ def plan(
     company: Company,
     fields: Mapping[str, str],
 ) -> list[Planned]:
-    """Plan every column of a stream; `fields` gives a source column's internal name."""
+    """Plan every mapped column; `fields` gives a source column's internal name."""
     planned = []
     for column in (*stream.columns, *MAPPABLE):
         chosen = mapping.columns.get(column.name)
-        zone = (chosen and chosen.time_zone) or source.time_zone or company.time_zone
+        if chosen is None:
+            continue
+        zone = chosen.time_zone or source.time_zone or company.time_zone
         required = column.required
-        if chosen is not None and chosen.required is not None:
+        if chosen.required is not None:
             required = chosen.required
-        text = _text(column, chosen, fields) if chosen else None
+        text = _text(column, chosen, fields)
         typed, expected = _typed(column, chosen, zone, quoted(f"t.{column.name}"))
         planned.append(Planned(column, chosen, text, typed, expected, required))
     return planned
@@ -150,13 +152,12 @@ def _text(column: Column, chosen: ColumnMapping, fields: Mapping[str, str]) -> s
     if chosen.value is not None:
         return literal(_constant(chosen.value))
     if chosen.sql is not None:
-        base = f"cast(({chosen.sql}\n) as varchar)"
+        text = f"nullif(trim(cast(({chosen.sql}\n) as varchar)), '')"
         if column.type.endswith("[]"):
             parsed = f"to_json(({chosen.sql}\n))"
-            base = f"if(json_type({parsed}) = 'ARRAY', cast({parsed} as varchar), {base})"
+            text = f"if(json_type({parsed}) = 'ARRAY', cast({parsed} as varchar), {text})"
     else:
-        base = quoted(fields[chosen.source or ""])
-    text = f"case when trim({base}) = '' then null else {base} end"
+        text = quoted(fields[chosen.source or ""])
     if chosen.values is not None:
         text = _mapped(text, chosen)
     return _hmac(text) if chosen.hash else text
@@ -173,11 +174,9 @@ def _mapped(text: str, chosen: ColumnMapping) -> str:
     )
 
 
-def _typed(column: Column, chosen: ColumnMapping | None, zone: str, text: str) -> tuple[str, str]:
+def _typed(column: Column, chosen: ColumnMapping, zone: str, text: str) -> tuple[str, str]:
     kind = column.type
     trimmed = f"trim({text})"
-    if chosen is None:
-        return f"cast(null as {_stored(kind)})", ""
     if kind == "TIMESTAMPTZ":
         return _instant(chosen, zone, trimmed)
     if kind == "DATE":
@@ -198,10 +197,6 @@ def _flag(text: str) -> str:
     yes = f"when lower({text}) in ('true', 't', 'yes', 'y', '1') then true"
     no = f"when lower({text}) in ('false', 'f', 'no', 'n', '0') then false"
     return f"case {yes} {no} end"
-
-
-def _stored(kind: str) -> str:
-    return "VARCHAR" if kind == "JSON" else kind
 
 
 def _number(kind: str, text: str, pattern: str) -> str:
@@ -226,9 +221,13 @@ def _items(given: object) -> list[object]:
     return list(given) if isinstance(given, list | tuple) else [given]
 
 
-def _sane(value: str, kind: str) -> str:
+def sane(column: Column) -> str:
     """Null years no source means: a two-digit year read as four, a typing slip."""
-    return f"case when {value} between {kind} '1900-01-01' and {kind} '9999-12-31' then {value} end"
+    name = quoted(column.name)
+    if column.type not in ("DATE", "TIMESTAMPTZ"):
+        return name
+    first, last = (f"{column.type} '{day}'" for day in ("1900-01-01", "9999-12-31"))
+    return f"case when {name} between {first} and {last} then {name} end as {name}"
 
 
 def _instant(chosen: ColumnMapping, zone: str, text: str) -> tuple[str, str]:
@@ -236,7 +235,7 @@ def _instant(chosen: ColumnMapping, zone: str, text: str) -> tuple[str, str]:
     formats = _formats(chosen)
     if formats:
         value = "coalesce(" + ", ".join(_parsed(text, f, place) for f in formats) + ", null)"
-        return _sane(value, "timestamptz"), f"a time like {' or '.join(formats)}"
+        return value, f"a time like {' or '.join(formats)}"
     comma = f"replace({text}, ',', '.')"
     aware = f"regexp_full_match({text}, '{_ISO_TIME}\\s?{_ISO_ZONE}')"
     naive = f"regexp_full_match({text}, '{_ISO_TIME}')"
@@ -244,7 +243,7 @@ def _instant(chosen: ColumnMapping, zone: str, text: str) -> tuple[str, str]:
         f"case when {aware} then try_cast(replace({comma}, ' Z', 'Z') as timestamptz) "
         f"when {naive} then timezone({place}, try_cast({comma} as timestamp)) end"
     )
-    return _sane(value, "timestamptz"), "a time like YYYY-MM-DD hh:mm:ss"
+    return value, "a time like YYYY-MM-DD hh:mm:ss"
 
 
 def _parsed(text: str, form: str, place: str) -> str:
@@ -258,7 +257,7 @@ def _day(chosen: ColumnMapping, text: str) -> tuple[str, str]:
     if formats:
         parts = ", ".join(f"cast(try_strptime({text}, {literal(f)}) as date)" for f in formats)
         value = f"coalesce({parts}, null)"
-        return _sane(value, "date"), f"a day like {' or '.join(formats)}"
+        return value, f"a day like {' or '.join(formats)}"
     iso = f"regexp_full_match({text}, '{_ISO_DAY}([T ]00:00(:00(\\.0+)?)?)?')"
     value = f"case when {iso} then try_cast(left({text}, 10) as date) end"
-    return _sane(value, "date"), "a day like YYYY-MM-DD"
+    return value, "a day like YYYY-MM-DD"

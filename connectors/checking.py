@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from connectors.casting import ERROR, FIELD, Planned, literal, quoted
+from connectors.casting import ERROR, FIELD, Planned, literal, quoted, sane
 from connectors.streams import Stream
 from perfhouse.month import Month
 
@@ -28,7 +28,7 @@ def typed_query(
     """Return SQL over the table `records` with one row per record, typed and judged.
 
     Args:
-        planned: every column of the stream.
+        planned: every mapped column of the stream.
         used: SQL by internal column name over `records`, of every source column in use.
         nulls: texts that mean null.
         window: column, month and time zone; rows outside are marked, none means all are inside.
@@ -39,12 +39,12 @@ def typed_query(
         f"case when trim({what}) in ({empty}) then null else {what} end as {quoted(name)}"
         for name, what in used.items()
     ]
-    texts = [f"{p.text} as {_t(p)}" for p in planned if p.text is not None]
+    texts = [f"{p.text} as {_t(p)}" for p in planned]
     typed = [f"{p.typed} as {_c(p)}" for p in planned]
     failed = [
         f"{_t(p)} is not null and {_c(p)} is null as {_e(p)}" for p in planned if _castable(p)
     ]
-    unknown = [p for p in planned if p.mapping and p.mapping.unknown_when]
+    unknown = [p for p in planned if p.mapping.unknown_when]
     nulled = [f"{_u(p)} as {_flag(p)}" for p in unknown]
     known = [
         f"case when {_flag(p)} then null else {_c(p)} end as {_c(p)}" if p in unknown else _c(p)
@@ -59,21 +59,20 @@ def typed_query(
 with source as (select {_join(ids, source)} from records),
 texts as (select {_join(ids, texts)} from source),
 cast_values as (select {_join(ids, typed, casts)} from texts),
-flagged as (select {_join("*", failed, nulled)} from cast_values),
+sane as (select {_join(ids, [sane(p.column) for p in planned], casts)} from cast_values),
+flagged as (select {_join("*", failed, nulled)} from sane),
 known as (select {_join(ids, known, carried)} from flagged)
 select {_join(ids, [_c(p) for p in planned], [_flag(p) for p in unknown])},
     {_errors(planned, window[0] if window else None)} as {quoted(WRONG)},
     {_outside(window, planned)} as {quoted(OUTSIDE)},
-    md5(cast(row({_join("", [_c(p) for p in planned])}) as varchar)) as {quoted(HASH)}
+    {_row_hash(planned)} as {quoted(HASH)}
 from known"""
 
 
 def unknown_flags(planned: Sequence[Planned]) -> list[tuple[str, str, str]]:
     """Return (flag column, field, reason) of every field that a condition may null."""
     return [
-        (_flag(p), p.column.name, p.mapping.unknown_when)
-        for p in planned
-        if p.mapping and p.mapping.unknown_when
+        (_flag(p), p.column.name, p.mapping.unknown_when) for p in planned if p.mapping.unknown_when
     ]
 
 
@@ -86,6 +85,13 @@ def late_month(stream: Stream, zone: str) -> str:
         local = quoted(name) if dated else f"timezone({literal(zone)}, {quoted(name)})"
         parts.append(f"strftime({local}, '%Y-%m')")
     return f"coalesce({', '.join(parts)}, null)" if parts else "cast(null as varchar)"
+
+
+def _row_hash(planned: Sequence[Planned]) -> str:
+    """Return SQL that is equal for rows of equal values; constants cannot tell rows apart."""
+    varying = [p for p in planned if p.mapping.value is None] or list(planned)
+    parts = [f"epoch_us({_c(p)})" if p.column.type == "TIMESTAMPTZ" else _c(p) for p in varying]
+    return f"md5(cast(row({', '.join(parts)}) as varchar))"
 
 
 def _join(*parts: str | Sequence[str]) -> str:
@@ -116,8 +122,7 @@ def _castable(p: Planned) -> bool:
 
 
 def _u(p: Planned) -> str:
-    condition = p.mapping.unknown_when if p.mapping else "false"
-    return f"({_c(p)} is not null and coalesce(({condition}\n), false))"
+    return f"({_c(p)} is not null and coalesce(({p.mapping.unknown_when}\n), false))"
 
 
 def _errors(planned: Sequence[Planned], window: str | None) -> str:
@@ -140,8 +145,6 @@ def _faults(p: Planned, required: bool) -> list[tuple[str, str]]:
     cases = [(_e(p), f"expected {p.expected}")] if _castable(p) else []
     if required:
         cases.append((f"{name} is null", MISSING))
-    if p.mapping is None:
-        return cases
     if column.values:
         allowed = ", ".join(literal(value) for value in column.values)
         cases.append((f"{name} not in ({allowed})", f"expected one of {', '.join(column.values)}"))

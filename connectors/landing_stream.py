@@ -118,8 +118,8 @@ def _check_conditions(
             continue
         at = f"{where}.columns.{name}.unknown_when"
         for used in casting.references(con, chosen.unknown_when, at):
-            if stream.column(used) is None:
-                raise ConfigError([f"{at}: expected columns of {stream.name}, got {used!r}"])
+            if stream.column(used) is None or used not in mapping.columns:
+                raise ConfigError([f"{at}: expected mapped columns of {stream.name}, got {used!r}"])
 
 
 def _siblings(con: DuckDBPyConnection, delivery: Delivery, mapping: StreamMapping) -> set[str]:

@@ -5,7 +5,7 @@ Writes only into the staging folder it is given; the commit is the lake's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from connectors.base import Progress
 from connectors.casting import ERROR, FIELD, Planned, literal, quoted
 from connectors.checking import FILE, HASH, OUTSIDE, RAW, ROW, WRONG
 from connectors.reading import ReadFile, Records
-from connectors.streams import ENVELOPE, SCHEMA_VERSION, Stream
+from connectors.streams import ENVELOPE, SCHEMA_VERSION, Column, Stream
 from perfhouse import lake
 from perfhouse.company import Company, Source
 from perfhouse.errors import PerfhouseError
@@ -75,7 +75,8 @@ def write(
     )
     data = delivery.staging / f"{stream.name}.parquet"
     bad = delivery.staging / f"{stream.name}.quarantine.parquet"
-    _copy(con, _landed_query(delivery, stream, good), data)
+    mapped = {p.column.name for p in planned}
+    _copy(con, _landed_query(delivery, stream, mapped, good), data)
     _copy(con, _quarantine_query(records), bad)
     landed, quarantined = _rows(con, data), _rows(con, bad)
     outside = _number(con, f"select count(*) from typed where {OUTSIDE}")
@@ -105,7 +106,7 @@ def write(
     ), staged
 
 
-def _landed_query(delivery: Delivery, stream: Stream, good: str) -> str:
+def _landed_query(delivery: Delivery, stream: Stream, mapped: Collection[str], good: str) -> str:
     envelope = {
         "_source": literal(delivery.source.id),
         "_run_id": literal(delivery.receipt.sha256[:12]),
@@ -113,16 +114,22 @@ def _landed_query(delivery: Delivery, stream: Stream, good: str) -> str:
         "_landed_at": f"cast({literal(delivery.receipt.extracted_at)} as timestamptz)",
         "_row_hash": HASH,
         "_schema_version": literal(SCHEMA_VERSION),
-        "_op": "coalesce(_op, 'upsert')",
+        "_op": "coalesce(_op, 'upsert')" if "_op" in mapped else "'upsert'",
         "_file": "__name",
         "_row_number": ROW,
     }
-    columns = [f"{envelope.get(c.name, quoted(c.name))} as {quoted(c.name)}" for c in ENVELOPE]
-    columns += [quoted(c.name) for c in stream.columns]
+    columns = [
+        f"{envelope.get(c.name) or _value(c, mapped)} as {quoted(c.name)}"
+        for c in (*ENVELOPE, *stream.columns)
+    ]
     return (
         f"select {', '.join(columns)} from typed join names using ({FILE}) "
         f"anti join repeated using ({FILE}, {ROW}) where {good} order by {FILE}, {ROW}"
     )
+
+
+def _value(column: Column, mapped: Collection[str]) -> str:
+    return quoted(column.name) if column.name in mapped else f"cast(null as {column.type})"
 
 
 def _quarantine_query(records: Records) -> str:
@@ -144,11 +151,8 @@ def _quarantine_query(records: Records) -> str:
 
 
 def _copy(con: DuckDBPyConnection, query: str, target: Path) -> None:
-    """Write Parquet with one thread, so that the same rows give the same bytes."""
-    threads = _number(con, "select current_setting('threads')")
-    con.execute("set threads = 1")
+    """Write Parquet; a total order and fixed row groups give the same bytes for the same rows."""
     con.execute(f"copy ({query}) to {literal(str(target))} {_PARQUET}")
-    con.execute(f"set threads = {threads}")
 
 
 def _number(con: DuckDBPyConnection, query: str) -> int:

@@ -27,10 +27,12 @@ STREAM_OPTIONS = (
     "quote",
     "null_values",
     "where",
+    "records",
+    "time_format",
 )
 _CRON = re.compile(r"^\s*\S+(\s+\S+){4}\s*$")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_PATH_WORDS = ("month", "yyyymm")
+_PATH_WORDS = ("month", "yyyymm", "yyyy", "mm", "dd", "hh")
 # connectors that know no vendor: each stream must map every required column itself
 _PLAIN = ("files", "sql")
 
@@ -186,7 +188,7 @@ def _values(table: Table) -> dict[str, Any] | None:
 def _check_options(
     table: Table, connector: str, options: Mapping[str, Any], window: str | None
 ) -> None:
-    for key in ("path", "query", "delimiter", "quote", "where"):
+    for key in ("path", "query", "delimiter", "quote", "where", "records", "time_format"):
         if key in options and not isinstance(options[key], str):
             table.problem(key, "text", options[key])
     table.texts("null_values")
