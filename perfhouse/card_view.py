@@ -118,8 +118,6 @@ def card(sheet: Sheet, total: Total, agent_limit: int, with_definitions: bool) -
 
 
 def _head(sheet: Sheet, total: Total, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    peers = [t for t in sheet.totals if t.role == total.role and t.rank is not None]
-    tied = total.rank is not None and sum(t.rank == total.rank for t in peers) > 1
     spread = None
     if total.rank_low is not None and total.rank_high is not None:
         low, high = sorted((total.rank_low, total.rank_high))
@@ -130,7 +128,7 @@ def _head(sheet: Sheet, total: Total, rows: Sequence[Mapping[str, Any]]) -> dict
         "grades": [f"{g} ≥ {number(at)}" for g, at in sheet.grades],
         "status": total.status,
         "rank": total.rank,
-        "tied": tied or spread is not None,
+        "tied": spread is not None,
         "spread": spread,
         "peer_count": total.peer_count,
         "coverage": percent(total.coverage_rate),
@@ -249,9 +247,10 @@ def _groups(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _interval(score: KpiScore, unit: str) -> str | None:
-    if score.ci_low is None or score.ci_high is None:
+    if score.ci_low is None or score.ci_high is None or not score.is_scored:
         return None
-    return f"{show(score.ci_low, unit, bare=True)}–{show(score.ci_high, unit, bare=True)}"
+    low, high = show(score.ci_low, unit, bare=True), show(score.ci_high, unit, bare=True)
+    return f"{low.removesuffix('%')}–{high}"
 
 
 def _minimum(definition: Definition, score: KpiScore) -> float:

@@ -51,16 +51,15 @@ def render_all(
     paths = []
     for total in sheet.totals:
         path = out_dir / names[total.manager_id]
-        path.write_bytes(render_card(sheet, total.manager_id))
+        path.write_bytes(render_card(sheet, total))
         paths.append(path)
     index = out_dir / "index.html"
     index.write_bytes(_render_index(sheet, names))
     return [*paths, index]
 
 
-def render_card(sheet: Sheet, manager_id: str) -> bytes:
+def render_card(sheet: Sheet, total: scorecards.Total) -> bytes:
     """Render one card; a card that would pass 40 KiB leaves definitions out, then agents."""
-    total = next(t for t in sheet.totals if t.manager_id == manager_id)
     template = _environment().get_template("card.html")
     page = b""
     for agents, with_definitions in _FULLNESS:
