@@ -154,7 +154,7 @@ def test_a_value_below_the_floor_is_told_from_a_missing_one(changed, tmp_path):
 
 
 def test_an_interval_is_drawn_on_the_score_axis_once_it_is_known(changed, tmp_path):
-    assert "class=ci" not in page(changed, "M01", tmp_path)
+    assert "href=#w" not in page(changed, "M01", tmp_path)
     changed.execute(
         "update scorecards.scorecard_kpi_months set ci_low = 0.05, ci_high = 0.2 "
         "where kpi_id = 'reopen_rate'"
