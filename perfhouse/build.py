@@ -114,8 +114,10 @@ def _close_logs() -> None:
     from dbt_common.events.event_manager_client import get_event_manager
 
     for logger in get_event_manager().loggers:
-        python_logger = getattr(logger, "_python_logger", None)
-        for handler in list(python_logger.handlers) if python_logger is not None else ():
+        python_logger: Any = getattr(logger, "_python_logger", None)
+        if python_logger is None:
+            continue
+        for handler in list(python_logger.handlers):
             python_logger.removeHandler(handler)
             handler.close()
 

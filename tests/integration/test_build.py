@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,7 +40,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
 
 def test_every_kpi_sum_of_every_manager_is_what_a_hand_counts(built: Built) -> None:
     found = built.query(
-        "select kpi_id, manager_id, cast(sum(numerator) as double), cast(sum(denominator) as double) "
+        "select kpi_id, manager_id, sum(numerator)::double, sum(denominator)::double "
         "from kpis.kpi_employee_months where month = date '2026-09-01' and manager_id is not null "
         "group by all"
     )

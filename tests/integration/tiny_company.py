@@ -56,9 +56,15 @@ grades = [ { grade = "A", from = 100 }, { grade = "B", from = 60 }, { grade = "C
 short_abandon_seconds = 5
 answer_within_seconds = 20
 reopen_days = 7
-first_reply = { clock = "business", minutes = { low = 60, normal = 60, high = 60, urgent = 60 } }
-resolution = { clock = "business", minutes = { low = 480, normal = 480, high = 480, urgent = 480 } }
-complaint = { clock = "calendar", minutes = { low = 1440, normal = 1440, high = 1440, urgent = 1440 } }
+[service_levels.first_reply]
+clock = "business"
+minutes = { low = 60, normal = 60, high = 60, urgent = 60 }
+[service_levels.resolution]
+clock = "business"
+minutes = { low = 480, normal = 480, high = 480, urgent = 480 }
+[service_levels.complaint]
+clock = "calendar"
+minutes = { low = 1440, normal = 1440, high = 1440, urgent = 1440 }
 [[sources]]
 id = "desk"
 connector = "files"
@@ -289,11 +295,11 @@ def rows() -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def raw_tables(con: Any, home: Any, company: Any, month: Month, as_of: Month, declared: Any) -> None:
+def raw_tables(con: Any, _home: Any, _company: Any, _month: Any, as_of: Month, shape: Any) -> None:
     """Stand in for lake.create_raw_views: the same schema, from the rows above."""
     con.execute("create schema if not exists raw")
     given = rows()
-    for stream, columns in declared.items():
+    for stream, columns in shape.items():
         delivered = [{"_window": window(row), **row} for row in given.get(stream, [])]
         fill(con, stream, columns, [row for row in delivered if row["_window"] <= as_of.key])
 

@@ -35,7 +35,7 @@ select
     p.stream,
     p._source,
     p.source_user_id,
-    sum(p.event_count) as event_count
+    cast(sum(p.event_count) as bigint) as event_count
 from people as p
 left join employees as e
     on p.employee_id = e.employee_id

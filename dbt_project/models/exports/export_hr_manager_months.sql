@@ -15,10 +15,9 @@ categories as (
     select
         manager_id,
         {% for category in ['result', 'quality', 'efficiency', 'people', 'innovation'] -%}
-        sum(case when category = '{{ category }}' then {{ double('score') }} * {{ double('effective_weight') }} end)
-        / nullif(sum(case
-            when category = '{{ category }}' and score is not null then {{ double('effective_weight') }}
-        end), 0) as {{ category }}_score{{ ',' if not loop.last }}
+        sum(case when category = '{{ category }}' and status = 'scored' then {{ double('score') }} * {{ double('weight') }} end)
+        / nullif(sum(case when category = '{{ category }}' and status = 'scored' then {{ double('weight') }} end), 0)
+        as {{ category }}_score{{ ',' if not loop.last }}
         {% endfor %}
     from {{ ref('scorecard_kpi_months') }}
     where month = {{ month_start() }}

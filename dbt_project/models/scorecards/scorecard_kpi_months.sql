@@ -99,7 +99,7 @@ joined as (
         on k.kpi_id = a.kpi_id and k.version = a.kpi_version
     left join matched_targets as t
         on m.manager_id = t.manager_id and k.kpi_id = t.kpi_id and t.fit_rank = 1
-    where t.kpi_id is not null or a.kpi_id is not null
+    where t.kpi_id is not null or s.denominator > 0
 
 ),
 

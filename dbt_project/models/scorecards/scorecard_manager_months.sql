@@ -10,17 +10,33 @@ kpi_months as (
 
 ),
 
+-- The weight of KPIs without a score stays in their category as long as another of it is scored,
+-- else it goes to the other categories in proportion.
+categories as (
+
+    select
+        manager_id,
+        category,
+        sum({{ double('weight') }}) as weight,
+        sum(case when status = 'scored' then {{ double('weight') }} end) as scored_weight,
+        sum(case when status = 'scored' then {{ double('weight') }} * {{ double('score') }} end) as points,
+        count(case when status = 'scored' then 1 end) as scored_kpi_count,
+        count(weight) as kpi_count
+    from kpi_months
+    group by manager_id, category
+
+),
+
 weighed as (
 
     select
         manager_id,
-        sum({{ double('score') }} * {{ double('effective_weight') }})
-        / nullif(sum(case when score is not null then {{ double('effective_weight') }} end), 0) as total,
-        sum(case when status = 'scored' then {{ double('weight') }} else 0 end)
-        / nullif(sum({{ double('weight') }}), 0) as coverage,
-        count(case when status = 'scored' then 1 end) as scored_kpi_count,
-        count(case when weight is not null then 1 end) as kpi_count
-    from kpi_months
+        sum(weight * points / nullif(scored_weight, 0))
+        / nullif(sum(case when scored_weight > 0 then weight end), 0) as total,
+        sum(scored_weight) / nullif(sum(weight), 0) as coverage,
+        sum(scored_kpi_count) as scored_kpi_count,
+        sum(kpi_count) as kpi_count
+    from categories
     group by manager_id
 
 ),
