@@ -1,0 +1,432 @@
+"""The planted truth: every KPI's numerator and denominator by brute force, not by the pipeline.
+
+Works on the clean event tables and on what was delivered when; reads no file of `sources/`.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perfhouse.demo import helpdesk
+from perfhouse.demo.plan import (
+    ANSWER_WITHIN_SECONDS,
+    REOPEN_DAYS,
+    SHORT_ABANDON_SECONDS,
+    Plan,
+    write_text,
+)
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+def write(
+    con: DuckDBPyConnection, plan: Plan, folder: Path, rosters: dict[str, dict[str, int]]
+) -> None:
+    """Write kpi_months, attribution, managers, landing, planted and a README under `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    con.execute(helpdesk.DELIVERED)
+    con.execute(_CALL_EVENTS)
+    con.execute(_SURVEY_EVENTS)
+    con.execute(_TICKET_EVENTS.replace("@DAYS", str(REOPEN_DAYS)))
+    con.execute(_TRAINING_EVENTS)
+    con.execute(
+        _EVENTS.replace("@SHORT", str(SHORT_ABANDON_SECONDS)).replace(
+            "@WITHIN", str(ANSWER_WITHIN_SECONDS)
+        )
+    )
+    con.execute(_ATTRIBUTED)
+    con.execute(_KPI_MONTHS)
+    con.execute(_LANDING)
+    _parquet(con, folder / "kpi_months.parquet", _KPI_MONTHS_ORDERED)
+    _parquet(con, folder / "attribution.parquet", _ATTRIBUTION_ORDERED)
+    _parquet(con, folder / "managers.parquet", "select * from skills order by manager_id")
+    _json(folder / "landing.json", _landing(con, plan, rosters))
+    _json(folder / "planted.json", _planted(con, rosters))
+    readme = files("perfhouse.demo").joinpath("truth.md").read_text(encoding="utf-8")
+    write_text(folder / "README.md", readme)
+
+
+def _parquet(con: DuckDBPyConnection, path: Path, query: str) -> None:
+    target = str(path).replace("'", "''")
+    con.execute(f"copy ({query}) to '{target}' (format parquet)")
+
+
+def _json(path: Path, value: object) -> None:
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+
+
+# Each table below holds what was known when: from month number `known_from` until before
+# `known_until`; scenario 'redelivered' replaces 'delivered' for the month that is delivered again.
+_CALL_EVENTS = """
+create table call_facts as
+with kept as (
+    select v.*, m.position as known_from
+    from call_versions v
+    join months m on m.month = v.delivered_month
+    where v.fate = 'landed'
+),
+
+newest as (
+    select * from kept
+    qualify row_number() over (partition by leg, known_from order by updated_at desc) = 1
+)
+
+select
+    *, contact_uuid(leg) as contact_id, local_day(time_zone, ended_at) as event_on,
+    lead(known_from) over (partition by leg order by known_from) as known_until
+from newest
+"""
+
+_SURVEY_EVENTS = """
+create table survey_facts as
+with scenarios as (
+    select s.*, m.position as known_from, 'delivered' as scenario
+    from survey_rows s
+    join months m on m.month = s.file_month
+    where not s.in_redelivery and s.fate = 'landed' and s.is_response
+    union all
+    select s.*, m.position, 'redelivered'
+    from survey_rows s
+    join months m on m.month = if(s.in_redelivery, s.local_month, s.file_month)
+    where s.fate = 'landed' and s.is_response
+)
+
+select
+    *, site || '-' || shown_no || ':' || metric as event_id,
+    cast(null as bigint) as known_until
+from scenarios
+qualify row_number() over (
+    partition by scenario, ticket_id, metric order by modified_at desc, version desc
+) = 1
+"""
+
+# Business time by brute force: what every opening has in common with the wait, summed.
+_TICKET_EVENTS = """
+create table ticket_facts as
+with spans as (
+    select calendar, utc(time_zone, day + to_seconds(from_second)) as open_at,
+        utc(time_zone, day + to_seconds(to_second)) as shut_at
+    from openings
+),
+
+waits as (
+    select ticket_id, calendar, 'reply' as what, created_at, first_reply_at as done_at
+    from true_tickets where first_reply_at is not null
+    union all
+    select ticket_id, calendar, 'solve', created_at, resolved_at
+    from true_tickets where resolved_at is not null
+),
+
+spent as (
+    select
+        w.ticket_id, w.what,
+        sum(date_diff('second', greatest(w.created_at, s.open_at), least(w.done_at, s.shut_at)))
+            as seconds
+    from waits w
+    join spans s
+        on s.calendar = w.calendar and s.open_at < w.done_at and s.shut_at > w.created_at
+    group by w.ticket_id, w.what
+)
+
+select
+    t.*,
+    coalesce(r.seconds, 0) as reply_business_seconds,
+    coalesce(s.seconds, 0) as solve_business_seconds,
+    least(t.first_reply_at, if(t.reply_due_at < t.read_at, t.reply_due_at, null))
+        as reply_decided_at,
+    least(t.resolved_at, if(t.solve_due_at < t.read_at, t.solve_due_at, null)) as solve_decided_at,
+    coalesce(t.reopened_at <= t.solved_at + interval @DAYS day, false) as is_reopened
+from true_tickets t
+left join spent r on r.ticket_id = t.ticket_id and r.what = 'reply'
+left join spent s on s.ticket_id = t.ticket_id and s.what = 'solve'
+where t.merged_at is null
+"""
+
+_TRAINING_EVENTS = """
+create table training_facts as
+with ends as (
+    select i, min(m.position) as known_from
+    from statements s
+    join months m on m.month = s.delivered_month
+    where s.verb in ('completed', 'passed') and s.fate = 'landed'
+    group by i
+),
+
+assignments_made as (
+    select t.*, local_day(t.time_zone, t.due_at) as event_on, e.known_from as ended_from
+    from true_assignments t
+    left join ends e using (i)
+    where t.fate <> 'waived'
+)
+
+select *, false as is_done, 0 as known_from, if(fate = 'on time', ended_from, null) as known_until
+from assignments_made
+where fate <> 'on time' or ended_from is null or ended_from > 0
+union all
+select *, true, ended_from, null
+from assignments_made
+where fate = 'on time' and ended_from is not null
+"""
+
+_EVENTS = """
+create table kpi_events as
+with ticket_kpis as (
+    select 'first_reply_on_time_rate' as kpi_id, ticket_id, agent_id,
+        local_day(time_zone, reply_decided_at) as event_on,
+        cast(
+            first_reply_at is not null and reply_business_seconds <= 60 * l.minutes as integer
+        ) as num
+    from ticket_facts t
+    join limits l on l.measure = 'first_reply' and l.priority = t.priority
+    where reply_decided_at is not null
+    union all
+    select k.kpi_id, ticket_id, agent_id, local_day(time_zone, solve_decided_at),
+        cast(resolved_at is not null and solve_business_seconds <= 60 * l.minutes as integer)
+    from ticket_facts t
+    join limits l on l.measure = 'resolution' and l.priority = t.priority
+    cross join (values ('resolution_on_time_rate'), ('sla_met_rate')) as k(kpi_id)
+    where solve_decided_at is not null
+    union all
+    select 'complaint_on_time_rate', ticket_id, agent_id, local_day(time_zone, complaint_due_at),
+        cast(coalesce(resolved_at <= complaint_due_at, false) as integer)
+    from ticket_facts where category = 'complaint'
+    union all
+    select 'reopen_rate', ticket_id, agent_id, local_day(time_zone, solved_at),
+        cast(is_reopened as integer)
+    from ticket_facts where solved_at is not null
+    union all
+    select 'ticket_closure_rate', ticket_id, agent_id, local_day(time_zone, solved_at),
+        cast(not is_reopened as integer)
+    from ticket_facts where solved_at is not null
+    union all
+    select 'ticket_closure_rate', ticket_id, agent_id, local_day(time_zone, solve_due_at), 0
+    from ticket_facts
+    where solved_at is null
+        or date_trunc('month', local_day(time_zone, solved_at))
+            > date_trunc('month', local_day(time_zone, solve_due_at))
+),
+
+agent_call_kpis as (
+    select k.kpi_id, contact_id, username, event_on, known_from, known_until,
+        case k.kpi_id when 'transfer_rate' then cast(is_transferred as integer)
+            else talk_seconds + hold_seconds + acw_seconds end as num
+    from call_facts
+    cross join (values ('average_handle_time'), ('transfer_rate')) as k(kpi_id)
+    where not is_abandoned
+),
+
+queue_call_kpis as (
+    select 'speed_of_answer' as kpi_id, contact_id, team_id, event_on, known_from, known_until,
+        wait_seconds as num
+    from call_facts where not is_abandoned
+    union all
+    select 'abandonment_rate', contact_id, team_id, event_on, known_from, known_until,
+        cast(is_abandoned and wait_seconds > @SHORT as integer)
+    from call_facts
+    union all
+    select 'service_level', contact_id, team_id, event_on, known_from, known_until,
+        cast(not is_abandoned and wait_seconds <= @WITHIN as integer)
+    from call_facts where not (is_abandoned and wait_seconds <= @SHORT)
+),
+
+survey_kpis as (
+    select
+        case metric when 'csat' then 'csat_rate' when 'nps' then 'nps'
+            else 'service_attitude_score' end as kpi_id,
+        event_id, agent_id, event_on, known_from, known_until, scenario,
+        case metric when 'csat' then cast(shown >= 4 as integer)
+            when 'nps' then case when shown >= 9 then 1 when shown <= 6 then -1 else 0 end
+            else (shown - low) / (high - low)::double end as num
+    from survey_facts
+)
+
+select kpi_id, cast(ticket_id as varchar) as event_id, agent_id as employee_id,
+    cast(null as varchar) as queue_id, event_on, cast(num as double) as numerator,
+    1.0::double as denominator, 0 as known_from, cast(null as bigint) as known_until,
+    cast(null as varchar) as scenario
+from ticket_kpis
+union all
+select kpi_id, contact_id, username, null, event_on, num, 1, known_from, known_until, null
+from agent_call_kpis
+union all
+select kpi_id, contact_id, null, team_id, event_on, num, 1, known_from, known_until, null
+from queue_call_kpis
+union all
+select kpi_id, event_id, agent_id, null, event_on, num, 1, known_from, known_until, scenario
+from survey_kpis
+union all
+select 'training_completion_rate', cast(i as varchar), employee_id, null, event_on,
+    cast(is_done as integer), 1, known_from, known_until, null
+from training_facts
+union all
+select 'kb_contributions', cast(revision_id as varchar), author_id, null,
+    local_day(time_zone, decided_at), 1, 0, 0, null, null
+from true_articles where state = 'published' and action in ('create', 'update')
+"""
+
+# Whose event it is: the person's manager on the local day, or the queue's team's manager.
+_ATTRIBUTED = """
+create table month_of_day as
+select cast(d.day as date) as day, month, position
+from months, unnest(range(first_day::timestamp, next_day::timestamp, interval 1 day)) as d(day);
+create table lead_days as
+select l.team_id, l.manager_id, d.day
+from leads l
+join month_of_day d on d.day >= l.valid_from and d.day < l.valid_to;
+create table attributed as
+select
+    e.*, m.month, m.position,
+    coalesce(a.manager_id, q.manager_id) as manager_id
+from kpi_events e
+join month_of_day m on m.day = e.event_on
+left join agent_days a on a.employee_id = e.employee_id and a.day = e.event_on
+left join lead_days q on q.team_id = e.queue_id and q.day = e.event_on
+"""
+
+_KPI_MONTHS = """
+create table kpi_months as
+with views as (
+    select month, position, position as as_of_position, 'delivered' as scenario from months
+    union all
+    select month, position, (select max(position) from months), 'delivered' from months
+    where position < (select max(position) from months)
+    union all
+    select month, position, position, 'redelivered' from months
+),
+
+counted as (
+    select
+        v.month, v.as_of_position, v.scenario, a.manager_id, a.kpi_id,
+        sum(a.numerator) as numerator, sum(a.denominator) as denominator
+    from attributed a
+    join views v on v.month = a.month and coalesce(a.scenario, v.scenario) = v.scenario
+    where a.manager_id is not null and a.known_from <= v.as_of_position
+        and (a.known_until is null or a.known_until > v.as_of_position)
+    group by all
+),
+
+days as (
+    select
+        m.month, m.position, a.manager_id,
+        sum(greatest(0, least(coalesce(a.valid_to, m.next_day), m.next_day)
+            - greatest(a.valid_from, m.first_day))) / (m.next_day - m.first_day)::double as heads
+    from months m
+    join assignments a
+        on a.valid_from < m.next_day and (a.valid_to is null or a.valid_to > m.first_day)
+    where a.manager_id is not null
+    group by m.month, m.position, a.manager_id, m.first_day, m.next_day
+),
+
+leavers as (
+    select m.month, a.manager_id, count(*) as leavers
+    from months m
+    join persons p on p.leave >= m.first_day and p.leave < m.next_day
+    join assignments a on a.employee_id = p.employee_id and a.valid_to = p.leave
+    group by m.month, a.manager_id
+),
+
+pooled as (
+    select * from counted where kpi_id <> 'kb_contributions'
+    union all
+    select v.month, v.as_of_position, v.scenario, d.manager_id, 'turnover_rate',
+        coalesce(l.leavers, 0), d.heads
+    from views v
+    join days d using (month)
+    left join leavers l on l.month = v.month and l.manager_id = d.manager_id
+    union all
+    select v.month, v.as_of_position, v.scenario, d.manager_id, 'kb_contributions',
+        coalesce(c.numerator, 0), d.heads
+    from views v
+    join days d using (month)
+    left join counted c
+        on c.kpi_id = 'kb_contributions' and c.month = v.month and c.scenario = v.scenario
+        and c.as_of_position = v.as_of_position and c.manager_id = d.manager_id
+)
+
+select p.month, m.month as as_of, p.scenario, p.manager_id, p.kpi_id, p.numerator, p.denominator
+from pooled p
+join months m on m.position = p.as_of_position
+"""
+
+_KPI_MONTHS_ORDERED = """
+select month, as_of, scenario, manager_id, kpi_id, round(numerator, 6) as numerator,
+    round(denominator, 6) as denominator
+from kpi_months
+order by month, as_of, scenario, manager_id, kpi_id
+"""
+
+_ATTRIBUTION_ORDERED = """
+select kpi_id, event_id, month, event_on, employee_id, queue_id, manager_id, numerator, denominator
+from attributed
+where known_until is null and coalesce(scenario, 'delivered') = 'delivered'
+order by kpi_id, month, event_id
+"""
+
+_LANDING = """
+create table landing as
+select 'helpdesk' as source, stream, month, defect, fate from desk_delivered
+union all
+select 'calls', 'calls', delivered_month, defect, fate from call_versions
+union all
+select 'surveys', 'survey_responses', file_month, defect, fate
+from survey_rows where not in_redelivery
+union all
+select 'training', 'training_records', delivered_month, defect, fate from statements
+"""
+
+
+def _landing(
+    con: DuckDBPyConnection, plan: Plan, rosters: dict[str, dict[str, int]]
+) -> list[dict[str, object]]:
+    rows = con.execute(
+        "select source, stream, month, count(*) as rows_in, "
+        "count(*) filter (where fate = 'landed') as landed, "
+        "count(*) filter (where fate = 'duplicate') as duplicates, "
+        "count(*) filter (where fate = 'quarantined') as quarantined "
+        "from landing group by all order by source, stream, month"
+    ).fetchall()
+    names = ("source", "stream", "month", "rows_in", "landed", "duplicates", "quarantined")
+    found: list[dict[str, object]] = [dict(zip(names, row, strict=True)) for row in rows]
+    for month, counts in sorted(rosters.items()):
+        found.append(
+            dict(
+                zip(
+                    names,
+                    ("roster", "hr_roster", month, counts["rows"], counts["landed"], 1, 1),
+                    strict=True,
+                )
+            )
+        )
+        units = plan.managers + 1
+        line = ("roster", "org_units", month, units, units, 0, 0)
+        found.append(dict(zip(names, line, strict=True)))
+    return found
+
+
+def _planted(
+    con: DuckDBPyConnection, rosters: dict[str, dict[str, int]]
+) -> list[dict[str, object]]:
+    rows = con.execute(
+        "select source, stream, month, defect, count(*) from landing where defect is not null "
+        "group by all union all "
+        "select 'surveys', 'survey_responses', file_month, 'padded id', count(*) from survey_rows "
+        "where agent_text <> agent_id and not in_redelivery group by all union all "
+        "select 'surveys', 'survey_responses', file_month, '? for null', count(*) from survey_rows "
+        "where language_text = '?' and not in_redelivery group by all union all "
+        "select 'surveys', 'survey_responses', month, 'id used twice', count(*) from ("
+        "select file_month as month, shown_no from survey_rows where not in_redelivery "
+        "group by all having count(distinct site) > 1) group by all "
+        "order by 1, 2, 3, 4"
+    ).fetchall()
+    names = ("source", "stream", "month", "kind", "rows")
+    found: list[dict[str, object]] = [dict(zip(names, row, strict=True)) for row in rows]
+    kinds = ("exact duplicate", "impossible date", "padded name", "? for null")
+    for month, counts in sorted(rosters.items()):
+        for kind in kinds:
+            line = ("roster", "hr_roster", month, kind, counts[kind])
+            found.append(dict(zip(names, line, strict=True)))
+    return found
