@@ -28,6 +28,7 @@ Echo = Callable[[str], None]
 _START_SECONDS = 180.0
 _USER = "admin"
 _UI_PORT = 8080
+_COMPONENTS = ("db", "api-server", "scheduler", "dag-processor")
 
 
 @dataclass(frozen=True)
@@ -64,20 +65,25 @@ def run(
     months: Sequence[Month] = (),
     redeliveries: Sequence[Redelivery] = (),
 ) -> int:
-    """Deliver months to the DAGs in order, then what is sent again, until all is published.
+    """Deliver months to the DAGs in order, with what is sent again, until all is published.
 
+    Without months it is the demo company's, whose surveys of the last month but one come twice.
     Airflow starts with fresh metadata every time: the lake is the state, not the scheduler.
 
     Raises:
         watch.RunFailed: a task failed; the message holds the end of its log.
     """
+    from perfhouse import report
+
+    began = time.monotonic()
+    if not months:
+        months, redeliveries = _demo(ws)
     with _alone(ws.home):
         shutil.rmtree(_root(ws.home) / "metadata", ignore_errors=True)
         with _airflow(ws, None, echo) as airflow:
             board = watch.Board(airflow.api, airflow.root / "logs", echo, airflow.check)
-            _deliver(ws, airflow.api, board, months, echo)
-            for sent in redeliveries:
-                _deliver_again(airflow.api, board, sent, echo)
+            _deliver(ws, airflow.api, board, months, redeliveries)
+    report.demo_done(ws, months, time.monotonic() - began, echo)
     return 0
 
 
@@ -118,30 +124,71 @@ def down(home: Path, echo: Echo) -> None:
 # ---------------------------------------------------------------- delivering
 
 
+def _demo(ws: Workspace) -> tuple[list[Month], list[Redelivery]]:
+    """Read which months a demo company has; the last but one is corrected later."""
+    from perfhouse import demo
+
+    folder = ws.data.parent
+    stamp = folder / demo.STAMP
+    if not stamp.exists():
+        raise ConfigError(
+            [f"--data: expected the `sources` folder that `perfhouse demo` wrote, got {ws.data}"]
+        )
+    months = [Month(key) for key in json.loads(stamp.read_text(encoding="utf-8"))["months"]]
+    corrected = months[-2] if len(months) > 1 else months[-1]
+
+    def apply() -> None:
+        demo.redeliver(folder, corrected.key)
+
+    return months, [Redelivery(corrected, "surveys", apply)]
+
+
 def _deliver(
-    ws: Workspace, api: Client, board: watch.Board, months: Sequence[Month], echo: Echo
+    ws: Workspace,
+    api: Client,
+    board: watch.Board,
+    months: Sequence[Month],
+    redeliveries: Sequence[Redelivery],
 ) -> None:
     """Hand every source's months over in order; each source lands one month at a time.
 
-    So no month is complete before the one ahead of it, and the months are built in order.
+    So no month is complete before the one ahead of it, and the months are built in order. A
+    source that will send a month again is kept back for the months behind it: they are built on
+    what was corrected, in this run as in the next.
     """
-    echo(f"delivering {len(months)} months of {len(ws.company.sources)} sources")
+    waiting = []
     for month in months:
         for source in ws.company.sources:
-            _trigger(api, source.id, month, "first")
+            late = any(r.source_id == source.id and r.month < month for r in redeliveries)
+            waiting.append((month, source.id)) if late else _trigger(api, source.id, month, "first")
+    for sent in sorted(redeliveries, key=lambda r: r.month):
+        waiting = _hand_over(api, waiting, sent.month)
+        board.until_published({m.key: 1 for m in months if m <= sent.month})
+        _deliver_again(api, board, sent)
+    _hand_over(api, waiting, months[-1])
     board.until_published({month.key: 1 for month in months})
 
 
-def _deliver_again(api: Client, board: watch.Board, sent: Redelivery, echo: Echo) -> None:
+def _hand_over(
+    api: Client, waiting: list[tuple[Month, str]], until: Month
+) -> list[tuple[Month, str]]:
+    """Deliver what was kept back up to a month; return what still waits."""
+    for month, source_id in waiting:
+        if month <= until:
+            _trigger(api, source_id, month, "first")
+    return [(month, source_id) for month, source_id in waiting if month > until]
+
+
+def _deliver_again(api: Client, board: watch.Board, sent: Redelivery) -> None:
     """Put a changed delivery in its place and let its DAG find it; only that month is rebuilt."""
-    echo(f"{sent.source_id} sends {sent.month} again, corrected")
+    board.say(f"{sent.month}  {sent.source_id} is sent again, corrected")
+    before = board.published(sent.month.key)
     sent.apply()
     run_id = _trigger(api, sent.source_id, sent.month, "again")
-    again = board.until_ingested(f"ingest_{sent.source_id}", run_id)
-    if again:
-        board.until_published({sent.month.key: board.published(sent.month.key) + 1})
+    if board.until_ingested(f"ingest_{sent.source_id}", run_id):
+        board.until_published({sent.month.key: before + 1})
     else:
-        echo(f"{sent.month} {sent.source_id}: nothing changed, nothing to rebuild")
+        board.say(f"{sent.month}  {sent.source_id}: nothing changed, nothing to rebuild")
 
 
 def _trigger(api: Client, source_id: str, month: Month, occasion: str) -> str:
@@ -168,23 +215,27 @@ def _airflow(ws: Workspace, preferred_port: int | None, echo: Echo) -> Iterator[
         api = stack.enter_context(Client(url))
         airflow = Airflow(url, _USER, _password(root), root, api)
         stack.callback(_stop, airflow, ws.home)
-        migrate = _start(airflow, ws.home, env, "migrate", ["db", "migrate"])
-        _start(airflow, ws.home, env, "api-server", ["api-server"])
+        go = root / "migrated"
+        go.unlink(missing_ok=True)
+        migrate = _start(airflow, ws.home, env, "airflow", "db", "migrate")
+        _start(airflow, ws.home, env, "airflow", "api-server")
+        # Tasks are forked from the scheduler: what it has imported, they have.
+        preloaded = ("perfhouse.preloaded", str(go), "airflow")
+        _start(airflow, ws.home, env, *preloaded, "scheduler", "--skip-serve-logs")
         processes.finish(migrate, _START_SECONDS)
         airflow.children.remove(migrate)
-        _start(airflow, ws.home, env, "scheduler", ["scheduler", "--skip-serve-logs"])
-        _start(airflow, ws.home, env, "dag-processor", ["dag-processor"])
+        go.touch()
+        _start(airflow, ws.home, env, "airflow", "dag-processor")
         _wait(airflow, {f"ingest_{s.id}" for s in ws.company.sources} | {"transform", "publish"})
         echo(f"Airflow is ready after {time.monotonic() - began:.0f} s: {url}")
         yield airflow
 
 
-def _start(
-    airflow: Airflow, home: Home, env: dict[str, str], name: str, arguments: Sequence[str]
-) -> Child:
-    program = [sys.executable, "-m", "airflow", *arguments]
+def _start(airflow: Airflow, home: Home, env: dict[str, str], *module: str) -> Child:
+    name = next(word for word in module if word in _COMPONENTS)
+    command = [sys.executable, "-m", *module]
     log = home.logs / "airflow" / f"{name}.log"
-    child = processes.start(f"airflow {arguments[0]}", program, env, log)
+    child = processes.start(f"airflow {name}", command, env, log)
     airflow.children.append(child)
     _remember(home, airflow.children)
     return child

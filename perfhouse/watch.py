@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from perfhouse import errors
 from perfhouse.errors import PerfhouseError
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 1.0
 _QUIET_SECONDS = 10.0
 _STUCK_SECONDS = 1800.0
 _PAGE = 100
@@ -81,11 +81,11 @@ class Board:
         )
 
     def until_published(self, wanted: Mapping[str, int]) -> None:
-        """Wait until each month has been published that many times and nothing runs any more."""
+        """Wait until each month has been published that often and no run of it is left."""
         self._until(
             lambda: (
                 all(self.published(month) >= count for month, count in wanted.items())
-                and not self._active()
+                and not any(_month(run) in wanted for run in self._active())
             )
         )
 
@@ -120,7 +120,7 @@ class Board:
                 self._fail(run, tasks)
         if time.monotonic() - self._spoke > _QUIET_SECONDS:
             busy = [self._name(t) for t in tasks if t["state"] == "running"]
-            self._say(f"... {', '.join(busy) or 'waiting for the scheduler'}")
+            self.say(f"... {', '.join(busy) or 'waiting for the scheduler'}")
 
     def _tell(self, task: dict[str, Any]) -> None:
         key = (task["dag_id"], task["dag_run_id"], task["task_id"])
@@ -132,7 +132,7 @@ class Board:
         shown = _SHOWN.get(state)
         if shown and not (state == "skipped" and task["task_id"] == "redelivered"):
             seconds = f"{task['duration']:6.1f} s" if task["duration"] else " " * 8
-            self._say(f"{self._name(task):<42} {seconds}  {shown}")
+            self.say(f"{self._name(task):<42} {seconds}  {shown}")
 
     def _name(self, task: dict[str, Any]) -> str:
         run = self._runs.get((task["dag_id"], task["dag_run_id"]))
@@ -140,7 +140,8 @@ class Board:
         name = dag_id if task_id in (dag_id, "ingest") else f"{dag_id}.{task_id}"
         return f"{_month(run) if run else '?':<8} {name}"
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """Tell one line, with the seconds since the first."""
         self._spoke = time.monotonic()
         self._echo(f"  {self._spoke - self._began:6.1f} s  {line}")
 

@@ -1,0 +1,197 @@
+"""A tiny company under a real scheduler, dag-processor and api-server, from delivery to release."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import tiny
+
+from perfhouse import embedded, processes, release, stages, watch
+from perfhouse.month import Month
+
+pytestmark = pytest.mark.e2e
+AUGUST, SEPTEMBER, OCTOBER, NOVEMBER = Month("2026-08").until(Month("2026-11"))
+
+
+@dataclass(frozen=True)
+class Session:
+    """What one embedded Airflow did: what it said, which runs it made, how it ended."""
+
+    said: list[str]
+    runs: list[tuple[str, str, str]]
+    error: watch.RunFailed | None
+
+    def count(self, dag_id: str, month: Month) -> int:
+        return sum(run[:2] == (dag_id, month.key) for run in self.runs)
+
+
+@dataclass(frozen=True)
+class World:
+    """Two sessions over one home: a sound one, then one whose last month is at fault."""
+
+    ws: stages.Workspace
+    sound: Session
+    between: dict[str, str]
+    faulty: Session
+
+
+def session(
+    ws: stages.Workspace, months: list[Month], sent_again: list[embedded.Redelivery]
+) -> Session:
+    said: list[str] = []
+    error = None
+    try:
+        embedded.run(ws, said.append, months, sent_again)
+    except watch.RunFailed as failed:
+        error = failed
+    with sqlite3.connect(ws.home.root / "airflow" / "metadata" / "airflow.db") as metadata:
+        runs = metadata.execute(
+            "select dag_id, partition_key, state from dag_run order by start_date, id"
+        ).fetchall()
+    return Session(said, runs, error)
+
+
+def releases(ws: stages.Workspace) -> dict[str, str]:
+    return {r.name: r.sha256 for r in release.releases(ws.home)}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    root = tmp_path_factory.mktemp("airflow")
+    data = root / "data"
+    for month in (AUGUST, SEPTEMBER, OCTOBER, NOVEMBER):
+        tiny.deliver(data, month.key)
+    ws = stages.open_workspace(tiny.company(root / "company"), data, root / "home")
+
+    def corrected() -> None:
+        path = tiny.answers(data, SEPTEMBER.key)
+        path.write_text(path.read_text("utf-8").replace(",1,", ",5,"), encoding="utf-8")
+
+    sound = session(
+        ws,
+        [AUGUST, SEPTEMBER, OCTOBER],
+        [
+            embedded.Redelivery(SEPTEMBER, "survey", corrected),
+            embedded.Redelivery(OCTOBER, "survey", lambda: None),
+        ],
+    )
+    between = releases(ws)
+    tiny.tickets(data, NOVEMBER.key, count=0)
+    return World(ws, sound, between, session(ws, [OCTOBER, NOVEMBER], []))
+
+
+def test_every_month_is_published(world: World) -> None:
+    assert world.sound.error is None, "\n".join(world.sound.said)
+    assert {"2026-08.r1", "2026-09.r1", "2026-10.r1"} <= set(world.between)
+
+
+def test_transform_runs_once_for_a_month_when_all_its_sources_have_arrived(world: World) -> None:
+    assert world.sound.count("transform", OCTOBER) == 1
+    assert world.sound.count("publish", OCTOBER) == 1
+    months = [month for dag_id, month, _ in world.sound.runs if dag_id == "transform"]
+    assert months == ["2026-08", "2026-09", "2026-09", "2026-10"], "months are built in order"
+
+
+def test_a_late_redelivery_reruns_that_month_only(world: World) -> None:
+    assert world.sound.count("transform", SEPTEMBER) == 2
+    assert world.sound.count("publish", SEPTEMBER) == 2
+    assert world.sound.count("transform", AUGUST) == 1
+    assert sorted(world.between) == ["2026-08.r1", "2026-09.r1", "2026-09.r2", "2026-10.r1"]
+    assert world.between["2026-09.r1"] != world.between["2026-09.r2"]
+
+
+def test_the_same_delivery_again_builds_nothing(world: World) -> None:
+    assert world.sound.count("ingest_survey", OCTOBER) == 2
+    assert world.sound.count("transform", OCTOBER) == 1
+    assert any("nothing to rebuild" in line for line in world.sound.said)
+
+
+def test_progress_is_told_for_every_run(world: World) -> None:
+    told = Counter(line.split()[2] for line in world.sound.said if line.endswith("  done"))
+    assert told["2026-09"] == (3 + 3 + 1) + (2 + 3 + 1)
+    assert any("Airflow is ready" in line for line in world.sound.said)
+
+
+def test_everything_again_in_a_fresh_airflow_gives_the_same_release(world: World) -> None:
+    assert world.faulty.count("transform", OCTOBER) == 1
+    assert releases(world.ws)["2026-10.r1"] == world.between["2026-10.r1"]
+
+
+def test_a_planted_fault_stops_before_publish_and_is_named(world: World) -> None:
+    error = world.faulty.error
+    assert error is not None
+    assert error.who == "data owner"
+    assert error.exit_code == 6
+    assert "transform.gate_raw failed" in str(error)
+    assert "gate raw stopped 2026-11; nothing was published" in str(error)
+    assert "stream_not_empty" in str(error)
+    assert world.faulty.count("publish", NOVEMBER) == 0
+    assert releases(world.ws) == world.between
+
+
+def test_a_gate_that_said_no_is_not_asked_again(world: World) -> None:
+    folder = world.ws.home.root / "airflow" / "logs" / "dag_id=transform"
+    failed = [p for p in folder.glob("*/task_id=gate_raw/*.log") if "GateFailed" in p.read_text()]
+    assert [p.name for p in failed] == ["attempt=1.log"]
+
+
+def test_no_process_is_left_behind(world: World) -> None:
+    assert not (world.ws.home.root / "airflow" / "processes.json").exists()
+    left = [
+        path
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if str(world.ws.home.root).encode() in _read(path)
+    ]
+    assert left == []
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_up_serves_the_ui_until_down(world: World) -> None:
+    where = [
+        "--company", str(world.ws.company.folder), "--data", str(world.ws.data),
+        "--home", str(world.ws.home.root),
+    ]  # fmt: skip
+    command = [sys.executable, "-m", "perfhouse.cli", "airflow"]
+    log = world.ws.home.root / "up.log"
+    with log.open("wb") as out, subprocess.Popen([*command, "up", *where], stdout=out) as up:
+        deadline = time.monotonic() + 240
+        while "login:" not in log.read_text("utf-8") and time.monotonic() < deadline:
+            assert up.poll() is None, log.read_text("utf-8")
+            time.sleep(0.5)
+        text = log.read_text("utf-8")
+        url = text.split("Airflow:")[1].split()[0]
+        user, _, password = text.split("login:")[1].split()[:3]
+        dags = _unpaused(url, user, password)
+        note = json.loads((world.ws.home.root / "airflow" / "processes.json").read_text("utf-8"))
+        again = subprocess.run(
+            [*command, "up", *where], capture_output=True, text=True, check=False
+        )
+        subprocess.run([*command, "down", *where], check=True, capture_output=True)
+        up.wait(60)
+    assert again.returncode == 2
+    assert "make down" in again.stderr
+    assert dags == {"ingest_desk", "ingest_survey", "ingest_hr", "transform", "publish"}
+    assert all(processes.started_at(p["pid"]) is None for p in note["processes"])
+
+
+def _unpaused(url: str, user: str, password: str) -> set[str]:
+    from connectors.http import Client
+
+    with Client(url) as api:
+        token = api.post("/auth/token", {"username": user, "password": password})["access_token"]
+        api.authorize(token)
+        return {d["dag_id"] for d in api.get("/api/v2/dags")["dags"] if not d["is_paused"]}
