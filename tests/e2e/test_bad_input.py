@@ -118,7 +118,7 @@ def test_a_month_with_zero_tickets_goes_on_when_the_owner_allows_it(world: World
     rows = kpis(world)
     assert {status for (_, kpi), (status, _) in rows.items() if kpi == "csat_rate"} == {"scored"}
     empty = [value for (_, kpi), value in rows.items() if kpi == "reopen_rate"]
-    assert empty == [("insufficient_data", None)] * 2, "no tickets is no data, never 0"
+    assert empty == [("not_available", None)] * 2, "no tickets is no data, never 0"
 
 
 @pytest.mark.parametrize(
