@@ -56,7 +56,8 @@ versions as (
     select
         leg, root, 1 as version, 0 as copy, is_second, is_transferred, is_abandoned, site,
         time_zone, team_id, agent_id as username, started_at, queued_at, dequeued_at, ended_at,
-        wait_seconds, talk_seconds, hold_seconds, if(correction is null, acw_seconds, 0) as acw_seconds,
+        wait_seconds, talk_seconds, hold_seconds,
+        if(correction is null, acw_seconds, 0) as acw_seconds,
         first_update_at as updated_at,
         if(is_late, next_at + interval 11 hour + to_seconds(leg % 3000), first_update_at)
             as delivered_at,
@@ -83,8 +84,8 @@ versions as (
     select
         leg, root, 1, 1, is_second, is_transferred, is_abandoned, site, time_zone, team_id,
         agent_id, started_at, queued_at, dequeued_at, ended_at, wait_seconds, talk_seconds,
-        hold_seconds, acw_seconds, first_update_at, first_update_at + interval 1 hour, null, 'exact duplicate',
-        'duplicate'
+        hold_seconds, acw_seconds, first_update_at, first_update_at + interval 1 hour, null,
+        'exact duplicate', 'duplicate'
     from fated
     where is_copied and not is_late and correction is null
     union all
