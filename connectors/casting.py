@@ -204,7 +204,7 @@ def _number(kind: str, text: str, pattern: str) -> str:
 
 
 def _list(text: str) -> str:
-    array = f"json_valid({text}) and json_type({text}) = 'ARRAY'"
+    array = f"(case when json_valid({text}) then json_type({text}) = 'ARRAY' end)"
     parsed = f"""from_json({text}, '["VARCHAR"]')"""
     split = f"list_transform(string_split({text}, ','), lambda item: trim(item))"
     return f"case when {array} then {parsed} else {split} end"

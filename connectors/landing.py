@@ -19,7 +19,7 @@ from connectors.base import ExtractContext, Progress, quiet
 from connectors.streams import SCHEMA_VERSION
 from perfhouse import lake, warehouse
 from perfhouse.company import Company, Source, mapping_sha256
-from perfhouse.errors import SourceMissing
+from perfhouse.errors import SourceMissing, TransientError
 from perfhouse.month import Month
 from perfhouse.settings import Home, customer_key
 
@@ -156,6 +156,8 @@ def _land(
 
 @contextmanager
 def _connection(key: bytes, staging: Path) -> Iterator[DuckDBPyConnection]:
+    import duckdb
+
     from connectors.casting import hmac_setup
 
     con = warehouse.connect(":memory:")
@@ -163,6 +165,10 @@ def _connection(key: bytes, staging: Path) -> Iterator[DuckDBPyConnection]:
         con.execute("set temp_directory = ?", [str(staging / "spill")])
         hmac_setup(con, key)
         yield con
+    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        raise TransientError(f"landing: {error}") from None
+    except duckdb.Error as error:  # its text may quote a row, so only its kind is told
+        raise writing.LandingFailed(f"landing: {type(error).__name__}") from None
     finally:
         con.close()
 

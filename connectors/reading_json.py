@@ -73,7 +73,7 @@ def read_json(
         _slow(con, file, wanted, scratch)
     for file in (f for f in files if f.format == "jsonl"):
         _lines(con, file, wanted, scratch)
-    good = f"json_valid({RAW}) and json_type({RAW}) = 'OBJECT'"
+    good = f"case when json_valid({RAW}) then json_type({RAW}) = 'OBJECT' end"
     con.execute(
         f"insert into broken select {FILE}, {ROW}, {literal(NOT_JSON)}, {RAW} from lines "
         f"where not coalesce({good}, false)"
@@ -266,7 +266,7 @@ def _undeclared(
     con: DuckDBPyConnection, wanted: Wanted, steps: dict[str, tuple[Step, ...]]
 ) -> set[str]:
     row = con.execute(
-        f"select cast(json_group_structure({RAW}) as varchar) from records"
+        f"select cast(json_group_structure(cast({RAW} as json)) as varchar) from records"
     ).fetchone()
     if not row or row[0] is None:
         return set()

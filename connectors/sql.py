@@ -68,7 +68,9 @@ def _engine(source: Source, context: ExtractContext) -> Engine:
 def _check_file(path: Path, source: Source) -> None:
     if not path.is_file():
         raise SourceMissing(f"{source.id}: no file {path}; ask the source's owner: {source.owner}")
-    if path.stat().st_size and path.open("rb").read(15) != b"SQLite format 3":
+    with path.open("rb") as handle:
+        head = handle.read(15)
+    if head not in (b"", b"SQLite format 3"):
         raise SourceChanged(
             f"{source.id}: {path} is not an SQLite database; nothing was landed; "
             f"ask the source's owner: {source.owner}"

@@ -29,10 +29,14 @@ _ROW_GROUP = 122_880
 _PARQUET = f"(format parquet, compression zstd, row_group_size {_ROW_GROUP})"
 
 
-class AccountingError(PerfhouseError):
-    """Rows written do not add up to rows read; our code is wrong, nothing was committed."""
+class LandingFailed(PerfhouseError):
+    """The engine failed on a query of ours; nothing was committed."""
 
     who = "data engineer"
+
+
+class AccountingError(LandingFailed):
+    """Rows written do not add up to rows read; our code is wrong, nothing was committed."""
 
 
 @dataclass(frozen=True)

@@ -75,13 +75,13 @@ _COLUMNS = {
     "scale_max": _field("result.score.max"),
     "passed": _field("result.success"),
     "time_spent_ms": ColumnMapping(
-        sql=r"""1000 * cast(
+        sql=r"""cast(1000 * (
             coalesce(try_cast(regexp_extract("result.duration", '(\d+)D', 1) as double), 0) * 86400
             + coalesce(try_cast(regexp_extract("result.duration", '(\d+)H', 1) as double), 0) * 3600
             + coalesce(try_cast(regexp_extract("result.duration", 'T.*?(\d+)M', 1) as double), 0)
                 * 60
             + coalesce(try_cast(regexp_extract("result.duration", '([\d.]+)S', 1) as double), 0)
-            as bigint) + if("result.duration" is null, null, 0)"""
+            ) as bigint) + if("result.duration" is null, null, 0)"""
     ),
     "xapi_verb": ColumnMapping(sql=_VERB),
     "voided": ColumnMapping(sql=_VOIDED),

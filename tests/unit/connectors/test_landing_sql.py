@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from landing_kit import MONTH, OWNER, Place, balances, column, company, source
+
+from connectors import sql
+from perfhouse.company import StreamMapping
+from perfhouse.errors import ConfigError, SourceChanged, SourceMissing
+from perfhouse.lake import archived_path, latest_receipt
+
+QUERY = "select * from t where updated_at >= :start and updated_at < :end"
+COLUMNS = {
+    "ticket_id": column("id"),
+    "created_at": column("created_at"),
+    "source_updated_at": column("updated_at"),
+    "reopen_count": column("n"),
+}
+
+
+def desk(query: str = QUERY, **keys: Any) -> Any:
+    stream = StreamMapping("tickets", {"query": query}, None, COLUMNS, ())
+    options = {"url": "sqlite:///{data}/desk.db"}
+    chosen = source(stream, id="desk", connector="sql", options=options, time_zone="UTC")
+    return replace(chosen, **keys)
+
+
+def database(place: Place, rows: list[tuple[object, ...]]) -> Path:
+    place.data.mkdir(parents=True, exist_ok=True)
+    path = place.data / "desk.db"
+    path.unlink(missing_ok=True)
+    con = sqlite3.connect(path)
+    con.execute("create table t (id, created_at text, updated_at text, n)")
+    con.executemany("insert into t values (?, ?, ?, ?)", rows)
+    con.commit()
+    con.close()
+    return path
+
+
+def test_the_month_is_bound_in_the_source_zone_and_half_open(place: Place) -> None:
+    stamps = ["2026-08-31 15:59:59", "2026-08-31 16:00:00", "2026-09-30 15:59:59",
+              "2026-09-30 16:00:00"]  # fmt: skip
+    database(place, [(i, "2026-08-01 00:00:00", at, i) for i, at in enumerate(stamps)])
+    manifest = place.ingest(desk())
+    assert place.rows(manifest, "ticket_id, reopen_count", "tickets") == [("1", 1), ("2", 2)]
+    assert balances(manifest)
+
+
+def test_the_archive_is_the_same_whatever_order_the_database_answers_in(place: Place) -> None:
+    rows: list[tuple[object, ...]] = [
+        (f"k{i % 7}", "2026-08-01 00:00:00", f"2026-09-{1 + i % 28:02d} 00:00:00", i)
+        for i in range(50)
+    ]
+    database(place, rows)
+    first = place.ingest(desk())
+    database(place, rows[::-1])
+    second = place.ingest(desk())
+    assert second.unchanged
+    assert second.archive_sha256 == first.archive_sha256
+    ids = [r[0] for r in place.rows(first, "ticket_id", "tickets")]
+    assert ids == sorted(ids)
+
+
+def test_landing_again_needs_no_database(place: Place) -> None:
+    path = database(place, [("a", "2026-08-01 00:00:00", "2026-09-01 00:00:00", -1)])
+    assert place.ingest(desk()).streams["tickets"].quarantined == 1
+    path.unlink()
+    stream = desk().streams[0]
+    columns = {k: v for k, v in COLUMNS.items() if k != "reopen_count"}
+    mended = desk(streams=(replace(stream, columns=columns),))
+    assert place.land(mended).streams["tickets"].landed == 1
+
+
+def test_an_empty_result_lands_zero_rows(place: Place) -> None:
+    database(place, [])
+    landing = place.ingest(desk()).streams["tickets"]
+    assert (landing.rows_in, landing.files) == (0, ())
+    receipt = latest_receipt(place.home, "desk", MONTH)
+    assert archived_path(place.home, receipt, "tickets.parquet").is_file()
+
+
+def test_a_missing_database_file_is_not_created(place: Place) -> None:
+    place.data.mkdir(parents=True)
+    with pytest.raises(SourceMissing, match=f"desk.db.*{OWNER[:4]}"):
+        place.ingest(desk())
+    assert not (place.data / "desk.db").exists()
+
+
+def test_a_file_that_is_no_database_is_refused(place: Place) -> None:
+    place.data.mkdir(parents=True)
+    (place.data / "desk.db").write_text("hello, this is text and no database")
+    with pytest.raises(SourceChanged, match="not an SQLite database"):
+        place.ingest(desk())
+
+
+def test_a_query_the_database_refuses_names_who_must_act(place: Place) -> None:
+    database(place, [])
+    with pytest.raises(SourceChanged, match=r"no such column: gone.*mapping's author.*Desk"):
+        place.ingest(desk("select gone from t"))
+
+
+def test_a_column_that_disappears_is_header_drift(place: Place) -> None:
+    database(place, [])
+    with pytest.raises(SourceChanged, match=r"'n' \(for reopen_count\).*not in the mapping: 'm'"):
+        place.ingest(desk("select id, created_at, updated_at, n as m from t"))
+
+
+@pytest.mark.parametrize("query", ["delete from t", "", "update t set n = 1"])
+def test_only_a_select_is_run(place: Place, query: str) -> None:
+    database(place, [])
+    with pytest.raises(ConfigError, match="expected a select"):
+        place.ingest(desk(query))
+
+
+def test_a_password_never_shows_in_a_message(place: Place) -> None:
+    url = "postgresql+nodriver://me:hunter2@host/db"
+    with pytest.raises(ConfigError) as caught:
+        place.ingest(desk(options={"url": url}))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_native_times_are_bound_where_the_database_has_them() -> None:
+    stream = desk().streams[0]
+    bound = sql._parameters(desk(), stream, MONTH, company(), "postgresql")
+    assert bound["start"] == datetime(2026, 8, 31, 16)  # noqa: DTZ001
+    text = sql._parameters(desk(), stream, MONTH, company(), "sqlite")
+    assert text["start"] == "2026-08-31 16:00:00"
+
+
+def test_database_values_keep_their_text() -> None:
+    values = [None, True, 7, 1.5, b"\x01", date(2026, 9, 1), datetime(2026, 9, 1, 2, 3, 4)]  # noqa: DTZ001
+    assert [sql._text(v) for v in values] == [
+        None, "true", "7", "1.5", "01", "2026-09-01", "2026-09-01 02:03:04",
+    ]  # fmt: skip

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from perfhouse import lake, warehouse
+from perfhouse.company import Company
+from perfhouse.errors import PerfhouseError
+from perfhouse.month import Month
+from perfhouse.settings import Home
+
+COLUMNS = {
+    "tickets": (("_source", "VARCHAR"), ("_window", "VARCHAR"), ("tags", "VARCHAR[]")),
+    "calls": (("_source", "VARCHAR"), ("_window", "VARCHAR"), ("started_at", "TIMESTAMPTZ")),
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "ho'me [1]").ensure()
+
+
+def company(*ids: str) -> Company:
+    return cast(Company, SimpleNamespace(sources=[SimpleNamespace(id=i) for i in ids]))
+
+
+def land(home: Home, source: str, month: str) -> lake.Manifest:
+    staging = lake.staging(home, source, Month(month))
+    staging.mkdir(parents=True, exist_ok=True)
+    draft = staging / "tickets.parquet"
+    con = warehouse.connect()
+    con.execute(
+        f"copy (select '{source}' as _source, '{month}' as _window, ['a'] as tags) "
+        f"to '{str(draft).replace(chr(39), chr(39) * 2)}' (format parquet)"
+    )
+    con.close()
+    final = Path("raw/tickets") / lake.partition(month, source) / "0123.parquet"
+    counts: dict[str, Any] = dict.fromkeys(
+        ("rows_read", "outside_window", "rows_in", "landed", "duplicates", "quarantined"), 0
+    )
+    landing = lake.StreamLanding(
+        files=(lake.LandedFile(final.as_posix(), lake.file_sha256(draft), 1),),
+        unknown={},
+        undeclared_fields=(),
+        late_rows={},
+        quarantine_file=None,
+        reasons={},
+        **counts,
+    )
+    manifest = lake.Manifest(
+        source, "files", month, "m", "a", (), {"tickets": landing}, "2026-01-01T00:00:00+00:00", "k"
+    )
+    return lake.commit(home, manifest, {draft: final})
+
+
+def views(home: Home, month: str, as_of: str | None, *ids: str) -> list[Any]:
+    con = warehouse.connect()
+    try:
+        lake.create_raw_views(
+            con, home, company(*ids), Month(month), Month(as_of) if as_of else None, COLUMNS
+        )
+        assert con.execute("select count(*) from raw.calls").fetchone() == (0,)
+        types = dict(
+            con.execute(
+                "select column_name, data_type from duckdb_columns() where table_name = 'calls'"
+            ).fetchall()
+        )
+        assert types["started_at"] == "TIMESTAMP WITH TIME ZONE"
+        assert types["_month"] == "VARCHAR"
+        return con.execute("select _source, _month, tags from raw.tickets order by 1, 2").fetchall()
+    finally:
+        con.close()
+
+
+def test_views_hold_the_windows_a_build_may_read_and_no_others(home: Home) -> None:
+    for month in ("2026-05", "2026-06", "2026-09", "2026-10"):
+        land(home, "a", month)
+    land(home, "removed", "2026-09")
+    assert views(home, "2026-09", None, "a") == [
+        ("a", "2026-06", ["a"]),
+        ("a", "2026-09", ["a"]),
+    ]
+    assert [row[1] for row in views(home, "2026-09", "2026-10", "a")] == [
+        "2026-06",
+        "2026-09",
+        "2026-10",
+    ]
+
+
+def test_views_without_files_are_typed_and_empty(home: Home) -> None:
+    assert views(home, "2026-09", None, "a") == []
+
+
+def test_a_committed_manifest_reads_back_equal(home: Home) -> None:
+    landed = land(home, "a", "2026-09")
+    assert lake.read_manifest(home, "a", Month("2026-09")) == landed
+    assert lake.read_manifest(home, "b", Month("2026-09")) is None
+    assert len(landed.manifest_sha256) == 64
+
+
+def test_inputs_name_hashes_and_neither_clocks_nor_places(home: Home) -> None:
+    land(home, "b", "2026-09")
+    land(home, "a", "2026-09")
+    land(home, "a", "2026-12")
+    found = lake.inputs(home, Month("2026-09"))
+    assert [(i["source"], i["month"]) for i in found] == [("a", "2026-09"), ("b", "2026-09")]
+    assert set(found[0]) == {
+        "source",
+        "month",
+        "archive_sha256s",
+        "mapping_sha256",
+        "manifest_sha256",
+    }
+
+
+def test_a_damaged_manifest_is_named(home: Home) -> None:
+    land(home, "a", "2026-09")
+    path = lake.manifest_path(home, "a", Month("2026-09"))
+    path.write_text("{")
+    with pytest.raises(PerfhouseError, match=r"source=a\.json: the manifest cannot be read"):
+        lake.manifests(home, Month("2026-09"), Month("2026-09"))
+
+
+def test_readers_of_the_pointer_never_see_a_part(home: Home) -> None:
+    land(home, "a", "2026-09")
+    path = lake.manifest_path(home, "a", Month("2026-09"))
+    with path.open("rb") as held:
+        before = held.read()
+        land(home, "a", "2026-09")
+        held.seek(0)
+        assert held.read() == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_uncommitted_files_are_removed_by_the_next_recovery(home: Home) -> None:
+    land(home, "a", "2026-09")
+    folder = home.raw / "tickets" / lake.partition("2026-09", "a")
+    (folder / "beef.parquet").write_bytes(b"half")
+    lake.recover(home, "a", Month("2026-09"))
+    assert [p.name for p in folder.iterdir()] == ["0123.parquet"]
