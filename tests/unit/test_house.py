@@ -10,7 +10,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("connectors", "expectations", "perfhouse")
-GROUND = {"perfhouse.month", "perfhouse.errors", "perfhouse.settings", "perfhouse.company"}
+GROUND = {
+    "perfhouse.month", "perfhouse.errors", "perfhouse.settings", "perfhouse.config_reader",
+    "perfhouse.company", "perfhouse.company_types", "perfhouse.company_sources",
+    "perfhouse.company_targets",
+}  # fmt: skip
 FILES = {"perfhouse.lake", "perfhouse.warehouse", "perfhouse.ledger"}
 ROOF = {"perfhouse.cli", "perfhouse.orchestration", "perfhouse.embedded", "perfhouse.report"}
 
