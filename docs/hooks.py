@@ -1,0 +1,72 @@
+"""mkdocs hook: fills the KPI and table pages from the dbt project, so they cannot go stale.
+
+A line `<!-- kpis -->` or `<!-- tables -->` in a page is replaced at build time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[1] / "dbt_project" / "models"
+CATEGORIES = ("result", "quality", "efficiency", "people", "innovation")
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Replace the markers of one page."""
+    if "<!-- kpis -->" in markdown:
+        markdown = markdown.replace("<!-- kpis -->", _kpis())
+    if "<!-- tables -->" in markdown:
+        markdown = markdown.replace("<!-- tables -->", _tables())
+    return markdown
+
+
+def _kpis() -> str:
+    found = []
+    for path in sorted((PROJECT / "kpis").glob("*.yml")):
+        for metric in yaml.safe_load(path.read_text(encoding="utf-8")).get("metrics", []):
+            kpi = metric.get("config", {}).get("meta", {}).get("kpi")
+            if kpi:
+                found.append((metric["name"], kpi))
+    found.sort(key=lambda item: (CATEGORIES.index(item[1]["category"]), item[0]))
+    lines = [
+        "| KPI | category | definition | better | minimum sample | version |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, kpi in found:
+        lines.append(
+            f"| `{name}`<br>{kpi['name_en']}<br>{kpi['name_zh']} | {kpi['category']} | "
+            f"{kpi['definition_en']}<br>{kpi['definition_zh']} | "
+            f"{'higher' if kpi['direction'] == 'up' else 'lower'} | "
+            f"{kpi['minimum_sample']} | {kpi['version']} |"
+        )
+    return "\n".join(lines)
+
+
+def _tables() -> str:
+    lines = []
+    for folder in ("scorecards", "exports", "kpis", "core"):
+        lines.append(f"## {folder}\n")
+        for path in sorted((PROJECT / folder).glob("*.yml")):
+            for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models") or []:
+                lines.extend(_table(model))
+    return "\n".join(lines)
+
+
+def _table(model: dict[str, Any]) -> list[str]:
+    public = " (public)" if "public" in (model.get("access"), _config(model, "access")) else ""
+    lines = [f"### {model['name']}{public}\n", f"{model.get('description', '').strip()}\n"]
+    if model.get("columns"):
+        lines += ["| column | type | meaning |", "|---|---|---|"]
+        lines += [
+            f"| `{c['name']}` | {c.get('data_type', '')} | {c.get('description', '').strip()} |"
+            for c in model["columns"]
+        ]
+        lines.append("")
+    return lines
+
+
+def _config(model: dict[str, Any], key: str) -> Any:
+    return (model.get("config") or {}).get(key)

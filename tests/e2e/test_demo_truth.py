@@ -1,0 +1,135 @@
+"""The demo company through every stage, held against the truth its generator planted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from perfhouse import demo, release, stages, warehouse
+from perfhouse.month import Month
+
+FIRST, SECOND = Month("2026-06"), Month("2026-07")
+
+
+@dataclass(frozen=True)
+class Company:
+    made: demo.DemoResult
+    folder: Path
+    ws: stages.Workspace
+    runs: dict[Month, stages.RunResult]
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
+    folder = tmp_path_factory.mktemp("demo")
+    made = demo.generate(
+        folder / "demo", managers=8, agents=110, months=2, seed=7, tickets=6_000, calls=8_000
+    )
+    ws = stages.open_workspace(made.company, made.sources, folder / "home")
+    runs = {month: stages.run(ws, month) for month in made.months}
+    return Company(made, folder / "demo", ws, runs)
+
+
+def planted(company: Company, month: Month, scenario: str) -> dict[tuple[str, str], tuple]:
+    with warehouse.connect() as con:
+        rows = con.execute(
+            "select manager_id, kpi_id, round(numerator, 6), round(denominator, 6) "
+            "from read_parquet(?) where month = ? and as_of = ? and scenario = ?",
+            [str(company.made.truth / "kpi_months.parquet"), month.key, month.key, scenario],
+        ).fetchall()
+    return {(manager, kpi): (n, d) for manager, kpi, n, d in rows}
+
+
+def published(company: Company, month: Month) -> dict[tuple[str, str], tuple]:
+    newest = release.latest(company.ws.home, month)
+    assert newest is not None
+    with warehouse.connect(newest.path / "scorecards.duckdb", read_only=True) as con:
+        rows = con.execute(
+            "select manager_id, kpi_id, cast(numerator as double), cast(denominator as double) "
+            "from scorecard_kpi_months where month = ? and denominator is not null "
+            "and denominator <> 0",
+            [month.start],
+        ).fetchall()
+    return {(manager, kpi): (round(n, 6), round(d, 6)) for manager, kpi, n, d in rows}
+
+
+def differences(company: Company, month: Month, scenario: str) -> list[str]:
+    truth = planted(company, month, scenario)
+    ours = published(company, month)
+    kpis = {kpi for _, kpi in ours}
+    expected = {k: v for k, v in truth.items() if k[1] in kpis and v[1] != 0}
+    return [
+        f"{key}: published {ours.get(key)}, planted {expected.get(key)}"
+        for key in sorted(expected.keys() | ours.keys())
+        if ours.get(key) != pytest.approx(expected.get(key), abs=2e-6)
+    ]
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("month", [FIRST, SECOND], ids=str)
+def test_every_row_is_landed_a_duplicate_or_in_quarantine_as_planted(
+    company: Company, month: Month
+) -> None:
+    planted_counts = {
+        (row["source"], row["stream"]): (
+            row["rows_in"], row["landed"], row["duplicates"], row["quarantined"],
+        )
+        for row in json.loads((company.made.truth / "landing.json").read_text())
+        if row["month"] == month.key and row.get("scenario", "delivered") == "delivered"
+    }  # fmt: skip
+    found = {
+        (manifest.source, name): (s.rows_in, s.landed, s.duplicates, s.quarantined)
+        for manifest in company.runs[month].manifests
+        for name, s in manifest.streams.items()
+    }
+    assert found == planted_counts
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("month", [FIRST, SECOND], ids=str)
+def test_every_kpi_of_every_manager_equals_the_planted_truth(
+    company: Company, month: Month
+) -> None:
+    assert len(published(company, month)) > 50
+    assert not differences(company, month, "delivered")
+
+
+@pytest.mark.e2e
+def test_all_five_categories_of_kpis_are_scored(company: Company) -> None:
+    newest = release.latest(company.ws.home, SECOND)
+    assert newest is not None
+    with warehouse.connect(newest.path / "scorecards.duckdb", read_only=True) as con:
+        rows = con.execute(
+            "select d.category, count(*) from scorecard_kpi_months as s "
+            "join kpi_definitions as d on d.kpi_id = s.kpi_id "
+            "where s.status = 'scored' group by d.category"
+        ).fetchall()
+    assert {c for c, _ in rows} == {"result", "quality", "efficiency", "people", "innovation"}
+
+
+@pytest.mark.e2e
+def test_the_same_month_again_is_unchanged(company: Company) -> None:
+    again = stages.run(company.ws, SECOND)
+    assert again.release.unchanged
+    assert again.release.sha256 == company.runs[SECOND].release.sha256
+    assert all(manifest.unchanged for manifest in again.manifests)
+
+
+@pytest.mark.e2e
+def test_a_second_home_makes_the_same_release(company: Company, tmp_path: Path) -> None:
+    ws = stages.open_workspace(company.made.company, company.made.sources, tmp_path / "other")
+    assert stages.run(ws, FIRST).release.sha256 == company.runs[FIRST].release.sha256
+
+
+@pytest.mark.e2e
+def test_a_corrected_delivery_restates_its_month_and_no_other(company: Company) -> None:
+    before = {r.name: r.sha256 for r in release.releases(company.ws.home)}
+    demo.redeliver(company.folder, FIRST.key)
+    restated = stages.run(company.ws, FIRST).release
+    assert restated.name == f"{FIRST}.r2"
+    assert not differences(company, FIRST, "redelivered")
+    after = {r.name: r.sha256 for r in release.releases(company.ws.home)}
+    assert after == {**before, restated.name: restated.sha256}
