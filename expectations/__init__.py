@@ -2,3 +2,19 @@
 
 Nothing here knows Airflow or a source system.
 """
+
+# what a company may set under [gates.<gate>]; test_company.py holds it against the suites
+THRESHOLDS = {
+    "raw": frozenset(
+        {
+            "allow_empty",
+            "ambiguous_share",
+            "duplicate_share",
+            "quarantine_share",
+            "unmatched_share",
+            "volume_drop",
+        }
+    ),
+    "scorecards": frozenset({"insufficient_share"}),
+    "exports": frozenset[str](),
+}

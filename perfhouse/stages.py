@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from perfhouse.company import Company, Source, load_company
 from perfhouse.errors import ConfigError, SourceMissing
 from perfhouse.month import Month
-from perfhouse.settings import Home, defaults
+from perfhouse.settings import Home, defaults, project_dir
 
 if TYPE_CHECKING:
     from expectations.gate import Verdict
@@ -56,15 +56,33 @@ def open_workspace(
         ConfigError: every problem of the configuration at once (operator).
     """
     from connectors import base, streams
+    from expectations import THRESHOLDS
 
     default_company, default_data, default_home = defaults()
     folder = company or default_company
     if folder is None:
         raise ConfigError(["--company: expected a folder that holds perfhouse.toml, got nothing"])
-    loaded = load_company(folder, streams=streams.columns_by_stream(), connectors=base.names())
+    loaded = load_company(
+        folder,
+        streams=streams.columns_by_stream(),
+        required=streams.required_by_stream(),
+        connectors=base.names(),
+        kpis=kpi_ids(),
+        thresholds=THRESHOLDS,
+    )
     root = Home((home or default_home).resolve())
     root.ensure()
     return Workspace(loaded, (data or default_data or folder).resolve(), root)
+
+
+def kpi_ids() -> frozenset[str]:
+    """Return the KPIs that the project defines: one YAML file with a metric each."""
+    folder = project_dir() / "models" / "kpis"
+    return frozenset(
+        file.stem
+        for file in folder.glob("*.yml")
+        if "\nsemantic_models:" in file.read_text(encoding="utf-8")
+    )
 
 
 def source_of(ws: Workspace, source_id: str) -> Source:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from perfhouse.company import load_company, mapping_sha256
 from perfhouse.errors import ConfigError
 
+ROOT = Path(__file__).resolve().parents[2]
 HEADER = (
     "kpi_id,role,team_id,floor,target,stretch,weight,valid_from,valid_to,version,"
     "announced_on,approved_by\n"
@@ -276,3 +278,31 @@ def test_the_mapping_hash_follows_what_decides_the_rows_and_nothing_else(tmp_pat
 
 def test_the_good_text_of_this_test_is_toml() -> None:
     assert tomllib.loads(GOOD)["company"]["id"] == "demo"
+
+
+def test_every_threshold_a_suite_reads_may_be_set_and_no_other() -> None:
+    from expectations import THRESHOLDS
+
+    read = re.compile(r'threshold\(\s*"(\w+)",\s*"(\w+)"')
+    found: dict[str, set[str]] = {gate: set() for gate in THRESHOLDS}
+    for file in (ROOT / "expectations").glob("*.py"):
+        for gate, name in read.findall(file.read_text(encoding="utf-8")):
+            found[gate].add(name)
+    assert found == THRESHOLDS
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*/perfhouse.toml")))
+def test_each_example_is_a_sound_configuration(example: Path) -> None:
+    from connectors import base, streams
+    from expectations import THRESHOLDS
+    from perfhouse.stages import kpi_ids
+
+    company = load_company(
+        example.parent,
+        streams.columns_by_stream(),
+        required=streams.required_by_stream(),
+        connectors=base.names(),
+        kpis=kpi_ids(),
+        thresholds=THRESHOLDS,
+    )
+    assert company.id == example.parent.name
