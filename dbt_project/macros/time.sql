@@ -12,8 +12,8 @@
             o.time_zone,
             {{ epoch_s('o.until_at') }} as until_s,
             o.offset_seconds
-        from {{ source('config', 'utc_offsets') }} as o
-        inner join {{ source('config', 'locations') }} as l
+        from {{ config_table('utc_offsets') }} as o
+        inner join {{ config_table('locations') }} as l
             on o.time_zone = l.time_zone
         group by l.location = '*', o.time_zone, o.until_at, o.offset_seconds
         order by is_company, o.time_zone, o.until_at
@@ -28,6 +28,11 @@
     {%- endif -%}
     {{ return(offsets) }}
 {% endmacro %}
+
+{# A configuration table that is read while compiling: no input of the model, no mock in its tests. #}
+{% macro config_table(name) -%}
+    {{ return(api.Relation.create(database=target.database, schema='config', identifier=name)) }}
+{%- endmacro %}
 
 {# Epoch second at which a civil day (ISO text) begins in the company's zone. #}
 {% macro local_midnight(day) %}

@@ -2,22 +2,67 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from connectors import streams
 from perfhouse import build as builder
-from perfhouse import lake, warehouse
+from perfhouse import lake, settings, warehouse
 from perfhouse.company import Company
+from perfhouse.errors import BuildFailed
+from perfhouse.month import Month
 from perfhouse.settings import Home
+from tests.integration import dbt_unit_tests
 from tests.integration import tiny_company as tiny
+
+# One more KPI, as a company would add it: a file in its folder and a row of targets.
+OWN_KPI = """
+version: 2
+semantic_models:
+  - name: top_score_rate
+    description: Answers.
+    model: ref('fct_survey_responses')
+    defaults: { agg_time_dimension: submitted_on }
+    entities:
+      - { name: top_score_rate_row, type: primary, expr: response_key }
+    dimensions:
+      - { name: submitted_on, type: time, type_params: { time_granularity: day } }
+    measures:
+      - { name: top_score_rate_numerator, agg: sum, expr: case when is_csat_rated and score = scale_max then 1 else 0 end }
+      - { name: top_score_rate_denominator, agg: sum, expr: case when is_csat_rated then 1 else 0 end }
+metrics:
+  - name: top_score_rate
+    label: Top scores
+    type: ratio
+    type_params: { numerator: top_score_rate_numerator, denominator: top_score_rate_denominator }
+    config:
+      meta:
+        kpi:
+          name_en: Top scores
+          name_zh: 满分率
+          definition_en: Answers with the top score over rated answers.
+          definition_zh: 满分评价数 ÷ 有效评价数。
+          category: quality
+          unit: rate
+          direction: up
+          version: 1
+          minimum_sample: 1
+          credit: { to: employee, id: credited_employee_id, day: submitted_on }
+          row_id: response_id
+  - { name: top_score_rate_numerator, label: above, type: simple, type_params: { measure: top_score_rate_numerator } }
+  - { name: top_score_rate_denominator, label: below, type: simple, type_params: { measure: top_score_rate_denominator } }
+"""  # noqa: E501
 
 
 @dataclass(frozen=True)
 class Built:
     company: Company
     home: Home
+
+    def build(self, month: Month) -> builder.BuildResult:
+        return builder.build(self.company, self.home, month, month, streams.declarations(), print)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         con = warehouse.connect(self.home.warehouse, read_only=True)
@@ -26,22 +71,175 @@ class Built:
         finally:
             con.close()
 
+    def published(self) -> list[list[tuple[Any, ...]]]:
+        """Return every row that a release would hold of September."""
+        tables = ["scorecard_kpi_months", "scorecard_manager_months", "scorecard_team_months"]
+        where = "where month = date '2026-09-01' order by all"
+        return [self.query(f"from scorecards.{table} {where}") for table in tables]
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     root = tmp_path_factory.mktemp("tiny")
+    (root / "company" / "kpis").mkdir(parents=True)
+    (root / "company" / "kpis" / "top_score_rate.yml").write_text(OWN_KPI, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lake, "create_raw_views", tiny.raw_tables)
         made = Built(tiny.company(root / "company"), Home(root / "home"))
         for month in (tiny.AUGUST, tiny.SEPTEMBER):
-            builder.build(made.company, made.home, month, month, streams.declarations(), print)
+            made.build(month)
         yield made
 
 
 def test_every_kpi_sum_of_every_manager_is_what_a_hand_counts(built: Built) -> None:
     found = built.query(
         "select kpi_id, manager_id, sum(numerator)::double, sum(denominator)::double "
-        "from kpis.kpi_employee_months where month = date '2026-09-01' and manager_id is not null "
-        "group by all"
+        "from kpis.kpi_employee_months where month = date '2026-09-01' "
+        "and manager_id is not null and kpi_id <> 'top_score_rate' group by all"
     )
     assert {(kpi, manager): (a, b) for kpi, manager, a, b in found} == tiny.SEPTEMBER_SUMS
+
+
+def test_a_company_adds_a_kpi_by_one_file_and_one_target(built: Built) -> None:
+    found = built.query(
+        "select numerator::double, denominator::double, score::double, status "
+        "from scorecards.scorecard_kpi_months where month = date '2026-09-01' "
+        "and kpi_id = 'top_score_rate' and manager_id = 'M1'"
+    )
+    assert found == [(2, 4, 50, "scored")]  # r1 r6 of r1 r2 r3 r6, half way from 0.25 to 0.75
+
+
+def test_a_score_is_what_kpis_md_says_by_hand(built: Built) -> None:
+    found = built.query(
+        "select manager_id, kpi_id, score::double, status, effective_weight::double "
+        "from scorecards.scorecard_kpi_months where month = date '2026-09-01' "
+        "and weight is not null and manager_id in ('M1', 'M2') order by all"
+    )
+    seventh, two = pytest.approx(1 / 7, abs=1e-6), pytest.approx(2 / 7, abs=1e-6)
+    assert [row for row in found if row[0] == "M1" and row[1] != "top_score_rate"] == [
+        ("M1", "average_handle_time", 75, "scored", two),  # 150 s between 300 and 100
+        ("M1", "csat_rate", 87.5, "scored", two),  # 0.75 between 0.4 and 0.8
+        ("M1", "nps", 50, "scored", seventh),
+        ("M1", "service_level", 62.5, "scored", seventh),
+    ]
+    assert {row[1]: row[2:4] for row in found if row[0] == "M2"} == {
+        "average_handle_time": (116, "scored"),  # 60 s, between target and stretch
+        "csat_rate": (None, "insufficient_data"),  # two answers of three needed
+        "nps": (None, "insufficient_data"),
+        "service_level": (None, "insufficient_data"),
+        "top_score_rate": (50, "scored"),
+    }
+
+
+def test_a_total_weighs_scores_and_too_little_coverage_gives_none(built: Built) -> None:
+    found = built.query(
+        "select manager_id, total_score::double, grade, rank, peer_count, coverage_rate::double, "
+        "status, agent_count, exposure_days from scorecards.scorecard_manager_months "
+        "where month = date '2026-09-01' order by 1"
+    )
+    some = pytest.approx(3 / 7, abs=1e-6)
+    total = (75 * 2 + 87.5 * 2 + 50 + 50 + 62.5) / 7
+    assert found == [
+        ("D1", None, None, None, None, 0, "insufficient_coverage", 3, 30),
+        ("M1", pytest.approx(total, abs=1e-6), "B", 1, 1, 1, "scored", 4, 30),
+        ("M2", None, None, None, None, some, "insufficient_coverage", 2, 30),
+        ("M3", None, None, None, None, 0, "no_team", 0, 0),
+    ]  # fmt: skip
+
+
+def test_small_groups_of_employees_are_not_shown(built: Built) -> None:
+    found = built.query(
+        "select numerator, denominator::double, value from scorecards.scorecard_kpi_months "
+        "where month = date '2026-09-01' and kpi_id = 'employee_satisfaction'"
+    )
+    assert found == [(None, 4, None)]
+
+
+def test_unknown_people_are_counted_and_credited_to_nobody(built: Built) -> None:
+    found = built.query(
+        "select stream, source_user_id, event_count from core.unmatched_people "
+        "where month = date '2026-09-01' order by 1"
+    )
+    assert found == [("survey_responses", "ghost", 1), ("tickets", "ghost", 1)]
+
+
+def test_the_rows_behind_a_kpi_add_up_to_its_sums(built: Built) -> None:
+    for kpi_id, sql in built.query("select kpi_id, row_sql from kpis.kpi_definitions"):
+        rows = built.query(
+            f"select manager_id, sum(numerator)::double, sum(denominator)::double from ({sql}) "
+            "where month = date '2026-09-01' and manager_id is not null group by all order by 1"
+        )
+        sums = built.query(
+            "select manager_id, sum(numerator)::double, sum(denominator)::double "
+            "from kpis.kpi_employee_months where month = date '2026-09-01' "
+            f"and manager_id is not null and kpi_id = '{kpi_id}' group by all order by 1"
+        )
+        assert rows == [
+            (m, pytest.approx(a, abs=1e-5), pytest.approx(b, abs=1e-5)) for m, a, b in sums
+        ]
+        behind = built.query(f"select file, row_number, source_row_id, event_on from ({sql})")
+        assert all(None not in row for row in behind)
+
+
+def test_a_second_build_changes_nothing(built: Built) -> None:
+    before = built.published()
+    result = built.build(tiny.SEPTEMBER)
+    assert built.published() == before
+    assert "fct_tickets" in result.models
+    assert result.run_results.is_file()
+
+
+def test_a_month_that_became_empty_keeps_no_old_rows(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_august = "from kpis.kpi_employee_months where month = date '2026-08-01' order by all"
+    august = built.query(of_august)
+    with monkeypatch.context() as patch:
+        patch.setattr(tiny, "rows", lambda: {"hr_roster": tiny.rows_of_roster()})
+        built.build(tiny.SEPTEMBER)
+    for table in ("fct_tickets", "fct_calls", "fct_survey_responses", "unmatched_people"):
+        assert built.query(f"from core.{table} where month = date '2026-09-01'") == []
+    assert built.query(of_august) == august
+    statuses = built.query(
+        "select distinct status from scorecards.scorecard_kpi_months "
+        "where month = date '2026-09-01' and kpi_id = 'csat_rate'"
+    )
+    assert statuses == [("not_available",)]
+    built.build(tiny.SEPTEMBER)
+
+
+def test_a_failing_test_names_the_model_and_what_it_means(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def twice(con: Any, *rest: Any) -> None:
+        tiny.raw_tables(con, *rest)
+        con.execute("create or replace table config.locations as from config.locations "
+                    "union all from config.locations")  # fmt: skip
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lake, "create_raw_views", twice)
+        with pytest.raises(BuildFailed, match=r"dim_employees__one_row.*same key") as failed:
+            built.build(tiny.SEPTEMBER)
+    assert "nothing was published" in str(failed.value)
+    built.build(tiny.SEPTEMBER)
+
+
+def test_the_sentences_of_the_unit_tests_hold(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without the company's own KPI, which would count the rows of the tests as well.
+    extra = builder.environment(built.company, built.home)
+    extra["PERFHOUSE_COMPANY_KPIS"] = "company_kpis"
+    chosen = ["--select", "test_type:unit", f"tag:{builder.MACRO_TESTS}"]
+    with settings.dbt_environment(built.home, tiny.SEPTEMBER, tiny.SEPTEMBER, extra):
+        runs = dbt_unit_tests.run(monkeypatch, *chosen)
+    assert [run.name + ": " + run.message for run in runs if run.status != "pass"] == []
+    kpis = {kpi for (kpi,) in built.query("select kpi_id from kpis.kpi_definitions")}
+    tested = {run.name.split("__")[0] for run in runs}
+    assert kpis - tested == {"top_score_rate"}, "every KPI has a unit test named after it"
+
+
+def test_the_company_kpi_folder_is_found_from_anywhere(tmp_path: Path) -> None:
+    (tmp_path / "kpis").mkdir()
+    found = settings.project_dir() / builder.company_kpis(tmp_path)
+    assert found.resolve() == (tmp_path / "kpis").resolve()

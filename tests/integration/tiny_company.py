@@ -83,6 +83,7 @@ csat_rate,*,T2,0.0,0.5,1.0,2,2026-01-01,,1,2025-12-01,HR
 nps,*,*,-0.5,0.5,1.0,1,2026-01-01,,1,2025-12-01,HR
 service_level,*,*,0.0,0.8,1.0,1,2026-01-01,,1,2025-12-01,HR
 average_handle_time,*,*,300,100,50,2,2026-01-01,2026-10-01,1,2025-12-01,HR
+top_score_rate,*,*,0.25,0.75,1.0,1,2026-01-01,,1,2025-12-01,HR
 average_handle_time,*,*,900,800,700,2,2026-10-01,,2,2026-09-02,HR
 """
 
@@ -281,13 +282,18 @@ IDENTITIES = [
 ]
 
 
-def rows() -> dict[str, list[dict[str, Any]]]:
-    """Return every raw row by stream; the roster is delivered again each month."""
-    roster = [
+def rows_of_roster() -> list[dict[str, Any]]:
+    """Return the roster, delivered again each month."""
+    return [
         {**row, "snapshot_date": str(month.last_day), "_window": month.key}
         for month in (AUGUST, SEPTEMBER)
         for row in ROSTER
     ]
+
+
+def rows() -> dict[str, list[dict[str, Any]]]:
+    """Return every raw row by stream."""
+    roster = rows_of_roster()
     return {
         **{"tickets": TICKETS, "ticket_events": EVENTS, "calls": CALLS, "hr_roster": roster},
         **{"survey_responses": SURVEYS, "training_records": TRAINING, "kb_contributions": KB},
