@@ -61,6 +61,7 @@ def land(
         SourceMissing: nothing was archived for this month.
     """
     receipt = lake.latest_receipt(home, source.id, month)
+    lake.check_archive(home, receipt)
     lake.recover(home, source.id, month)
     with _scratch(lake.staging(home, source.id, month)):
         return _land(source, company, month, home, receipt, progress)

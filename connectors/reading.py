@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _BLOCK = 8 << 20
+_BARE = "hive_partitioning = false"  # folder names are ours and no columns of the source
 
 
 @dataclass(frozen=True)
@@ -310,7 +311,7 @@ def _parquet_header(
 
     try:
         found = con.execute(
-            "describe select * from read_parquet(?)", [_plain(file.path)]
+            f"describe select * from read_parquet(?, {_BARE})", [_plain(file.path)]
         ).fetchall()
     except duckdb.Error:
         raise SourceChanged(
@@ -337,7 +338,7 @@ def _fill_parquet(
     texts = ", ".join(f"cast({quoted(name)} as varchar)" for name in header)
     con.execute(
         f"insert into records ({FILE}, {ROW}, {inner}) select {file.number}, file_row_number + 1, "
-        f"{texts} from read_parquet(?, file_row_number = true)",
+        f"{texts} from read_parquet(?, file_row_number = true, {_BARE})",
         [_plain(path)],
     )
     row = con.execute(f"select count(*) from records where {FILE} = {file.number}").fetchone()

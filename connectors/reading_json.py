@@ -115,7 +115,7 @@ def _fast(con: DuckDBPyConnection, files: Sequence[ReadFile], wanted: Wanted) ->
     for form, group in groups.items():
         try:
             _split(con, form, group)
-        except duckdb.Error:
+        except duckdb.InvalidInputException:  # something in one of them is no JSON
             patient.extend(group)
     con.execute(f"set threads = {int(threads[0]) if threads else 1}")
     return sorted(patient, key=lambda file: file.number)
@@ -139,8 +139,8 @@ def _split(con: DuckDBPyConnection, form: str, group: Sequence[ReadFile]) -> Non
     con.execute(
         f"insert into lines "
         f"with objects as (select filename, cast(json as varchar) as {RAW}, row_number() over () "
-        f"as at from read_json_objects(?, format = '{form}', filename = true)) "
-        f"select number, at - min(at) over (partition by filename) + 1, {RAW} "
+        f"as nth from read_json_objects(?, format = '{form}', filename = true)) "
+        f"select number, nth - min(nth) over (partition by filename) + 1, {RAW} "
         "from objects join numbered using (filename)",
         [[str(f.path) for f in group]],
     )

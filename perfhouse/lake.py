@@ -151,13 +151,12 @@ def keep(
     sha256 = hashlib.sha256(listing.encode()).hexdigest()
     root = home.archive / partition(month, source)
     final = root / sha256[:12]
-    if not (final / "receipt.json").exists():
+    if not (final / "receipt.json").exists() or damaged(final, ordered):
         made = datetime.fromtimestamp(staged.stat().st_mtime, UTC)
         receipt = Receipt(source, month.key, sha256, made.isoformat(timespec="seconds"), ordered)
         _write(staged / "receipt.json", _json(asdict(receipt)))
         root.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(final, ignore_errors=True)
-        _sync_tree(staged)
         staged.replace(final)
         _sync(root)
     found = _receipt(final)
@@ -178,6 +177,28 @@ def latest_receipt(home: Home, source: str, month: Month) -> Receipt:
     if not (root / "latest").exists():
         raise SourceMissing(f"{source} {month}: nothing in the archive yet; ingest the month first")
     return _receipt(root / (root / "latest").read_text(encoding="ascii").strip())
+
+
+def check_archive(home: Home, receipt: Receipt) -> None:
+    """Refuse an archive whose bytes are not those that its receipt names.
+
+    Originals are not forced to disk one by one, so a power cut may leave such a one.
+    """
+    folder = archived_path(home, receipt, "")
+    names = damaged(folder, receipt.files)
+    if names:
+        raise SourceMissing(
+            f"{receipt.source} {receipt.month}: archived {names[0]} is damaged; ingest it again"
+        )
+
+
+def damaged(folder: Path, files: Sequence[ArchivedFile]) -> list[str]:
+    """Return the names of archived files that are missing or changed."""
+    return [
+        f.name
+        for f in files
+        if not (folder / f.name).is_file() or file_sha256(folder / f.name) != f.sha256
+    ]
 
 
 def archived_path(home: Home, receipt: Receipt, name: str) -> Path:
@@ -427,9 +448,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _sync_tree(folder: Path) -> None:
-    for path in sorted(folder.rglob("*")):
-        _sync(path)
-    _sync(folder)

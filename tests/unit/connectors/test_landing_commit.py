@@ -84,6 +84,18 @@ def test_a_refused_delivery_lands_after_the_mapping_was_mended(place: Place) -> 
     assert [r[0] for r in place.rows(mended, "response_id")] == ["z"]
 
 
+def test_a_damaged_archive_is_refused_and_mended_by_the_next_ingest(place: Place) -> None:
+    place.put("s.csv", FIRST)
+    place.ingest()
+    receipt = lake.latest_receipt(place.home, "surveys", MONTH)
+    kept = lake.archived_path(place.home, receipt, receipt.files[0].name)
+    kept.write_text("torn")
+    with pytest.raises(SourceMissing, match=r"s\.csv is damaged; ingest it again"):
+        place.land(source())
+    place.ingest()
+    assert kept.read_text() == FIRST
+
+
 def test_nothing_archived_cannot_be_landed(place: Place) -> None:
     with pytest.raises(SourceMissing, match="ingest the month first"):
         place.land(source())

@@ -30,6 +30,17 @@ def stream(**keys: object) -> object:
     return source(mapping(COLUMNS, format="json", **keys))
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Well-formed files must never need the patient reader."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the patient reader was used")
+
+    monkeypatch.setattr(reading_json, "_slow", refuse)
+
+
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize(
     "form",
     ["lines", "array", "glued", "pretty"],

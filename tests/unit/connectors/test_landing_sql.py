@@ -76,6 +76,15 @@ def test_landing_again_needs_no_database(place: Place) -> None:
     assert place.land(mended).streams["tickets"].landed == 1
 
 
+def test_folders_of_the_archive_are_no_columns_of_the_source(place: Place) -> None:
+    database(place, [("a", "2026-08-01 00:00:00", "2026-09-01 00:00:00", 1)])
+    assert place.ingest(desk()).streams["tickets"].undeclared_fields == ()
+    monthly = desk("select *, 'June' as month from t")
+    columns = {**COLUMNS, "category": column("month")}
+    named = replace(monthly, streams=(replace(monthly.streams[0], columns=columns),))
+    assert place.rows(place.ingest(named), "category", "tickets") == [("June",)]
+
+
 def test_an_empty_result_lands_zero_rows(place: Place) -> None:
     database(place, [])
     landing = place.ingest(desk()).streams["tickets"]
