@@ -50,6 +50,7 @@ def trend(points: Sequence[Total], of_peers: Bands) -> dict[str, Any]:
     ]
     return {
         "marks": marks,
+        "gaps": any(p.total_score is None for p in points),
         "labels_all": count <= 6,
         "lines": [
             " ".join(f"{m['x']},{m['y']}" for m in run) for run in _runs(marks) if len(run) > 1

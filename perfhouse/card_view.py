@@ -80,11 +80,11 @@ def card(sheet: Sheet, total: Total, agent_limit: int, with_definitions: bool) -
         s.kpi_id: scorecards.definition_of(sheet.definitions, s.kpi_id, s.kpi_version)
         for s in scores
     }
-    if total.total_score is None:
-        shares = {s.kpi_id: s.weight or 0.0 for s in scores}
-    else:
+    intended = scorecards.set_weights(scores)
+    shares = intended
+    if total.total_score is not None:
         shares = scorecards.effective_weights(scores, {k: d.category for k, d in known.items()})
-    rows = [_kpi_row(sheet, total, s, known[s.kpi_id], shares) for s in scores]
+    rows = [_kpi_row(sheet, total, s, known[s.kpi_id], shares, intended) for s in scores]
     groups = _groups(rows)
     order = [r["kpi_id"] for g in groups for r in g["rows"]]
     ordered = sorted(scores, key=lambda s: order.index(s.kpi_id))
@@ -125,6 +125,7 @@ def _head(sheet: Sheet, total: Total, rows: Sequence[Mapping[str, Any]]) -> dict
     return {
         "total": None if total.total_score is None else f"{total.total_score:.1f}",
         "grade": total.grade,
+        "has_targets": any(r["weight_value"] for r in rows),
         "grades": [f"{g} ≥ {number(at)}" for g, at in sheet.grades],
         "status": total.status,
         "rank": total.rank,
@@ -161,10 +162,11 @@ def _kpi_row(
     score: KpiScore,
     definition: Definition,
     shares: Mapping[str, float],
+    intended: Mapping[str, float],
 ) -> dict[str, Any]:
     state = state_of(score)
     median = sheet.medians.get((total.role, score.kpi_id))
-    share = shares.get(score.kpi_id)
+    share, wanted = shares.get(score.kpi_id), intended.get(score.kpi_id)
     contribution = None
     if share is not None and score.score is not None and total.total_score is not None:
         contribution = share * score.score
@@ -194,8 +196,8 @@ def _kpi_row(
         "share_value": share,
         "weight_value": score.weight or 0.0,
         "weight": percent(share) if share is not None else DASH,
-        "weight_set": percent(score.weight),
-        "weight_moved": share is None or abs(share - (score.weight or 0.0)) >= 0.0005,
+        "weight_set": percent(wanted),
+        "weight_moved": wanted is not None and abs(wanted - (share or 0.0)) >= 0.0005,
         "sample": DASH if score.sample_size is None else number(score.sample_size),
         "minimum": number(_minimum(definition, score)),
         "median": show(median, definition.unit),
@@ -284,7 +286,9 @@ def _agents(
 ) -> dict[str, Any] | None:
     """List agents by the KPIs where their manager scores lowest, weakest agents first."""
     results = sheet.agents.get(total.manager_id, ())
-    credited = {r.kpi_id for r in results if r.denominator > 0}
+    # A KPI on which no agent has enough cases says nothing about any of them.
+    needed = {s.kpi_id: _minimum(known[s.kpi_id], s) for s in scores}
+    credited = {r.kpi_id for r in results if 0 < r.denominator >= needed.get(r.kpi_id, 0.0)}
     chosen = sorted(
         (
             s

@@ -31,11 +31,15 @@ _SUM_TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class KpiExplanation:
-    """How one KPI came to its score; `contribution` is in points of the total."""
+    """How one KPI came to its score; `contribution` is in points of the total.
+
+    Weights are shares of 1: as set, and after KPIs without a score gave theirs away.
+    """
 
     score: KpiScore
     definition: Definition
     arithmetic: str
+    set_weight: float | None
     effective_weight: float | None
     contribution: float | None
 
@@ -183,7 +187,11 @@ def _kpis(
     if total.total_score is not None:
         categories = {kpi_id: d.category for kpi_id, d in definitions.items()}
         weights = scorecards.effective_weights(scores, categories)
-    found = [_kpi(s, definitions[s.kpi_id], weights.get(s.kpi_id)) for s in scores]
+    intended = scorecards.set_weights(scores)
+    found = [
+        _kpi(s, definitions[s.kpi_id], intended.get(s.kpi_id), weights.get(s.kpi_id))
+        for s in scores
+    ]
     reached = sum(k.contribution or 0.0 for k in found)
     if total.total_score is not None and abs(reached - total.total_score) > _SCORE_TOLERANCE:
         raise BuildFailed(
@@ -201,11 +209,13 @@ def _kpis(
     return tuple(found)
 
 
-def _kpi(score: KpiScore, definition: Definition, weight: float | None) -> KpiExplanation:
+def _kpi(
+    score: KpiScore, definition: Definition, intended: float | None, weight: float | None
+) -> KpiExplanation:
     contribution = None
     if weight is not None and score.score is not None:
         contribution = weight * score.score
-    return KpiExplanation(score, definition, _arithmetic(score), weight, contribution)
+    return KpiExplanation(score, definition, _arithmetic(score), intended, weight, contribution)
 
 
 def _arithmetic(score: KpiScore) -> str:

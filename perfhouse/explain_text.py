@@ -165,7 +165,7 @@ def _kpi_lines(kpi: KpiExplanation, words: Words, lang: str) -> list[str]:
                 score=points(score.score),
                 weight=_share(kpi.effective_weight),
                 points=points(kpi.contribution),
-                set=_share(score.weight),
+                set=_share(kpi.set_weight),
             )
         )
     return lines

@@ -335,6 +335,13 @@ def verdicts(con: duckdb.DuckDBPyConnection, month: Month) -> list[Verdict]:
     ]
 
 
+def set_weights(scores: Iterable[KpiScore]) -> dict[str, float]:
+    """Return the weights as they were set, as shares of 1: companies set 12 or 0.12 alike."""
+    weights = {s.kpi_id: s.weight for s in scores if s.weight}
+    whole = sum(weights.values())
+    return {kpi_id: weight / whole for kpi_id, weight in weights.items()}
+
+
 def effective_weights(
     scores: Iterable[KpiScore], category_of: Mapping[str, str]
 ) -> dict[str, float]:

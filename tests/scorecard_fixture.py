@@ -228,9 +228,10 @@ def _agents(row: list[Any]) -> list[list[Any]]:
     start, manager, kpi_id = row[:3]
     if kpi_id in ("training_completion_rate", "turnover_rate", "kb_contributions"):
         return []
-    share, value, number = round(row[5] / 6), row[7], manager[1:]
+    value, number = row[7], manager[1:]
     rows = []
     for a in range(1, 7):
+        share = round(row[5] / 6 * (0.16 + a * 0.24))
         own = share * value * (0.87 + a * 0.04)
         rows.append([start, kpi_id, "1", manager, f"T{number}", f"E{number}{a}", own, share])
     return rows

@@ -184,6 +184,23 @@ def test_a_manager_without_a_team_is_told_so(changed, tmp_path):
     assert "There is no KPI for this month" in text
 
 
+def test_a_role_without_targets_is_told_so(changed, tmp_path):
+    changed.execute(
+        "update scorecards.scorecard_kpi_months set weight = null, floor = null, target = null, "
+        "stretch = null, score = null, status = 'no_target' where manager_id = 'M01'"
+    )
+    changed.execute("update scorecards.scorecard_manager_months set total_score = null")
+    text = page(changed, "M01", tmp_path)
+    assert "No targets are set for this role" in text
+    assert "class=bar" not in text
+
+
+def test_weights_set_as_12_or_as_a_share_look_alike(changed, tmp_path):
+    before = page(changed, "M02", tmp_path / "a")
+    changed.execute("update scorecards.scorecard_kpi_months set weight = weight * 80")
+    assert page(changed, "M02", tmp_path / "b") == before
+
+
 def test_ties_show_the_span_of_ranks(changed, tmp_path):
     changed.execute("update scorecards.scorecard_manager_months set rank_low = 1, rank_high = 3")
     text = page(changed, "M01", tmp_path)
