@@ -76,15 +76,19 @@ def unknown_flags(planned: Sequence[Planned]) -> list[tuple[str, str, str]]:
     ]
 
 
-def late_month(stream: Stream, zone: str) -> str:
-    """Return SQL that gives the local month a row describes, as YYYY-MM, or null."""
+def event_time(stream: Stream, zone: str) -> str:
+    """Return SQL that gives the local time a row describes, or null."""
     types = {c.name: c.type for c in stream.columns}
-    parts = []
+    parts = ["cast(null as timestamp)"]
     for name in stream.event_at:
         dated = types.get(name, "TIMESTAMPTZ") == "DATE"
-        local = quoted(name) if dated else f"timezone({literal(zone)}, {quoted(name)})"
-        parts.append(f"strftime({local}, '%Y-%m')")
-    return f"coalesce({', '.join(parts)}, null)" if parts else "cast(null as varchar)"
+        local = f"cast({quoted(name)} as timestamp)" if dated else _local(name, zone)
+        parts.insert(-1, local)
+    return f"coalesce({', '.join(parts)})"
+
+
+def _local(name: str, zone: str) -> str:
+    return f"timezone({literal(zone)}, {quoted(name)})"
 
 
 def _row_hash(planned: Sequence[Planned]) -> str:
@@ -160,6 +164,6 @@ def _outside(window: tuple[str, Month, str] | None, planned: Sequence[Planned]) 
         return quoted(LEFT_OUT)
     name, month, zone = window
     kind = next(p.column.type for p in planned if p.column.name == name)
-    local = quoted(name) if kind == "DATE" else f"timezone({literal(zone)}, {quoted(name)})"
+    local = quoted(name) if kind == "DATE" else _local(name, zone)
     inside = f"{local} >= date '{month.start}' and {local} < date '{month.end}'"
     return f"({quoted(LEFT_OUT)} or coalesce(not ({inside}), false))"

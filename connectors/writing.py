@@ -223,11 +223,10 @@ def _unknown(
 def _late(
     con: DuckDBPyConnection, delivery: Delivery, stream: Stream, data: Path
 ) -> Mapping[str, int]:
-    month = checking.late_month(stream, delivery.company.time_zone)
+    local = checking.event_time(stream, delivery.company.time_zone)
     rows = con.execute(
-        f"select {month} as event_month, count(*) from {_scan(data)} "
-        f"where {month} < ? group by 1 order by 1",
-        [delivery.month.key],
+        f"select strftime(date_trunc('month', {local}), '%Y-%m'), count(*) from {_scan(data)} "
+        f"where {local} < date '{delivery.month.start}' group by 1 order by 1"
     ).fetchall()
     return {str(key): int(count) for key, count in rows}
 
