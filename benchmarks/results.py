@@ -1,0 +1,92 @@
+"""Results to files: one JSON per benchmark, one README with all tables.
+
+Writes into the results folder and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+ORDER = ("landing", "transform", "pipeline", "startup")
+_HEAD = """\
+# Results
+
+Written by `make bench`; do not edit. What is measured, how, and what falls short:
+[docs/benchmarks.md](../../docs/benchmarks.md). The JSON files beside this one hold every run.
+"""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table for people; cells are text already."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a benchmark found: `data` for machines, `tables` and `notes` for people."""
+
+    name: str
+    settings: dict[str, Any]
+    data: list[dict[str, Any]]
+    tables: Sequence[Table]
+    notes: Sequence[str] = field(default=())
+
+
+def write(report: Report, machine: dict[str, Any], folder: Path) -> Path:
+    """Write one report and the README of all reports that lie in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{report.name}.json"
+    body = {"benchmark": report.name, "machine": machine, **asdict(report)}
+    del body["name"]
+    path.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(_readme(folder), encoding="utf-8")
+    return path
+
+
+def _readme(folder: Path) -> str:
+    parts = [_HEAD]
+    for name in ORDER:
+        path = folder / f"{name}.json"
+        if path.exists():
+            parts.append(_section(json.loads(path.read_text(encoding="utf-8"))))
+    return "\n".join(parts)
+
+
+def _section(body: dict[str, Any]) -> str:
+    lines = [f"## {body['benchmark']}", "", _machine(body["machine"]), ""]
+    for table in body["tables"]:
+        lines += [f"**{table['title']}**", "", *_rows(table), ""]
+    lines += [f"- {note}" for note in body["notes"]]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _rows(table: dict[str, Any]) -> list[str]:
+    rule = ["---", *["---:"] * (len(table["columns"]) - 1)]
+    return ["| " + " | ".join(row) + " |" for row in (table["columns"], rule, *table["rows"])]
+
+
+def _machine(machine: dict[str, Any]) -> str:
+    versions = ", ".join(f"{k} {v}" for k, v in machine["versions"].items() if v)
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
+        f"{machine['system']}, Python {machine['python']}; {versions}; commit {machine['commit']}; "
+        f"load when it began {machine['load_before']}."
+    )
+
+
+def number(value: float, digits: int = 0) -> str:
+    """Write a number with thousands separators."""
+    return f"{value:,.{digits}f}"
+
+
+def times(value: float) -> str:
+    """Write a ratio."""
+    return f"{value:.2f}x"
