@@ -255,8 +255,9 @@ def _check(con: DuckDBPyConnection, rule: Rule, passed: bool) -> Check:
         count, keys = _failing(con, rule)
         observed = f"{count} rows" if count != 1 else "1 row"
     if rule.observe:
-        answer = con.execute(rule.observe).fetchall()[0][0]
-        observed = "nothing to measure" if answer is None else str(answer)
+        answers = con.execute(rule.observe).fetchall()
+        found = answers[0][0] if answers else None
+        observed = "nothing to measure" if found is None else str(found)
     return Check(
         rule.id,
         rule.title_en,

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,6 +40,7 @@ STEPS = (
     "combined",
     "linked",
 )
+_BEFORE = ("raw", "scorecards")
 _KEPT_VERSIONS = 3
 _LOCK_SECONDS = 900
 _LOCK_PAUSE = 0.2
@@ -90,9 +91,11 @@ def publish(
     with _only_publisher(home):
         mend(home)
         reached("mended")
+        verdicts = [_standing_verdict(home, company, month, window, g) for g in _BEFORE]
         before = latest(home, month)
         with _staging(home, month) as folder:
-            staged = _staged(company, home, month, window, before, folder, progress)
+            work = _Work(company, home, month, window, verdicts, progress)
+            staged = _staged(work, before, folder)
             if before is not None and staged.sha256 == before.sha256:
                 progress(f"{before.name}: unchanged, {before.sha256[:12]}")
                 return replace(before, unchanged=True)
@@ -158,58 +161,53 @@ def _record(home: Home, folder: Path, said: Mapping[str, Any]) -> None:
     )
 
 
-def _staged(
-    company: Company,
-    home: Home,
-    month: Month,
-    as_of: Month,
-    before: Release | None,
-    folder: Path,
-    progress: Callable[[str], None],
-) -> Release:
+@dataclass(frozen=True)
+class _Work:
+    """What is published, for whom, and on whose word."""
+
+    company: Company
+    home: Home
+    month: Month
+    as_of: Month
+    verdicts: Sequence[Any]
+    progress: Callable[[str], None]
+
+
+def _staged(work: _Work, before: Release | None, folder: Path) -> Release:
     """Stage a release under the number it deserves.
 
     The number stands on cards and in tables. So content that may equal the newest release is
     staged under that release's number first: only then can the two be compared byte by byte.
     """
     number = before.number + 1 if before else 1
-    tables = release_files.stage_tables(home, month, folder / "first")
+    tables = release_files.stage_tables(work.home, work.month, folder / "first")
     reached("tables staged")
     if before is not None and release_files.same_tables(before.path, tables):
-        again = _stage(company, home, month, as_of, before.number, folder / "first", progress)
+        again = _stage(work, before.number, folder / "first")
         if again.sha256 == before.sha256:
             return again
-        progress(f"{month}: same numbers as {before.name}, but its files differ")
-        release_files.stage_tables(home, month, folder / "second")
-        return _stage(company, home, month, as_of, number, folder / "second", progress)
-    return _stage(company, home, month, as_of, number, folder / "first", progress)
+        work.progress(f"{before.name}: the numbers are the same, other files differ")
+        release_files.stage_tables(work.home, work.month, folder / "second")
+        return _stage(work, number, folder / "second")
+    return _stage(work, number, folder / "first")
 
 
-def _stage(
-    company: Company,
-    home: Home,
-    month: Month,
-    as_of: Month,
-    number: int,
-    folder: Path,
-    progress: Callable[[str], None],
-) -> Release:
+def _stage(work: _Work, number: int, folder: Path) -> Release:
     from expectations import gate
 
+    home, month, as_of = work.home, work.month, work.as_of
     name = f"{month}.r{number}"
-    verdicts = [
-        _standing_verdict(home, company, month, as_of, earlier) for earlier in ("raw", "scorecards")
-    ]
-    progress(f"{name}: staging tables, exports and cards")
+    work.progress(f"{name}: staging tables, exports and cards")
     release_files.stage_database(folder)
     release_files.stage_exports(home, month, folder)
     reached("files staged")
-    progress(f"{name}: gate exports")
-    verdicts.append(gate.run("exports", home, company, month, as_of=as_of, staged=folder))
+    work.progress(f"{name}: gate exports")
+    audit = gate.run("exports", home, work.company, month, as_of=as_of, staged=folder)
     reached("audited")
-    release_files.stage_evidence(folder, company.id, month, number, as_of, verdicts)
+    verdicts = [*work.verdicts, audit]
+    release_files.stage_evidence(folder, work.company.id, month, number, as_of, verdicts)
     release_files.stage_cards(home, month, number, folder)
-    said = release_files.seal(folder, home, company, month, number, as_of, verdicts)
+    said = release_files.seal(folder, home, work.company, month, number, as_of, verdicts)
     reached("sealed")
     return Release(month, number, as_of, folder, said["release_sha256"])
 

@@ -1,0 +1,326 @@
+"""Every gate is seen to fail: a planted fault publishes nothing and is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import small_warehouse as small
+from small_warehouse import CALLS, MONTH, ROSTER
+
+from connectors.streams import STREAMS
+from expectations import gate
+from perfhouse import release, warehouse
+from perfhouse.company_types import Company
+from perfhouse.errors import GateFailed
+from perfhouse.settings import Home
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return small.home(tmp_path / "home")
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Company:
+    return small.company(tmp_path / "company", small.source("hr"), small.source("calls"))
+
+
+def raw(home: Home, company: Company) -> gate.Verdict:
+    return gate.run("raw", home, company, MONTH, streams=STREAMS)
+
+
+def stopped(home: Home, company: Company, name: str) -> GateFailed:
+    """Run a gate that must fail, and require that nothing was published."""
+    with pytest.raises(GateFailed) as failure:
+        gate.run(name, home, company, MONTH, streams=STREAMS)
+    kept = gate.verdict(home, MONTH, name)
+    assert kept is not None
+    assert not kept.passed
+    with pytest.raises(GateFailed):
+        release.publish(company, home, MONTH)
+    assert not (home.published / "scorecards.duckdb").exists()
+    assert release.releases(home) == []
+    return failure.value
+
+
+def land_all(home: Home, *, roster: str = ROSTER, calls: str = CALLS, **counts: object) -> None:
+    small.land(home, "hr", {"hr_roster": roster})
+    small.land(home, "calls", {"calls": calls}, **counts)
+
+
+def change(home: Home, statement: str) -> None:
+    con = warehouse.connect(home.warehouse)
+    con.execute(statement)
+    con.close()
+
+
+def test_a_clean_month_passes_both_gates_without_a_warning(home: Home, company: Company) -> None:
+    land_all(home)
+    small.build(home)
+    first = raw(home, company)
+    second = gate.run("scorecards", home, company, MONTH)
+    assert first.passed
+    assert second.passed
+    assert (first.warnings, second.warnings) == ((), ())
+    assert gate.verdicts(home, MONTH) == [first, second]
+
+
+def test_the_same_month_gives_the_same_verdict_byte_for_byte(home: Home, company: Company) -> None:
+    land_all(home)
+    raw(home, company)
+    before = gate.verdict_path(home, MONTH, "raw").read_bytes()
+    raw(home, company)
+    assert gate.verdict_path(home, MONTH, "raw").read_bytes() == before
+
+
+def test_verdicts_are_a_table_in_the_warehouse(home: Home, company: Company) -> None:
+    land_all(home)
+    raw(home, company)
+    raw(home, company)
+    con = warehouse.connect(home.warehouse, read_only=True)
+    rows = con.execute(
+        "select count(*), count(distinct check_id), bool_and(passed), min(month) "
+        "from ops.gate_verdicts where gate = 'raw'"
+    ).fetchall()
+    con.close()
+    assert rows[0][0] == rows[0][1] > 20
+    assert rows[0][2:] == (True, MONTH.start)
+
+
+# --- raw ------------------------------------------------------------------------------------
+
+CYCLE = ROSTER.replace("('M1', 'cs_manager', null)", "('M1', 'cs_manager', 'M2')")
+TWO_PLACES = f"""
+    select * from ({ROSTER}) union all by name
+    select * replace (date '2026-09-10' as valid_from, 'M2' as manager_employee_id)
+    from ({ROSTER}) where employee_id = 'E1'
+"""
+OVERLAP = TWO_PLACES.replace("null::date as valid_to", "date '2026-09-20' as valid_to")
+STRANGERS = CALLS.replace("'E' || (1 + i % 2)", "case when i < 10 then 'X9' else 'E1' end")
+NO_LEG = CALLS.replace("'L' || i as leg_id", "if(i = 7, null, 'L' || i) as leg_id")
+TWICE = CALLS.replace("'L' || i as leg_id", "'L' || (i // 2) as leg_id")
+FAR = CALLS.replace(
+    "timestamptz '2026-09-10 01:05:00+00' + to_minutes(i)",
+    "case when i = 5 then timestamptz '2206-01-01 00:00:00+00' "
+    "else timestamptz '2026-09-10 01:05:00+00' end",
+)
+BAD_CODE = CALLS.replace("'voice' as media", "case when i = 3 then 'fax' else 'voice' end as media")
+
+FAULTS = {
+    "roster_is_a_tree": (lambda h: land_all(h, roster=CYCLE), "M1 > M2 > M1"),
+    "roster_one_place_a_day": (lambda h: land_all(h, roster=OVERLAP), "employee_id=E1"),
+    "people_known": (lambda h: land_all(h, calls=STRANGERS), "unmatched_rows=10"),
+    "calls_required": (lambda h: land_all(h, calls=NO_LEG), "field=leg_id"),
+    "calls_unique": (lambda h: land_all(h, calls=TWICE), "leg_id=L0"),
+    "calls_plausible": (lambda h: land_all(h, calls=FAR), "leg_id=L5"),
+    "calls_codes": (lambda h: land_all(h, calls=BAD_CODE), "leg_id=L3"),
+    "source_delivered": (lambda h: small.land(h, "hr", {"hr_roster": ROSTER}), "source=calls"),
+    "stream_not_empty": (lambda h: land_all(h, calls=f"{CALLS} where false"), "stream=calls"),
+    "counts_reconcile": (lambda h: land_all(h, rows_in=101), "rows_in=101"),
+    "quarantine_share": (
+        lambda h: land_all(
+            h, rows_read=110, rows_in=110, quarantined=10, reasons={"ended_at: not a date": 10}
+        ),
+        "reason=ended_at: not a date",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("check", FAULTS)
+def test_a_raw_fault_is_stopped_and_named(home: Home, company: Company, check: str) -> None:
+    plant, named = FAULTS[check]
+    plant(home)
+    small.build(home)
+    failure = stopped(home, company, "raw")
+    assert [line.split(":")[0] for line in failure.failures] == [check]
+    assert named in failure.failures[0]
+    assert "data owner" in failure.who
+
+
+def test_a_file_changed_behind_the_manifest_is_named(home: Home, company: Company) -> None:
+    land_all(home)
+    file = next((home.raw / "calls").rglob("*.parquet"))
+    file.write_bytes(file.read_bytes() + b"x")
+    failure = stopped(home, company, "raw")
+    assert "fault=changed since it landed" in str(failure)
+
+
+def test_no_roster_at_all_stops_the_month(home: Home, tmp_path: Path) -> None:
+    company = small.company(tmp_path / "company", small.source("calls"))
+    small.land(home, "calls", {"calls": CALLS})
+    assert "roster_present" in str(stopped(home, company, "raw"))
+
+
+def test_a_month_with_no_rows_may_be_allowed(home: Home, tmp_path: Path) -> None:
+    company = small.company(
+        tmp_path / "company",
+        *(small.source("hr"), small.source("calls")),
+        gates={"raw": {"allow_empty": 1}},
+    )
+    land_all(home, calls=f"{CALLS} where false")
+    verdict = raw(home, company)
+    assert any("stream_not_empty" in warning for warning in verdict.warnings)
+
+
+def test_thresholds_are_the_companys_own(home: Home, tmp_path: Path) -> None:
+    company = small.company(
+        tmp_path / "company",
+        *(small.source("hr"), small.source("calls")),
+        gates={"raw": {"unmatched_share": 0.2}},
+    )
+    land_all(home, calls=STRANGERS)
+    verdict = raw(home, company)
+    known = next(check for check in verdict.checks if check.id == "people_known")
+    assert (known.passed, known.threshold) == (True, "20.00% of a stream's rows")
+    assert known.observed == "10.00% at most (calls of calls)"
+
+
+def test_warnings_are_recorded_and_do_not_stop(home: Home, tmp_path: Path) -> None:
+    company = small.company(
+        tmp_path / "company",
+        *(small.source("hr"), small.source("calls"), small.source("lms", required=False)),
+    )
+    no_team = ROSTER.replace("('E2', 'agent', 'M2')", "('E2', 'agent', 'M7')")
+    land_all(home, roster=no_team, late_rows={"2026-08": 3}, undeclared_fields=("fax_no",))
+    small.land(home, "calls", {"calls": f"{CALLS} union all {CALLS}"}, MONTH.plus(-1))
+    small.land(home, "calls", {"calls": f"{CALLS} limit 40"})
+    verdict = raw(home, company)
+    failing = {check.id: check.failing_keys for check in verdict.checks if not check.passed}
+    assert failing["optional_source_delivered"] == ("source=lms",)
+    assert failing["roster_managers_exist"] == ("manager_id=M7",)
+    assert failing["roster_managers_have_a_team"] == ("manager_id=M2",)
+    assert failing["volume_drop"] == ("source=calls, stream=calls, landed=40, previous_landed=200",)
+
+
+def test_at_most_twenty_keys_are_shown_and_never_a_name(home: Home, company: Company) -> None:
+    many = ROSTER.replace(
+        "('E2', 'agent', 'M2')",
+        ", ".join(f"('N{i}', 'agent', 'B{i}')" for i in range(40)),
+    )
+    land_all(home, roster=many)
+    with pytest.raises(GateFailed):  # E2 is gone from this roster
+        raw(home, company)
+    kept = gate.verdict(home, MONTH, "raw")
+    assert kept is not None
+    shown = next(check for check in kept.checks if check.id == "roster_managers_exist")
+    assert shown.observed == "40 rows"
+    assert len(shown.failing_keys) == 20
+    assert "名" not in json.dumps([check.failing_keys for check in kept.checks], ensure_ascii=False)
+
+
+# --- scorecards -----------------------------------------------------------------------------
+
+KPI, TOTAL = "scorecards.scorecard_kpi_months", "scorecards.scorecard_manager_months"
+SCORECARD_FAULTS = {
+    "managers_present": f"delete from {TOTAL} where manager_id = 'M2'",
+    "managers_known": "delete from core.dim_managers where manager_id = 'M2'",
+    "managers_once": f"insert into {TOTAL} select * from {TOTAL} where manager_id = 'M1'",
+    "month_not_empty": f"delete from {TOTAL}",
+    "kpi_score_range": f"update {KPI} set score = 130 where manager_id = 'M1'",
+    "kpi_status_known": f"update {KPI} set status = 'fine' where manager_id = 'M2'",
+    "kpi_value_range": f"update {KPI} set value = 1.2 where kpi_id = 'csat_rate'",
+    "kpi_defined": "delete from kpis.kpi_definitions where kpi_id = 'csat_rate'",
+    "kpi_value_is_a_ratio": f"update {KPI} set value = 0.83 where manager_id = 'M1'",
+    "kpi_sample_size": f"update {KPI} set sample_size = 3 where manager_id = 'M1'",
+    "kpi_unscored_has_no_score": f"update {KPI} set status = 'insufficient_data'",
+    "kpi_score_follows_target": f"update {KPI} set score = 99 where manager_id = 'M1'",
+    "kpi_adds_up": "delete from kpis.kpi_employee_months where employee_id = 'E1'",
+    "total_range": f"update {TOTAL} set total_score = 121 where manager_id = 'M1'",
+    "coverage_range": f"update {TOTAL} set coverage_rate = 1.5 where manager_id = 'M1'",
+    "manager_status_known": f"update {TOTAL} set status = 'ok' where manager_id = 'M1'",
+    "status_fits_total": f"update {TOTAL} set status = 'no_team' where manager_id = 'M1'",
+    "weights_sum": f"update {KPI} set effective_weight = 0.5 where kpi_id = 'reopen_rate'",
+    "weights_in_range": f"update {KPI} set effective_weight = -0.1 where kpi_id = 'csat_rate'",
+    "total_by_two_roads": f"update {TOTAL} set total_score = 99.9 where manager_id = 'M1'",
+    "grade_fits_total": f"update {TOTAL} set grade = 'A' where manager_id = 'M2'",
+    "rank_follows_total": f"update {TOTAL} set rank = 1",
+    "peers_counted": f"update {TOTAL} set peer_count = 5",
+}
+
+
+@pytest.mark.parametrize("check", SCORECARD_FAULTS)
+def test_a_scorecard_fault_is_stopped_and_named(home: Home, company: Company, check: str) -> None:
+    land_all(home)
+    small.build(home)
+    raw(home, company)
+    change(home, SCORECARD_FAULTS[check])
+    failure = stopped(home, company, "scorecards")
+    assert check in [line.split(":")[0] for line in failure.failures]
+
+
+# --- exports --------------------------------------------------------------------------------
+
+EXPORT = "exports.export_hr_manager_months"
+EXPORT_FAULTS = {
+    "hr_columns": f"alter table {EXPORT} add column remark varchar",
+    "hr_types": f"alter table {EXPORT} alter column rank type varchar",
+    "hr_rows_are_the_roster": f"delete from {EXPORT} where employee_number = 'M2'",
+    "hr_rows_unique": f"insert into {EXPORT} select * from {EXPORT}",
+    "grades_known": f"update {EXPORT} set grade = 'Z'",
+    "hr_equals_scorecards": f"update {EXPORT} set total_score = 100",
+    "nothing_personal": f"alter table {KPI} add column customer_email varchar",
+}
+
+
+@pytest.mark.parametrize("check", EXPORT_FAULTS)
+def test_an_export_fault_publishes_nothing_and_is_named(
+    home: Home, company: Company, check: str
+) -> None:
+    land_all(home)
+    small.build(home)
+    change(home, EXPORT_FAULTS[check])
+    raw(home, company)
+    gate.run("scorecards", home, company, MONTH)
+    with pytest.raises(GateFailed) as failure:
+        release.publish(company, home, MONTH)
+    assert failure.value.gate == "exports"
+    assert check in [line.split(":")[0] for line in failure.value.failures]
+    assert release.releases(home) == []
+    assert sorted(p.name for p in home.published.iterdir()) == [".staging"]
+    assert list((home.published / ".staging").iterdir()) == []
+
+
+# --- gates that cannot run ------------------------------------------------------------------
+
+
+def test_a_gate_that_cannot_run_is_a_gate_that_failed(home: Home, company: Company) -> None:
+    land_all(home)
+    small.build(home)
+    raw(home, company)
+    change(home, f"drop table {KPI}")
+    failure = stopped(home, company, "scorecards")
+    assert "gate_ran" in failure.failures[0]
+    assert "scorecard_kpi_months" in failure.failures[0]
+
+
+def test_a_failing_run_takes_an_earlier_pass_away(
+    home: Home, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land_all(home)
+    raw(home, company)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(gate, "evaluate", broken)
+    with pytest.raises(GateFailed, match="RuntimeError"):
+        raw(home, company)
+    kept = gate.verdict(home, MONTH, "raw")
+    assert kept is not None
+    assert not kept.passed
+
+
+def test_a_verdict_about_other_data_does_not_count(home: Home, company: Company) -> None:
+    land_all(home)
+    small.build(home)
+    raw(home, company)
+    gate.run("scorecards", home, company, MONTH)
+    change(home, f"update {TOTAL} set total_score = 12 where manager_id = 'M1'")
+    with pytest.raises(GateFailed, match="changed since"):
+        release.publish(company, home, MONTH)
+    small.build(home)
+    land_all(home, calls=f"{CALLS} limit 90")
+    with pytest.raises(GateFailed, match="changed since"):
+        release.publish(company, home, MONTH)

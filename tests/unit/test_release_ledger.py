@@ -1,0 +1,94 @@
+"""The ledger: append-only, chained, and exact about what it hashes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from perfhouse import ledger, warehouse
+from perfhouse.errors import ReleaseError
+from perfhouse.month import Month
+from perfhouse.settings import Home
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path).ensure()
+
+
+def add(home: Home, month: str, number: int) -> ledger.Entry:
+    return ledger.append(
+        home,
+        month=Month(month),
+        number=number,
+        as_of=Month(month),
+        path=f"{month}/r{number}",
+        release_sha256=ledger.sha256_of([month, number]),
+    )
+
+
+def test_an_empty_home_has_no_entries(home: Home) -> None:
+    assert ledger.entries(home) == []
+    assert ledger.latest(home, Month("2026-09")) is None
+    assert not ledger.repair(home)
+
+
+def test_every_entry_is_chained_to_the_one_before(home: Home) -> None:
+    first, second = add(home, "2026-09", 1), add(home, "2026-08", 1)
+    assert first.previous_sha256 == "0" * 64
+    assert second.previous_sha256 == first.entry_sha256
+    assert ledger.entries(home) == [first, second]
+
+
+def test_the_newest_release_of_every_month_is_found_in_the_order_of_months(home: Home) -> None:
+    add(home, "2026-09", 1)
+    add(home, "2026-08", 1)
+    add(home, "2026-09", 2)
+    assert [(e.month, e.number) for e in ledger.newest(home)] == [("2026-08", 1), ("2026-09", 2)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [('"number":1', '"number":7', 1), ('"month":"2026-08"', '"month":"2026-07"', 2)],
+)
+def test_a_changed_line_is_found_and_named(home: Home, old: str, new: str, line: int) -> None:
+    for month in ("2026-09", "2026-08", "2026-10"):
+        add(home, month, 1)
+    file = ledger.ledger_path(home)
+    file.write_text(file.read_text("utf-8").replace(old, new), encoding="utf-8")
+    with pytest.raises(ReleaseError, match=f"line {line} "):
+        ledger.entries(home)
+
+
+def test_a_removed_line_is_found(home: Home) -> None:
+    for month in ("2026-09", "2026-08", "2026-10"):
+        add(home, month, 1)
+    file = ledger.ledger_path(home)
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(lines[0] + lines[2])
+    with pytest.raises(ReleaseError, match="line 2 "):
+        ledger.entries(home)
+
+
+def test_a_torn_line_is_ignored_by_readers_and_cut_off_by_the_publisher(home: Home) -> None:
+    first = add(home, "2026-09", 1)
+    file = ledger.ledger_path(home)
+    with file.open("ab") as handle:
+        handle.write(b'{"entry_sha256":"ab')
+    assert ledger.entries(home) == [first]
+    assert ledger.repair(home)
+    assert add(home, "2026-10", 1).previous_sha256 == first.entry_sha256
+
+
+def test_content_is_hashed_by_value_and_type_whatever_the_order() -> None:
+    con = warehouse.connect()
+    con.execute("create table a as select * from (values (1, 'x', 0.1), (2, 'y', null)) t(k, t, v)")
+    con.execute("create table b as select * from a order by k desc")
+    con.execute("create table c as select k::bigint as k, t, v from a")
+    con.execute("create table d as select k, t, coalesce(v, 0) as v from a")
+    found = {name: ledger.content_sha256(con, name, ("k",)) for name in "abcd"}
+    con.close()
+    assert found["a"] == found["b"]
+    assert found["a"][0] == 2
+    assert len({found[name][1] for name in "acd"}) == 3
