@@ -218,27 +218,31 @@ def _lines(con: DuckDBPyConnection, file: ReadFile, wanted: Wanted, scratch: Pat
     encoding = str(wanted.options.get("encoding") or "utf-8")
     target = scratch / f"text-{file.number}"
     path = decoding.utf8(file.path, encoding, target, file.name, wanted.owner)
-    line, tail = 0, b""
+    line = 0
+    for parts in _line_blocks(path):
+        table = pa.table(
+            {
+                ROW: pa.array(range(line + 1, line + len(parts) + 1), pa.int64()),
+                RAW: pa.array(parts, pa.binary()).cast(pa.string()),
+            }
+        )
+        con.register("batch", table)
+        con.execute(
+            f"insert into lines select {file.number}, {ROW}, {RAW} from batch "
+            f"where trim({RAW}, ' ' || chr(9) || chr(13)) <> ''"
+        )
+        con.unregister("batch")
+        line += len(parts)
+
+
+def _line_blocks(path: Path) -> Iterator[list[bytes]]:
+    """Yield the lines of a file, some megabytes at a time."""
+    tail = b""
     with path.open("rb") as handle:
-        while True:
-            chunk = handle.read(_LINES)
-            parts = (tail + chunk).split(b"\n")
-            tail = parts.pop() if chunk else b""
-            table = pa.table(
-                {
-                    ROW: pa.array(range(line + 1, line + len(parts) + 1), pa.int64()),
-                    RAW: pa.array(parts, pa.binary()).cast(pa.string()),
-                }
-            )
-            con.register("batch", table)
-            con.execute(
-                f"insert into lines select {file.number}, {ROW}, {RAW} from batch "
-                f"where trim({RAW}, ' ' || chr(9) || chr(13)) <> ''"
-            )
-            con.unregister("batch")
-            line += len(parts)
-            if not chunk:
-                return
+        while chunk := handle.read(_LINES):
+            *parts, tail = (tail + chunk).split(b"\n")
+            yield parts
+    yield [tail]
 
 
 def _check_required(
