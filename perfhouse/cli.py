@@ -1,4 +1,4 @@
-"""The command line: `perfhouse run|ingest|land|build|gate|publish|explain|status|demo|airflow`.
+"""The command line: `perfhouse run`, `ingest`, `explain`, ....
 
 It parses, calls stages and prints; it computes nothing.
 """
@@ -109,6 +109,13 @@ def _status(args: argparse.Namespace) -> None:
     report.status(Home(_home(args)), ws.company if ws else None, args.month, echo)
 
 
+def _query(args: argparse.Namespace) -> None:
+    from perfhouse import report
+    from perfhouse.settings import Home
+
+    report.query(Home(_home(args)), args.sql, echo)
+
+
 def _demo(args: argparse.Namespace) -> None:
     from perfhouse import demo
 
@@ -172,6 +179,10 @@ def _parser() -> argparse.ArgumentParser:
     _paths(status)
     status.add_argument("--month", type=_month, help="one month (default: all)")
     status.set_defaults(func=_status)
+    query = commands.add_parser("query", help="ask the published scorecards in SQL")
+    query.add_argument("sql")
+    query.add_argument("--home", type=Path, help="where published/ is (default ./data)")
+    query.set_defaults(func=_query)
     _demo_command(commands)
     airflow = commands.add_parser("airflow", help="the DAGs under a real embedded scheduler")
     airflow.add_argument("action", choices=["run", "up", "down"])

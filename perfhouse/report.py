@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from perfhouse import lake, warehouse
+from perfhouse.errors import ConfigError, ReleaseError
 from perfhouse.month import Month
 
 if TYPE_CHECKING:
@@ -132,6 +133,22 @@ def demo_done(ws: Workspace, months: Iterable[Month], seconds: float, echo: Echo
     echo(f"took {seconds:.0f} seconds")
 
 
+def query(home: Home, sql: str, echo: Echo) -> None:
+    """Answer a question to the published scorecards; nothing else can be read or written.
+
+    Raises:
+        ReleaseError: nothing has been published yet.
+        ConfigError: the SQL cannot be answered (whoever wrote it).
+    """
+    published = home.published / "scorecards.duckdb"
+    if not published.exists():
+        raise ReleaseError(f"nothing has been published in {home.published} yet")
+    try:
+        echo(warehouse.answer(published, sql))
+    except ValueError as error:
+        raise ConfigError([f"query: {error}"]) from error
+
+
 def whats_next(home: Home, months: list[Month], echo: Echo) -> None:
     """Say where everything is and how to look at it."""
     from perfhouse import release as releases
@@ -153,12 +170,8 @@ def whats_next(home: Home, months: list[Month], echo: Echo) -> None:
 
 
 def _query(home: Home) -> str:
-    return (
-        f".venv/bin/python -c \"import duckdb; print(duckdb.connect('"
-        f"{home.published / 'scorecards.duckdb'}', read_only=True).sql("
-        "'select month, manager_id, total_score, grade, rank from scorecard_manager_months "
-        "order by month, rank'))\""
-    )
+    sql = "select month, manager_id, total_score, grade, rank from scorecard_manager_months"
+    return f'.venv/bin/perfhouse query --home {home.root} "{sql}"'
 
 
 def _someone(released: Release) -> tuple[str, str]:

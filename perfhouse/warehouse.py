@@ -39,6 +39,23 @@ def connect(path: Path | str = ":memory:", *, read_only: bool = False) -> DuckDB
     return connection
 
 
+def answer(path: Path, sql: str) -> str:
+    """Answer somebody's SQL over one file as a text table; no other file can be reached.
+
+    Raises:
+        ValueError: DuckDB cannot answer; the message is its own.
+    """
+    import duckdb
+
+    with connect(path, read_only=True) as connection:
+        connection.execute("set enable_external_access = false")
+        connection.execute("set lock_configuration = true")
+        try:
+            return str(connection.sql(sql))
+        except duckdb.Error as error:
+            raise ValueError(str(error)) from error
+
+
 def engine_config(folder: Path | None) -> dict[str, str | int]:
     """Return the engine's settings for a database that lies in `folder`.
 
