@@ -6,6 +6,7 @@ give the same bytes, whatever the threads.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import shutil
@@ -34,8 +35,6 @@ from perfhouse.month import Month
 __all__ = ["DemoResult", "generate", "redeliver"]
 
 _log = logging.getLogger(__name__)
-# Raised whenever the same parameters would give other bytes: an old folder is then written again.
-VERSION = 1
 STAMP = "demo.json"
 
 
@@ -71,7 +70,7 @@ def generate(
     plan = _plan(managers, agents, months, seed, first_month, tickets, calls)
     folder = Path(folder)
     found = _stamp(folder)
-    wanted = {"version": VERSION, **plan.stamp()}
+    wanted = {"generator": _generator(), **plan.stamp()}
     told = progress or _log.info
     if found == wanted:
         told(f"demo: {folder} already holds this company")
@@ -143,6 +142,15 @@ def _write(plan: Plan, folder: Path, progress: Callable[[str], None]) -> None:
         progress("demo: the truth written")
     finally:
         con.close()
+
+
+def _generator() -> str:
+    """Return a hash of this package: a demo of another generator is written again."""
+    digest = hashlib.sha256()
+    own = Path(__file__).parent
+    for path in sorted(p for p in own.iterdir() if p.suffix in (".py", ".toml", ".md")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _stamp(folder: Path) -> dict[str, object] | None:

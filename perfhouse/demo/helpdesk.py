@@ -30,10 +30,6 @@ _TABLES = {
     "kb_articles": "revision_no integer, article_no integer, author integer, action text, "
     "state text, submitted text, decided text, changed text",
 }
-_INDEXES = (
-    "create index tickets_updated on tickets (updated)",
-    "create index events_occurred on ticket_events (occurred)",
-)
 
 
 def write(con: DuckDBPyConnection, folder: Path) -> Path:
@@ -51,8 +47,6 @@ def write(con: DuckDBPyConnection, folder: Path) -> Path:
         for table, columns in _TABLES.items():
             desk.execute(f"create table {table} ({columns})")
             _copy(con, desk, table, columns)
-        for index in _INDEXES:
-            desk.execute(index)
         desk.commit()
     write_text(folder / "helpdesk.README.txt", _README)
     return path
