@@ -69,7 +69,8 @@ def _reach(points: Sequence[Total], bands: Sequence[Band | None]) -> tuple[float
     seen = [p.total_score for p in points if p.total_score is not None]
     seen += [v for b in bands if b for v in (b.low, b.high)]
     lowest = min([*seen, 80.0])
-    return max(0.0, (lowest - 5) // 20 * 20), scorecards.TOP_SCORE
+    step = 20 if lowest >= 45 else 40
+    return max(0.0, (lowest - 5) // step * step), scorecards.TOP_SCORE
 
 
 def _ticks(low: float, high: float) -> list[int]:
