@@ -130,14 +130,16 @@ def ingest(source_id: str, context: Context) -> bool:
     """Land one source's month and announce it; True when it re-delivers a complete month.
 
     A changed landing of a month that had everything before cannot satisfy the AND over the
-    sources again: the task behind this one then announces REDELIVERED.
+    sources again: the task behind this one then announces REDELIVERED. A later attempt cannot
+    know what an earlier one landed before it died, so it announces as well: building twice is
+    harmless, not building is not.
     """
     month = month_of(context)
     ws = stages.open_workspace()
     complete_before = _is_complete(ws, source_id, month)
     manifest = stages.ingest(ws, source_id, month, _log.info)
     _announce(context, raw(source_id), month, {"unchanged": manifest.unchanged})
-    again = complete_before and not manifest.unchanged
+    again = complete_before and (not manifest.unchanged or context["ti"].try_number > 1)
     _log.info(
         "%s %s: %s%s",
         month,
@@ -195,11 +197,13 @@ def _verdict(verdict: Any) -> dict[str, Any]:
 
 
 def _is_complete(ws: stages.Workspace, source_id: str, month: Month) -> bool:
-    """Say whether this source and every required one had delivered the month already."""
+    """Say whether the AND over the sources has been, or can be, satisfied without this landing."""
     from perfhouse import lake
 
-    needed = {s.id for s in ws.company.sources if s.required} | {source_id}
-    return all(lake.read_manifest(ws.home, each, month) is not None for each in needed)
+    required = {s.id for s in ws.company.sources if s.required} or {
+        s.id for s in ws.company.sources
+    }
+    return all(lake.read_manifest(ws.home, each, month) is not None for each in required)
 
 
 def _announce(context: Context, asset: Asset, month: Month, facts: dict[str, Any]) -> None:

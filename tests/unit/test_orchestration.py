@@ -1,0 +1,158 @@
+"""What a task decides: its month, whether a landing re-delivers, what it announces.
+
+Airflow itself is in test_airflow.py; here its context is a plain dictionary. One process answers
+every case, for Airflow must not be imported into the process of the tests.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = """
+import json, sys
+from types import SimpleNamespace as N
+from airflow.sdk import RetryAction
+from perfhouse import errors, lake, orchestration as house, stages
+
+cases = json.loads(sys.argv[1])
+source = lambda id, required=True: N(id=id, required=required)
+company = N(sources=[source("a"), source("b"), source("maybe", False)])
+stages.open_workspace = lambda *a: N(company=company, home=None)
+stages.gate_scorecards = lambda ws, m, as_of: N(gate="scorecards", checks=[])
+
+
+class Event:
+    def __init__(self, told, name):
+        self.told, self.name, self.extra = told, name, {}
+
+    def add_partitions(self, keys):
+        self.told[self.name] = [keys, dict(self.extra)]
+
+
+class Events:
+    def __init__(self, told):
+        self.told = told
+
+    def __getitem__(self, asset):
+        return Event(self.told, asset.name)
+
+
+def answer(case):
+    told = {"announced": {}}
+    lake.read_manifest = lambda home, each, month: each in case.get("landed", []) or None
+    stages.ingest = lambda ws, s, m, p: N(unchanged=case.get("unchanged", False))
+    context = {
+        "dag_run": N(run_id="r", partition_key=case.get("key"), conf=case.get("conf")),
+        "ti": N(try_number=case.get("attempt", 1)),
+        "outlet_events": Events(told["announced"]),
+        "triggering_asset_events": {"x": [N(extra=case.get("extra", {}))]},
+    }
+    try:
+        if case["do"] == "ingest":
+            told["again"] = house.ingest(case["source"], context)
+        elif case["do"] == "gate":
+            house.gate_scorecards(context)
+        elif case["do"] == "month":
+            told["month"] = house.month_of(context).key
+        else:
+            kind = getattr(errors, case["error"], ValueError)
+            error = kind.__new__(kind)
+            told["retried"] = house.RETRIES.evaluate(error, 1, 3).action is RetryAction.RETRY
+    except errors.ConfigError as error:
+        told["refused"] = str(error)
+    return told
+
+
+print("@@" + json.dumps({name: answer(case) for name, case in cases.items()}))
+"""
+
+
+def landing(source: str, *landed: str, unchanged: bool = False, attempt: int = 1) -> dict[str, Any]:
+    return {
+        "do": "ingest", "key": "2026-09", "source": source, "landed": landed,
+        "unchanged": unchanged, "attempt": attempt,
+    }  # fmt: skip
+
+
+KINDS = (
+    "TransientError", "SourceMissing", "SourceChanged", "ConfigError", "GateFailed", "BuildFailed",
+    "ReleaseError", "ValueError",
+)  # fmt: skip
+CASES: dict[str, dict[str, Any]] = {
+    "both": {"do": "month", "key": "2026-09", "conf": {"month": "2026-08"}},
+    "conf": {"do": "month", "conf": {"month": "2026-08"}},
+    "neither": {"do": "month", "conf": {}},
+    "no month": {"do": "month", "key": "September"},
+    "the last source arrives": landing("a", "b"),
+    "twice, but another has not come": landing("a", "a"),
+    "a complete month changes": landing("a", "a", "b"),
+    "nothing changed": landing("a", "a", "b", unchanged=True),
+    "an attempt died": landing("a", "a", "b", unchanged=True, attempt=2),
+    "an optional source comes late": landing("maybe", "a", "b"),
+    "an optional source comes early": landing("maybe", "a"),
+    "as of": {"do": "gate", "key": "2026-08", "conf": {"as_of": "2026-10"}},
+    "as of, announced": {"do": "gate", "key": "2026-08", "extra": {"as_of": "2026-11"}},
+    **{kind: {"do": "retry", "error": kind} for kind in KINDS},
+}
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(CASES)],
+        env={
+            "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")),
+            "PATH": str(Path(sys.executable).parent),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "@@" in done.stdout, done.stderr[-2000:]
+    return dict(json.loads(done.stdout.rpartition("@@")[2]))
+
+
+def test_the_month_is_the_partition_key_else_the_configuration_else_refused(
+    told: dict[str, Any],
+) -> None:
+    assert told["both"]["month"] == "2026-09"
+    assert told["conf"]["month"] == "2026-08"
+    assert "partition key such as 2026-09" in told["neither"]["refused"]
+    assert "expected YYYY-MM" in told["no month"]["refused"]
+
+
+@pytest.mark.parametrize(
+    ("case", "again"),
+    [
+        ("the last source arrives", False),  # the AND starts the month
+        ("twice, but another has not come", False),  # the AND will
+        ("a complete month changes", True),  # only the second door can
+        ("nothing changed", False),
+        ("an attempt died", True),  # it may have landed a change
+        ("an optional source comes late", True),  # it is not part of the AND
+        ("an optional source comes early", False),
+    ],
+)
+def test_a_change_of_a_complete_month_is_a_redelivery(
+    told: dict[str, Any], case: str, again: bool
+) -> None:
+    assert told[case]["again"] is again
+    source = CASES[case]["source"]
+    facts = {"unchanged": CASES[case]["unchanged"]}
+    assert told[case]["announced"] == {f"raw/{source}": [["2026-09"], facts]}
+
+
+def test_the_as_of_month_travels_from_transform_to_publish(told: dict[str, Any]) -> None:
+    assert told["as of"]["announced"] == {"scorecards": [["2026-08"], {"as_of": "2026-10"}]}
+    assert told["as of, announced"]["announced"]["scorecards"][1] == {"as_of": "2026-11"}
+
+
+def test_only_what_a_retry_may_cure_is_retried(told: dict[str, Any]) -> None:
+    retried = {kind for kind in KINDS if told[kind]["retried"]}
+    assert retried == {"TransientError", "SourceMissing"}
