@@ -26,6 +26,11 @@ KPI_FOLDER = "kpis"  # of a company's own KPIs, inside the company folder
 MACRO_TESTS = "macro"  # tag of tests that try the macros, not the data; `make test` runs them
 _OK = frozenset({"success", "pass", "warn", "skipped", "no-op"})
 _MESSAGE_LENGTH = 600
+_OTHER_SHAPE = "does not have a column"
+_REBUILD = (
+    "the warehouse was built by another version: move warehouse.duckdb away and build its months "
+    "again, raw/ holds everything they need"
+)
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,9 @@ def run_dbt(
     from dbt.cli.main import dbtRunner
 
     project = str(settings.project_dir())
-    quiet = ["--log-level", "none", "--log-level-file", "info", "--no-print", "--quiet"]
+    # dbt formats every event for its log file: nearly a tenth of a build, so only on demand.
+    log = settings.option("dbt_log", "none") or "none"
+    quiet = ["--log-level", "none", "--log-level-file", log, "--no-print", "--quiet"]
     where = ["--project-dir", project, "--profiles-dir", project]
     try:
         outcome = dbtRunner(callbacks=[_announce(progress)]).invoke([*arguments, *quiet, *where])
@@ -219,6 +226,8 @@ def _refuse_failures(month: Month, runs: Iterable[NodeRun], failure: str | None)
 
 def _in_words(run: NodeRun) -> str:
     meaning = f" ({run.meaning})" if run.meaning else ""
+    if _OTHER_SHAPE in run.message:
+        return f"{run.kind} {run.name}: {run.message}; {_REBUILD}"
     if run.kind == "test" and run.status == "fail":
         return f"test {run.name}{meaning}: {run.rows} rows say otherwise"
     return f"{run.kind} {run.name}{meaning}: {run.message or run.status}"

@@ -224,6 +224,34 @@ def test_a_failing_test_names_the_model_and_what_it_means(
     built.build(tiny.SEPTEMBER)
 
 
+def test_a_warehouse_of_another_version_is_said_to_be_one(built: Built) -> None:
+    con = warehouse.connect(built.home.warehouse)
+    con.execute("alter table core.fct_kb_contributions drop column action")
+    con.close()
+    with pytest.raises(BuildFailed, match="move warehouse"):
+        built.build(tiny.SEPTEMBER)
+    built.home.warehouse.unlink()
+    for month in (tiny.AUGUST, tiny.SEPTEMBER):
+        built.build(month)
+
+
+def test_every_column_from_core_on_is_described_and_in_its_place(built: Built) -> None:
+    import yaml
+
+    tables = built.query(
+        "select schema_name, table_name, list(column_name order by column_index) "
+        "from duckdb_columns() where schema_name in ('core', 'kpis', 'scorecards', 'exports') "
+        "and database_name = 'warehouse' group by all"
+    )
+    assert len(tables) >= 20
+    for schema, table, columns in tables:
+        file = settings.project_dir() / "models" / schema / f"{table}.yml"
+        model = yaml.safe_load(file.read_text(encoding="utf-8"))["models"][0]
+        assert [column["name"] for column in model["columns"]] == columns, table
+        assert all(column["description"] for column in model["columns"]), table
+        assert model["description"].startswith("One row per "), table
+
+
 def test_the_sentences_of_the_unit_tests_hold(
     built: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,6 @@
 with managers as (
 
-    select * from {{ ref('dim_managers') }} where month = {{ month_start() }} and is_in_roster
+    select * from {{ ref('dim_managers') }} where month = {{ month_start() }}
 
 ),
 

@@ -1,3 +1,6 @@
+-- Reads its own month before, so it is dbt's `incremental` with our strategy.
+{{ config(materialized='incremental', incremental_strategy='month', on_schema_change='fail') }}
+
 with managers as (
 
     select * from {{ ref('dim_managers') }} where month = {{ month_start() }}
