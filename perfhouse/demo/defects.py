@@ -267,19 +267,23 @@ every as (
         course_type, due_at,
         case
             when nth <= 3 then strftime(at_time, '%Y-%m-%dT%H:%M:%S.000Z')
-            when nth <= 6 then 'soon'
+            when nth % 2 = 0 then 'soon'
             else strftime(at_time, '%Y') || '-02-30T08:00:00.000Z'
         end,
         at_time, assigned_at, 'assigned', at_time + to_seconds(5),
-        case when nth <= 3 then 'unknown person' when nth <= 6 then 'unparsable date'
+        case when nth <= 3 then 'unknown person' when nth % 2 = 0 then 'unparsable date'
             else 'impossible date' end,
         if(nth <= 3, 'landed', 'quarantined')
     from (
-        select *, row_number() over (partition by position order by u(i, 'broken'), i) as nth
+        select
+            *,
+            row_number() over (partition by position order by u(i, 'broken'), i) as nth,
+            -- two in a small company, five in a large one: below the gate's share in both
+            least(5, greatest(2, count(*) over (partition by position) // 100)) as broken_count
         from dated
         where step = 1
     )
-    where nth <= 8
+    where nth <= 3 + broken_count
 )
 
 select e.*, m.month as delivered_month

@@ -1,8 +1,7 @@
-"""The demo company through every stage, held against the truth its generator planted."""
+"""The demo company through every stage to its releases, held against the planted truth."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +25,7 @@ class Company:
 def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
     folder = tmp_path_factory.mktemp("demo")
     made = demo.generate(
-        folder / "demo", managers=8, agents=110, months=2, seed=7, tickets=6_000, calls=8_000
+        folder / "demo", managers=6, agents=60, months=2, seed=7, tickets=4_000, calls=5_000
     )
     ws = stages.open_workspace(made.company, made.sources, folder / "home")
     runs = {month: stages.run(ws, month) for month in made.months}
@@ -66,26 +65,6 @@ def differences(company: Company, month: Month, scenario: str) -> list[str]:
         for key in sorted(expected.keys() | ours.keys())
         if ours.get(key) != pytest.approx(expected.get(key), abs=2e-6)
     ]
-
-
-@pytest.mark.e2e
-@pytest.mark.parametrize("month", [FIRST, SECOND], ids=str)
-def test_every_row_is_landed_a_duplicate_or_in_quarantine_as_planted(
-    company: Company, month: Month
-) -> None:
-    planted_counts = {
-        (row["source"], row["stream"]): (
-            row["rows_in"], row["landed"], row["duplicates"], row["quarantined"],
-        )
-        for row in json.loads((company.made.truth / "landing.json").read_text())
-        if row["month"] == month.key and row.get("scenario", "delivered") == "delivered"
-    }  # fmt: skip
-    found = {
-        (manifest.source, name): (s.rows_in, s.landed, s.duplicates, s.quarantined)
-        for manifest in company.runs[month].manifests
-        for name, s in manifest.streams.items()
-    }
-    assert found == planted_counts
 
 
 @pytest.mark.e2e
