@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from perfhouse import errors
 from perfhouse.errors import PerfhouseError
 
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 1.5
 _QUIET_SECONDS = 10.0
 _STUCK_SECONDS = 1800.0
 _PAGE = 100
