@@ -66,7 +66,7 @@ def prepare(con: DuckDBPyConnection, case: Case) -> tuple[Rule, ...]:
     folder = case.staged / "exports"
     stem = f"hr_manager_months_{case.month}"
     _read_database(con, case.staged / "scorecards.duckdb")
-    _read_roster(con, case)
+    _read_managers(con, case)
     con.execute(
         f"create table hr_csv as select * from read_csv({quoted(folder / f'{stem}.csv')}, "
         "all_varchar = true, header = true, delim = ',', quote = '\"', escape = '\"', "
@@ -96,11 +96,11 @@ def _read_database(con: DuckDBPyConnection, path: Path) -> None:
     con.execute("detach staged")
 
 
-def _read_roster(con: DuckDBPyConnection, case: Case) -> None:
+def _read_managers(con: DuckDBPyConnection, case: Case) -> None:
     con.execute(f"attach {quoted(case.home.warehouse)} as warehouse (read_only)")
     con.execute(
-        "create table roster_managers as select manager_id from warehouse.core.dim_managers "
-        f"where month = date '{case.month.start}' and is_in_roster"
+        "create table managers as select manager_id from warehouse.core.dim_managers "
+        f"where month = date '{case.month.start}'"
     )
     con.execute("create table grades as select grade from warehouse.config.grades")
     con.execute("detach warehouse")
@@ -176,14 +176,14 @@ def _row_rules() -> list[Rule]:
              "XLSX、CSV 与清单逐字节、逐行一致"),
         ),
         rows(
-            "hr_rows_are_the_roster", CRITICAL, "hr_csv",
+            "hr_rows_are_the_managers", CRITICAL, "hr_csv",
             "select coalesce(r.manager_id, f.id) as manager_id, case when f.id is null then "
-            "'missing in the file' else 'not a manager of the roster' end as difference "
+            "'missing in the file' else 'not a manager of the month' end as difference "
             f"from (select {_plain('employee_number')} as id from batch) f "
-            "full join roster_managers r on r.manager_id = f.id "
+            "full join managers r on r.manager_id = f.id "
             "where r.manager_id is null or f.id is null",
-            ("The HR file has one row for every manager of the month's roster",
-             "人事文件对当月花名册中的每位主管各有一行"),
+            ("The HR file has one row for every manager of the month",
+             "人事文件对当月每位主管各有一行"),
         ),
         rows(
             "hr_rows_unique", CRITICAL, "hr_csv",

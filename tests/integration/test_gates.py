@@ -256,7 +256,7 @@ EXPORT = "exports.export_hr_manager_months"
 EXPORT_FAULTS = {
     "hr_columns": f"alter table {EXPORT} add column remark varchar",
     "hr_types": f"alter table {EXPORT} alter column rank type varchar",
-    "hr_rows_are_the_roster": f"delete from {EXPORT} where employee_number = 'M2'",
+    "hr_rows_are_the_managers": f"delete from {EXPORT} where employee_number = 'M2'",
     "hr_rows_unique": f"insert into {EXPORT} select * from {EXPORT}",
     "grades_known": f"update {EXPORT} set grade = 'Z'",
     "hr_equals_scorecards": f"update {EXPORT} set total_score = 100",
