@@ -41,7 +41,8 @@ select
         else {{ month_start() }}
     end as counted_on,
     exposure_days,
-    {{ measure('exposure_days / cast(day_count as numeric(18, 6))') }} as average_headcount,
+    -- Finer than a published number: it is summed over people before it is rounded.
+    cast(cast(exposure_days as numeric(28, 10)) / day_count as numeric(28, 10)) as average_headcount,
     case when is_leaver then 1 else 0 end as leaver_count,
     _source,
     _file,
