@@ -26,6 +26,8 @@ _STEP = re.compile(r'\.?([^.\[\]"]+)|\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]')
 _LINES = 16 << 20
 _NEXT_OBJECT = re.compile(r"\n\s*(?=\{)")
 _SPACE = re.compile(r"[\s,]*")
+# A key's plain value: without values few shapes are left, and only they are looked into.
+_VALUE = r'":\s*("(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|true|false|null)'
 
 Step = str | int
 
@@ -269,8 +271,10 @@ def _check_required(
 def _undeclared(
     con: DuckDBPyConnection, wanted: Wanted, steps: dict[str, tuple[Step, ...]]
 ) -> set[str]:
+    shapes = f"select distinct regexp_replace({RAW}, {literal(_VALUE)}, '\":null', 'g') as shape"
     row = con.execute(
-        f"select cast(json_group_structure(cast({RAW} as json)) as varchar) from records"
+        "select cast(json_group_structure(cast(shape as json)) as varchar) "
+        f"from ({shapes} from records)"
     ).fetchone()
     if not row or row[0] is None:
         return set()
