@@ -1,13 +1,46 @@
 {# Picking rows: the latest version of a key, and the person behind a source's user id. #}
 
 {# Order in which versions of one key supersede each other. #}
-{% macro latest_first() -%}
-    source_updated_at desc nulls last, source_seq desc nulls last, _month desc nulls last, _row_number desc nulls last, _row_hash desc
+{% macro latest_first(prefix='') -%}
+    {{ prefix }}source_updated_at desc nulls last, {{ prefix }}source_seq desc nulls last, {{ prefix }}_month desc nulls last,
+    {{- ' ' ~ prefix }}_row_number desc nulls last, {{ prefix }}_row_hash desc
 {%- endmacro %}
 
 {# A column that is 1 on the newest version of each key. #}
 {% macro version_rank(keys) -%}
     row_number() over (partition by {{ keys | join(', ') }} order by {{ latest_first() }})
+{%- endmacro %}
+
+{# The newest version of each key. Few keys have more than one, so versions are ranked for those only
+   and what is superseded is left out: a window over all rows costs as much as reading them.
+   A row is known by its key, its delivery and its hash: landing drops exact copies. #}
+{% macro latest_versions(relation, keys, where='true') -%}
+    select v.*
+    from {{ relation }} as v
+    left join (
+        select {{ keys | join(', ') }}, _month, _row_hash
+        from (
+            select
+                {% for key in keys %}r.{{ key }}, {% endfor %}r._month, r._row_hash,
+                row_number() over (
+                    partition by {% for key in keys %}r.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+                    order by {{ latest_first('r.') }}
+                ) as version_rank
+            from {{ relation }} as r
+            inner join (
+                select {{ keys | join(', ') }}
+                from {{ relation }}
+                where {{ where }}
+                group by {{ keys | join(', ') }}
+                having count(*) > 1
+            ) as k
+                on {% for key in keys %}r.{{ key }} is not distinct from k.{{ key }}{{ ' and ' if not loop.last }}{% endfor %}
+            where {{ where }}
+        ) as ranked
+        where version_rank > 1
+    ) as s
+        on {% for key in keys %}v.{{ key }} is not distinct from s.{{ key }} and {% endfor %}v._month = s._month and v._row_hash = s._row_hash
+    where s._row_hash is null and {{ where }}
 {%- endmacro %}
 
 {# CTEs that `join_person` needs: who a user id is, and where that person works in the month. #}

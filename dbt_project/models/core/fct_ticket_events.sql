@@ -1,10 +1,6 @@
 with events as (
 
-    select
-        *,
-        {{ version_rank(['_source', 'event_id']) }} as version_rank
-    from {{ ref('stg_ticket_events') }}
-    where {{ near_month('occurred_at') }}
+    {{ latest_versions(ref('stg_ticket_events'), ['_source', 'event_id'], near_month('occurred_at')) }}
 
 ),
 
@@ -18,7 +14,6 @@ named as (
         {{ local_on('e.occurred_at', 'actor_at.time_zone') }} as occurred_on
     from events as e
     {{ join_person('actor', 'e._source', 'e.actor_id', 'e.occurred_at') }}
-    where e.version_rank = 1
 
 )
 

@@ -1,9 +1,6 @@
 with versions as (
 
-    select
-        *,
-        {{ version_rank(['_source', 'leg_id']) }} as version_rank
-    from {{ source('raw', 'calls') }}
+    {{ latest_versions(source('raw', 'calls'), ['_source', 'leg_id']) }}
 
 )
 
@@ -31,4 +28,4 @@ select
     _file,
     _row_number
 from versions
-where version_rank = 1 and _op <> 'delete'
+where _op <> 'delete'

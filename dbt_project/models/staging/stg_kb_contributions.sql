@@ -1,9 +1,6 @@
 with versions as (
 
-    select
-        *,
-        {{ version_rank(['_source', 'contribution_id']) }} as version_rank
-    from {{ source('raw', 'kb_contributions') }}
+    {{ latest_versions(source('raw', 'kb_contributions'), ['_source', 'contribution_id']) }}
 
 )
 
@@ -20,4 +17,4 @@ select
     _file,
     _row_number
 from versions
-where version_rank = 1 and _op <> 'delete'
+where _op <> 'delete'

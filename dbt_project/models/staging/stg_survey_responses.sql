@@ -1,9 +1,6 @@
 with versions as (
 
-    select
-        *,
-        {{ version_rank(['_source', 'response_id', 'question_id', 'rater_key']) }} as version_rank
-    from {{ source('raw', 'survey_responses') }}
+    {{ latest_versions(source('raw', 'survey_responses'), ['_source', 'response_id', 'question_id', 'rater_key']) }}
 
 )
 
@@ -30,4 +27,4 @@ select
     _file,
     _row_number
 from versions
-where version_rank = 1 and _op <> 'delete' and not coalesce(is_test, false)
+where _op <> 'delete' and not coalesce(is_test, false)

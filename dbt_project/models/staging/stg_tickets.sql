@@ -1,9 +1,6 @@
 with versions as (
 
-    select
-        *,
-        {{ version_rank(['_source', 'ticket_id']) }} as version_rank
-    from {{ source('raw', 'tickets') }}
+    {{ latest_versions(source('raw', 'tickets'), ['_source', 'ticket_id']) }}
 
 )
 
@@ -33,4 +30,4 @@ select
     _file,
     _row_number
 from versions
-where version_rank = 1 and _op <> 'delete' and coalesce(status, 'open') <> 'deleted'
+where _op <> 'delete' and coalesce(status, 'open') <> 'deleted'

@@ -1,9 +1,6 @@
 with versions as (
 
-    select
-        *,
-        {{ version_rank(['_source', 'record_id', 'learner_id', 'course_id', 'attempt_no']) }} as version_rank
-    from {{ source('raw', 'training_records') }}
+    {{ latest_versions(source('raw', 'training_records'), ['_source', 'record_id', 'learner_id', 'course_id', 'attempt_no']) }}
 
 )
 
@@ -21,4 +18,4 @@ select
     _file,
     _row_number
 from versions
-where version_rank = 1 and _op <> 'delete' and not coalesce(voided, false)
+where _op <> 'delete' and not coalesce(voided, false)
