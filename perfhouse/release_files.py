@@ -182,6 +182,7 @@ def seal(
         "number": number,
         "as_of": as_of.key,
         "inputs": lake.inputs(home, month, as_of),
+        "earlier_months": _earlier_months(home, month),
         "configuration_sha256": _configuration_sha256(company.folder),
         "versions": {name: _version(name) for name in _DISTRIBUTIONS},
         "gates": {v.gate: _summary(v) for v in verdicts},
@@ -197,6 +198,21 @@ def seal(
         if path.is_file():
             path.chmod(0o444)
     return said
+
+
+def _earlier_months(home: Home, month: Month) -> dict[str, str]:
+    """Hash what a month is compared with: `change` and a card's trend read earlier months."""
+    table = "scorecards.scorecard_manager_months"
+    with warehouse.connect(home.warehouse, read_only=True) as con:
+        months = con.execute(
+            f"select distinct month from {table} where month < ? order by month", [month.start]
+        ).fetchall()
+        return {
+            Month.of(first).key: ledger.content_sha256(
+                con, table, ("manager_id",), f"month = date '{first.isoformat()}'"
+            )[1]
+            for (first,) in months
+        }
 
 
 def sync(folder: Path) -> None:
