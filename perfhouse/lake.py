@@ -6,11 +6,13 @@ gates or models.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -265,11 +267,19 @@ def _remember(home: Home, manifest: Manifest) -> None:
 
 
 def _retire(home: Home, source: str, month: Month, current: Collection[str]) -> None:
-    """Move files of earlier landings aside; delete those that were never committed."""
+    """Move files of earlier landings aside; delete those that were never committed.
+
+    Not while somebody reads: then they stay, and the month's next landing moves them.
+    """
     stale = [path for path in _present(home, source, month) if _relative(home, path) not in current]
     if not stale:
         return
-    committed = _ever_committed(home, source, month)
+    with _nobody_reads(home) as quiet:
+        if quiet:
+            _move(home, stale, _ever_committed(home, source, month))
+
+
+def _move(home: Home, stale: Sequence[Path], committed: Collection[str]) -> None:
     for path in stale:
         relative = _relative(home, path)
         if relative in committed:
@@ -278,6 +288,33 @@ def _retire(home: Home, source: str, month: Month, current: Collection[str]) -> 
             path.replace(target)
         else:
             path.unlink()
+
+
+@contextmanager
+def reading(home: Home) -> Iterator[None]:
+    """Keep the files that manifests name now where they are: a build reads them for minutes.
+
+    Landings go on meanwhile; they only leave the files they replace in place.
+    """
+    with _readers(home).open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def _nobody_reads(home: Home) -> Iterator[bool]:
+    with _readers(home).open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def _readers(home: Home) -> Path:
+    home.tmp.mkdir(parents=True, exist_ok=True)
+    return home.tmp / "raw-readers.lock"
 
 
 def _present(home: Home, source: str, month: Month) -> Iterator[Path]:

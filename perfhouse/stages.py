@@ -123,8 +123,9 @@ def build(
     """Build facts, KPIs and scorecards of one month; raises BuildFailed (data engineer)."""
     from connectors import streams
     from perfhouse import build as builder
+    from perfhouse import lake
 
-    with _exclusive(ws.home, "warehouse"):
+    with _exclusive(ws.home, "warehouse"), lake.reading(ws.home):
         return builder.build(
             ws.company, ws.home, month, as_of or month, streams.declarations(), progress
         )
@@ -176,8 +177,9 @@ def run(
 def _gate(ws: Workspace, name: str, month: Month, as_of: Month | None) -> Verdict:
     from connectors import streams
     from expectations import gate
+    from perfhouse import lake
 
-    with _exclusive(ws.home, "warehouse"):
+    with _exclusive(ws.home, "warehouse"), lake.reading(ws.home):
         return gate.run(name, ws.home, ws.company, month, as_of=as_of, streams=streams.STREAMS)
 
 

@@ -27,7 +27,7 @@ def company(*ids: str) -> Company:
     return cast(Company, SimpleNamespace(sources=[SimpleNamespace(id=i) for i in ids]))
 
 
-def land(home: Home, source: str, month: str) -> lake.Manifest:
+def land(home: Home, source: str, month: str, name: str = "0123") -> lake.Manifest:
     staging = lake.staging(home, source, Month(month))
     staging.mkdir(parents=True, exist_ok=True)
     draft = staging / "tickets.parquet"
@@ -37,7 +37,7 @@ def land(home: Home, source: str, month: str) -> lake.Manifest:
         f"to '{str(draft).replace(chr(39), chr(39) * 2)}' (format parquet)"
     )
     con.close()
-    final = Path("raw/tickets") / lake.partition(month, source) / "0123.parquet"
+    final = Path("raw/tickets") / lake.partition(month, source) / f"{name}.parquet"
     counts: dict[str, Any] = dict.fromkeys(
         ("rows_read", "outside_window", "rows_in", "landed", "duplicates", "quarantined"), 0
     )
@@ -133,6 +133,18 @@ def test_readers_of_the_pointer_never_see_a_part(home: Home) -> None:
         held.seek(0)
         assert held.read() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_a_redelivery_moves_no_file_that_a_build_is_reading(home: Home) -> None:
+    first = land(home, "desk", "2026-09")
+    old = home.root / first.streams["tickets"].files[0].path
+    with lake.reading(home):
+        land(home, "desk", "2026-09", "4567")
+        assert old.exists()
+        assert len(views(home, "2026-09", None, "desk")) == 1
+    lake.recover(home, "desk", Month("2026-09"))
+    assert not old.exists()
+    assert list(home.superseded.rglob(old.name))
 
 
 def test_uncommitted_files_are_removed_by_the_next_recovery(home: Home) -> None:
