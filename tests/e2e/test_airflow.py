@@ -17,7 +17,7 @@ import tiny
 from perfhouse import embedded, processes, release, stages, watch
 from perfhouse.month import Month
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 AUGUST, SEPTEMBER, OCTOBER, NOVEMBER = Month("2026-08").until(Month("2026-11"))
 
 
