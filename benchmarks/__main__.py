@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from benchmarks import machine, results
-from benchmarks.measure import ROOT, say
+from benchmarks.measure import say
 from benchmarks.results import ORDER
 
 
@@ -43,7 +43,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, help="runs of each (default: by benchmark)")
     parser.add_argument("--only", help="landing: dialects, with commas between")
     parser.add_argument("--tmp", type=Path, help="where scratch folders are made")
-    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results")
+    parser.add_argument("--results", type=Path, default=results.RESULTS)
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in ORDER]
     if unknown:

@@ -1,6 +1,6 @@
 """Results to files: one JSON per benchmark, one README with all tables.
 
-Writes into the results folder and nowhere else.
+Writes into the results folder and nowhere else; the documentation site shows the README's tables.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measure import ROOT
+
+RESULTS = ROOT / "benchmarks" / "results"
 ORDER = ("landing", "transform", "pipeline", "startup")
 _HEAD = """\
 # Results
@@ -47,21 +50,19 @@ def write(report: Report, machine: dict[str, Any], folder: Path) -> Path:
     body = {"benchmark": report.name, "machine": machine, **asdict(report)}
     del body["name"]
     path.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(_readme(folder), encoding="utf-8")
+    sections = _sections(folder)
+    (folder / "README.md").write_text(f"{_HEAD}\n{sections}", encoding="utf-8")
     return path
 
 
-def _readme(folder: Path) -> str:
-    parts = [_HEAD]
-    for name in ORDER:
-        path = folder / f"{name}.json"
-        if path.exists():
-            parts.append(_section(json.loads(path.read_text(encoding="utf-8"))))
-    return "\n".join(parts)
+def _sections(folder: Path) -> str:
+    paths = [folder / f"{name}.json" for name in ORDER]
+    found = [json.loads(p.read_text(encoding="utf-8")) for p in paths if p.exists()]
+    return "\n".join(_section(body) for body in found)
 
 
 def _section(body: dict[str, Any]) -> str:
-    lines = [f"## {body['benchmark']}", "", _machine(body["machine"]), ""]
+    lines = [f"### {body['benchmark']}", "", _machine(body["machine"]), ""]
     for table in body["tables"]:
         lines += [f"**{table['title']}**", "", *_rows(table), ""]
     lines += [f"- {note}" for note in body["notes"]]

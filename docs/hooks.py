@@ -1,6 +1,7 @@
-"""mkdocs hook: fills the KPI and table pages from the dbt project, so they cannot go stale.
+"""mkdocs hook: fills pages from the dbt project and the measurements, so they cannot go stale.
 
-A line `<!-- kpis -->` or `<!-- tables -->` in a page is replaced at build time.
+A line `<!-- kpis -->`, `<!-- tables -->` or `<!-- benchmarks -->` in a page is replaced at build
+time.
 """
 
 from __future__ import annotations
@@ -20,7 +21,16 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         markdown = markdown.replace("<!-- kpis -->", _kpis())
     if "<!-- tables -->" in markdown:
         markdown = markdown.replace("<!-- tables -->", _tables())
+    if "<!-- benchmarks -->" in markdown:
+        markdown = markdown.replace("<!-- benchmarks -->", _benchmarks())
     return markdown
+
+
+def _benchmarks() -> str:
+    """Return the tables that `make bench` wrote last."""
+    results = PROJECT.parents[1] / "benchmarks" / "results" / "README.md"
+    text = results.read_text(encoding="utf-8")
+    return text[text.index("### ") :]
 
 
 def _kpis() -> str:
