@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ from perfhouse.month import Month
 from perfhouse.settings import Home
 from tests.integration import dbt_unit_tests
 from tests.integration import tiny_company as tiny
+
+ROOT = Path(__file__).resolve().parents[2]
 
 # One more KPI, as a company would add it: a file in its folder and a row of targets.
 OWN_KPI = """
@@ -98,6 +102,17 @@ def test_every_kpi_sum_of_every_manager_is_what_a_hand_counts(built: Built) -> N
         "and manager_id is not null and kpi_id <> 'top_score_rate' group by all"
     )
     assert {(kpi, manager): (a, b) for kpi, manager, a, b in found} == tiny.SEPTEMBER_SUMS
+
+
+def test_the_compiled_sql_keeps_the_house_style(built: Built) -> None:
+    compiled = built.home.dbt / "target" / "compiled" / "perfhouse" / "models"
+    assert len(list(compiled.rglob("*.sql"))) > 25
+    found = subprocess.run(
+        [sys.executable, "-m", "sqlfluff", "lint", "--config", str(ROOT / ".sqlfluff"),
+         "--disable-progress-bar", "--processes", "2", str(compiled)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stdout + found.stderr
 
 
 def test_a_company_adds_a_kpi_by_one_file_and_one_target(built: Built) -> None:
