@@ -45,7 +45,8 @@ select
     manager_id,
     team_id,
     employee_id,
-    {{ measure('sum(numerator)') }} as numerator,
-    {{ measure('sum(denominator)') }} as denominator
+    -- Finer than a published number: teams and managers sum these before they are rounded.
+    cast(sum(numerator) as numeric(28, 10)) as numerator,
+    cast(sum(denominator) as numeric(28, 10)) as denominator
 from rows_behind
 group by kpi_id, kpi_version, manager_id, team_id, employee_id
