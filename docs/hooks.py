@@ -27,8 +27,10 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def _benchmarks() -> str:
-    """Return the tables that `make bench` wrote last."""
+    """Return the tables that `make bench` wrote last; a clean checkout may hold none."""
     results = PROJECT.parents[1] / "benchmarks" / "results" / "README.md"
+    if not results.is_file():
+        return "not measured on this machine yet: run `make bench`"
     text = results.read_text(encoding="utf-8")
     return text[text.index("### ") :]
 

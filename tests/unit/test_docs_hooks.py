@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+HOOKS = Path(__file__).resolve().parents[2] / "docs" / "hooks.py"
+
+
+def test_a_checkout_without_measurements_still_makes_its_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = importlib.util.spec_from_file_location("docs_hooks", HOOKS)
+    assert spec is not None
+    assert spec.loader is not None
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    monkeypatch.setattr(hooks, "PROJECT", tmp_path / "dbt_project" / "models")
+    page = hooks.on_page_markdown("Speed:\n\n<!-- benchmarks -->\n")
+    assert "not measured on this machine yet: run `make bench`" in page
+    results = tmp_path / "benchmarks" / "results"
+    results.mkdir(parents=True)
+    (results / "README.md").write_text("# Head\n\n### build\n\n| a |\n", encoding="utf-8")
+    assert "### build\n\n| a |" in hooks.on_page_markdown("<!-- benchmarks -->")
