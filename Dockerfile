@@ -15,7 +15,7 @@ RUN /opt/perfhouse/bin/pip install --no-cache-dir --disable-pip-version-check --
 FROM python:3.11-slim-bookworm
 RUN groupadd --gid 50000 perfhouse \
     && useradd --uid 50000 --gid 50000 --home-dir /srv/perfhouse --no-log-init --shell /usr/sbin/nologin perfhouse \
-    && mkdir -p /srv/perfhouse/home /srv/perfhouse/airflow /srv/perfhouse/company /srv/perfhouse/data \
+    && mkdir -p /srv/perfhouse/home/published /srv/perfhouse/airflow /srv/perfhouse/company /srv/perfhouse/data \
     && chown -R perfhouse:perfhouse /srv/perfhouse
 COPY --from=build /opt/perfhouse /opt/perfhouse
 ENV PATH=/opt/perfhouse/bin:$PATH \
