@@ -7,6 +7,7 @@ casts, judges or writes a file.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _BLOCK = 8 << 20
+_TOLD = 20  # unknown names that a message lists; the rest is a count
+_PRIVATE = re.compile(r"@|\d{6}|.{41}", re.DOTALL)  # looks like a value, not like a column's name
 _BARE = "hive_partitioning = false"  # folder names are ours and no columns of the source
 
 
@@ -138,19 +141,36 @@ def _check_header(file: ReadFile, header: Sequence[str], wanted: Wanted) -> None
     twice = [name for name in wanted.fields if list(header).count(name) > 1]
     if not missing and not twice:
         return
+    known = {*wanted.fields, *wanted.quiet}
+    if file.format == "csv" and not any(name.strip() and name in known for name in header):
+        raise SourceChanged(_headless(file, wanted))  # the line may be a row: not a word of it
     fresh = [
-        label(name, at)
-        for at, name in enumerate(header, start=1)
-        if name not in wanted.fields and name not in wanted.quiet
+        _public(label(name, at)) for at, name in enumerate(header, start=1) if name not in known
     ]
     parts = [f"{_told(name, wanted, fresh)} is missing" for name in missing]
     parts += [f"{name!r} appears more than once" for name in twice]
-    extra = f"; not in the mapping: {', '.join(map(repr, fresh))}" if fresh else ""
+    more = f" and {len(fresh) - _TOLD} more" if len(fresh) > _TOLD else ""
+    extra = f"; not in the mapping: {', '.join(map(repr, fresh[:_TOLD]))}{more}" if fresh else ""
     raise SourceChanged(
         f"{file.name}: the header does not fit the mapping of {wanted.stream}: "
         f"{'; '.join(parts)}{extra}. The whole delivery was refused, nothing was landed: the "
         f"mapping's author adapts perfhouse.toml, or {wanted.owner} delivers the file again"
     )
+
+
+def _headless(file: ReadFile, wanted: Wanted) -> str:
+    names = ", ".join(map(repr, wanted.fields))
+    return (
+        f"{file.name}: the header line seems to be missing (or the delimiter is another one): "
+        f"none of the {len(wanted.fields)} columns that {wanted.stream} expects is in the first "
+        f"line: {names}. The whole delivery was refused, nothing was landed: {wanted.owner} "
+        f"delivers the file again, or the mapping's author adapts perfhouse.toml"
+    )
+
+
+def _public(name: str) -> str:
+    """Return a column's name, or a stand-in for what may be a person's data."""
+    return "<hidden>" if _PRIVATE.search(name) else name
 
 
 def _told(name: str, wanted: Wanted, fresh: Sequence[str]) -> str:

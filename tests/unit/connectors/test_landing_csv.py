@@ -180,6 +180,32 @@ def test_a_changed_header_refuses_the_delivery_and_names_both_differences(place:
     assert place.home.manifests.joinpath("month=2026-09").exists() is False
 
 
+def test_a_file_without_a_header_tells_no_value_of_its_first_row(place: Place) -> None:
+    place.put("s.csv", "Ann Lee,ann@example.com,13800138000\nBob,b@example.com,5\n")
+    with pytest.raises(SourceChanged) as caught:
+        place.ingest()
+    text = str(caught.value)
+    assert "header line seems to be missing" in text
+    assert "none of the 3 columns" in text
+    assert "'id', 'when', 'score'" in text
+    assert not any(value in text for value in ("Ann", "ann@", "13800138000"))
+
+
+def test_unknown_names_that_look_like_values_are_hidden_and_long_lists_are_cut(
+    place: Place,
+) -> None:
+    odd = ["ann@example.com", "Tel 13800138000", "x" * 41]
+    names = ["id", "when", *odd, *(f"extra_{n:02d}" for n in range(20))]
+    place.put("s.csv", ",".join(names) + "\n")
+    with pytest.raises(SourceChanged) as caught:
+        place.ingest()
+    text = str(caught.value)
+    assert "'score' (for score) is missing" in text
+    assert not any(value in text for value in odd)
+    assert text.count("'<hidden>'") == 3
+    assert "'extra_16' and 3 more" in text
+
+
 def test_undeclared_fields_are_reported_and_ignored_ones_are_not(place: Place) -> None:
     place.put("s.csv", "id,when,score,Secret,Remark\na,02/09/2026 10:00,5,x,y\n")
     manifest = place.ingest(source(mapping(ignore=("Remark",))))
