@@ -120,12 +120,14 @@ def _local(pattern: str, data: Path) -> Iterator[tuple[str, Any]]:
     if exact.is_file():
         yield pattern, partial(_copy, exact)
         return
-    root = data.resolve()
-    for path in data.glob(pattern) if data.is_dir() else ():
+    anchor = exact.anchor if Path(pattern).is_absolute() else ""
+    root = Path(anchor) if anchor else data
+    for path in root.glob(pattern.removeprefix(anchor)) if root.is_dir() else ():
         if path.is_file():
-            name = path.resolve()
-            inside = name.is_relative_to(root)
-            yield (name.relative_to(root).as_posix() if inside else path.name), partial(_copy, path)
+            # not resolved: behind a linked folder, files of one name would become one file
+            inside = path.is_relative_to(data)
+            name = path.relative_to(data) if inside else path
+            yield name.as_posix(), partial(_copy, path)
 
 
 def _copy(path: Path, target: Path) -> None:

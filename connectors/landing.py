@@ -19,7 +19,7 @@ from connectors.base import ExtractContext, Progress, quiet
 from connectors.streams import SCHEMA_VERSION
 from perfhouse import lake, warehouse
 from perfhouse.company import Company, Source, mapping_sha256
-from perfhouse.errors import SourceMissing, TransientError
+from perfhouse.errors import SourceChanged, SourceMissing, TransientError
 from perfhouse.month import Month
 from perfhouse.settings import Home, customer_key
 
@@ -92,6 +92,11 @@ def _archive(
             kept[item.name] = replace(known, streams=(*known.streams, *item.streams))
             continue
         target = folder / safe_name(item.name)
+        if target.exists():
+            raise SourceChanged(
+                f"{source.id} {month}: {item.name} and another file would have one name in the "
+                f"archive; nothing was landed: rename one of them, or ask {source.owner}"
+            )
         target.parent.mkdir(parents=True, exist_ok=True)
         item.save(target)
         size = target.stat().st_size

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from landing_kit import MONTH, SURVEY, Place, column, mapping, source
@@ -255,3 +255,28 @@ def test_a_deleted_data_file_is_landed_again(place: Place) -> None:
     again = place.ingest()
     assert not again.unchanged
     assert lake.is_intact(place.home, replace(again))
+
+
+def test_files_of_one_name_behind_a_linked_folder_all_land(place: Place) -> None:
+    elsewhere = place.root / "elsewhere"
+    for folder, key in (("a", "x"), ("b", "y")):
+        (elsewhere / folder).mkdir(parents=True)
+        (elsewhere / folder / "p.csv").write_text(f"{HEAD}{key},02/09/2026 10:00,5\n")
+    place.data.mkdir()
+    (place.data / "ctr").symlink_to(elsewhere)
+    manifest = place.ingest(source(mapping(path="ctr/*/p.csv", window="submitted_at")))
+    assert [f.name for f in manifest.archive] == ["ctr/a/p.csv", "ctr/b/p.csv"]
+    assert place.rows(manifest, "response_id") == [("x",), ("y",)]
+    absolute = mapping(path=f"{elsewhere}/*/p.csv", window="submitted_at")
+    assert len(place.ingest(source(absolute)).archive) == 2
+
+
+def test_two_files_that_would_share_an_archive_name_are_refused(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.put("s.csv", FIRST)
+    place.put("t.csv", SECOND)
+    monkeypatch.setattr(landing, "safe_name", lambda _: PurePosixPath("one.csv"))
+    with pytest.raises(SourceChanged, match=r"t\.csv and another file would have one name"):
+        place.ingest()
+    assert lake.read_manifest(place.home, "surveys", MONTH) is None
