@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perfhouse import config_tables, lake, settings, warehouse
+from perfhouse import config_tables, lake, provenance, settings, warehouse
 from perfhouse.company_types import Company
 from perfhouse.errors import BuildFailed
 from perfhouse.month import Month
@@ -74,6 +74,8 @@ def build(
         BuildFailed: a model or a test failed, named with what it means (data engineer).
     """
     home.ensure()
+    origin = provenance.origin(company, home, month, as_of)
+    provenance.write(home, month, None)
     _prepare(company, home, month, as_of, streams)
     with settings.dbt_environment(home, month, as_of, environment(company, home)):
         runs, failure = run_dbt(
@@ -82,6 +84,7 @@ def build(
         )
     _record(home, month, as_of, runs)
     _refuse_failures(month, runs, failure)
+    provenance.write(home, month, origin)
     models = [run for run in runs if run.kind == "model"]
     return BuildResult(
         month=month,

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import ledger, release_files
+from perfhouse import ledger, provenance, release_files
 from perfhouse.errors import GateFailed, ReleaseError, TransientError
 from perfhouse.month import Month
 from perfhouse.settings import Home
@@ -83,8 +83,8 @@ def publish(
     Finishes first what an earlier publish that died left undone.
 
     Raises:
-        GateFailed: a gate has not passed this very content, or the exports gate failed
-            (data owner); nothing was published.
+        GateFailed: a gate has not passed this very content, it was built from something else,
+            or the exports gate failed (data owner); nothing was published.
         ReleaseError: published files were changed by someone else (data engineer).
     """
     window = as_of or month
@@ -92,6 +92,7 @@ def publish(
         mend(home)
         reached("mended")
         verdicts = [_standing_verdict(home, company, month, window, g) for g in _BEFORE]
+        _require_origin(home, company, month, window)
         before = latest(home, month)
         with _staging(home, month) as folder:
             work = _Work(company, home, month, window, verdicts, progress)
@@ -228,6 +229,19 @@ def _standing_verdict(home: Home, company: Company, month: Month, as_of: Month, 
             name, month.key, ["what it judged has changed since: run the gate (and build) again"]
         )
     return verdict
+
+
+def _require_origin(home: Home, company: Company, month: Month, as_of: Month) -> None:
+    """Refuse numbers that were not built from what the release would name as their inputs."""
+    if provenance.read(home, month) != provenance.origin(company, home, month, as_of):
+        raise GateFailed(
+            "scorecards",
+            month.key,
+            [
+                "what was built came from other deliveries, another as-of month or another "
+                "configuration: build again"
+            ],
+        )
 
 
 def _cut_over(home: Home, staged: Release) -> Release:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from perfhouse import exports, lake, ledger, warehouse
+from perfhouse import exports, lake, ledger, provenance, warehouse
 from perfhouse.errors import ReleaseError
 from perfhouse.lake import file_sha256
 from perfhouse.ledger import PERSONAL_COLUMNS, PUBLIC_TABLES, PublicTable
@@ -183,7 +183,7 @@ def seal(
         "as_of": as_of.key,
         "inputs": lake.inputs(home, month, as_of),
         "earlier_months": _earlier_months(home, month),
-        "configuration_sha256": _configuration_sha256(company.folder),
+        "configuration_sha256": provenance.configuration_sha256(company.folder),
         "versions": {name: _version(name) for name in _DISTRIBUTIONS},
         "gates": {v.gate: _summary(v) for v in verdicts},
         "tables": tables,
@@ -382,11 +382,6 @@ def _summary(verdict: Verdict) -> dict[str, Any]:
         "checks": len(verdict.checks),
         "warnings": [check.id for check in failed if check.severity == "warning"],
     }
-
-
-def _configuration_sha256(folder: Path) -> str:
-    files = sorted(path for path in folder.iterdir() if path.suffix in {".toml", ".csv"})
-    return ledger.sha256_of([[path.name, file_sha256(path)] for path in files])
 
 
 def _version(distribution: str) -> str:

@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from perfhouse import lake, warehouse
+from perfhouse import lake, provenance, warehouse
 from perfhouse.company_types import (
     Calendar,
     Clock,
@@ -191,8 +191,10 @@ _MANAGERS = """
 """
 
 
-def build(home: Home, month: Month = MONTH, *, csat: int = 82) -> None:
+def build(home: Home, month: Month = MONTH, *, csat: int = 82, as_of: Month | None = None) -> None:
     """Fill the warehouse with a month: M1 answers csat of 100 well, M2 always 75 of 100."""
+    settings = company(home.root.parent / "company")
+    provenance.write(home, month, provenance.origin(settings, home, month, as_of or month))
     con = warehouse.connect(home.warehouse)
     for schema in ("scorecards", "exports", "kpis", "core", "config", "ops"):
         con.execute(f"create schema if not exists {schema}")

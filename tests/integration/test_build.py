@@ -11,7 +11,7 @@ import pytest
 
 from connectors import streams
 from perfhouse import build as builder
-from perfhouse import lake, settings, warehouse
+from perfhouse import lake, provenance, settings, warehouse
 from perfhouse.company import Company
 from perfhouse.errors import BuildFailed
 from perfhouse.month import Month
@@ -170,6 +170,14 @@ def test_small_groups_of_employees_are_not_shown(built: Built) -> None:
     assert found == [(None, 4, None)]
 
 
+def test_what_late_events_may_change_is_said_to_be_provisional(built: Built) -> None:
+    found = built.query(
+        "select kpi_id from scorecards.scorecard_kpi_months where month = date '2026-09-01' "
+        "and is_provisional group by all order by 1"
+    )
+    assert found == [("reopen_rate",), ("ticket_closure_rate",)]
+
+
 def test_unknown_people_are_counted_and_credited_to_nobody(built: Built) -> None:
     found = built.query(
         "select stream, source_user_id, event_count from core.unmatched_people "
@@ -202,6 +210,8 @@ def test_a_second_build_changes_nothing(built: Built) -> None:
     assert built.published() == before
     assert "fct_tickets" in result.models
     assert result.run_results.is_file()
+    now = provenance.origin(built.company, built.home, tiny.SEPTEMBER, tiny.SEPTEMBER)
+    assert provenance.read(built.home, tiny.SEPTEMBER) == now
 
 
 def test_a_month_that_became_empty_keeps_no_old_rows(
@@ -236,6 +246,7 @@ def test_a_failing_test_names_the_model_and_what_it_means(
         with pytest.raises(BuildFailed, match=r"dim_employees__one_row.*same key") as failed:
             built.build(tiny.SEPTEMBER)
     assert "nothing was published" in str(failed.value)
+    assert provenance.read(built.home, tiny.SEPTEMBER) is None
     built.build(tiny.SEPTEMBER)
 
 

@@ -16,9 +16,9 @@ import small_warehouse as small
 from small_warehouse import CALLS, MONTH, ROSTER
 
 from expectations import gate
-from perfhouse import ledger, release, release_files, warehouse
+from perfhouse import ledger, provenance, release, release_files, warehouse
 from perfhouse.company_types import Company
-from perfhouse.errors import ReleaseError
+from perfhouse.errors import GateFailed, ReleaseError
 from perfhouse.month import Month
 from perfhouse.settings import Home, child_environment
 
@@ -129,6 +129,36 @@ def test_publishing_the_same_month_again_is_unchanged(home: Home, company: Compa
     assert (again.number, again.sha256) == (1, first.sha256)
     assert {name: (first.path / name).stat().st_mtime_ns for name in tree(first.path)} == before
     assert len(ledger.entries(home)) == 1
+
+
+def test_numbers_built_before_a_delivery_changed_are_not_published(
+    home: Home, company: Company
+) -> None:
+    small.land(home, "calls", {"calls": f"{CALLS} limit 90"})
+    with pytest.raises(GateFailed, match="built came from other deliveries"):
+        publish(home, company)
+    small.build(home)
+    assert publish(home, company).number == 1
+
+
+def test_numbers_built_as_of_another_month_are_not_published(home: Home, company: Company) -> None:
+    small.build(home, as_of=MONTH.plus(1))
+    with pytest.raises(GateFailed, match="another as-of month"):
+        publish(home, company)
+
+
+def test_numbers_built_under_another_configuration_are_not_published(
+    home: Home, company: Company
+) -> None:
+    (company.folder / "targets.csv").write_text("kpi_id\n", encoding="utf-8")
+    with pytest.raises(GateFailed, match="another configuration"):
+        publish(home, company)
+
+
+def test_a_build_that_failed_is_not_published(home: Home, company: Company) -> None:
+    provenance.write(home, MONTH, None)
+    with pytest.raises(GateFailed, match="build again"):
+        publish(home, company)
 
 
 def test_the_same_inputs_give_the_same_hash_in_another_home(
