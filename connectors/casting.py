@@ -30,6 +30,13 @@ _FORBIDDEN = frozenset(
         *("current_date", "current_time", "current_timestamp", "get_current_timestamp"),
         *("get_current_time", "transaction_timestamp", "current_localtime", "nextval", "currval"),
         *("current_localtimestamp", "getvariable", "getenv", "current_setting"),
+        *("age", "localtime", "localtimestamp", "pg_postmaster_start_time", "pg_conf_load_time"),
+        *("txid_current", "current_transaction_id", "current_connection_id", "current_query_id"),
+        *("current_query", "current_user", "user", "session_user", "current_role", "version"),
+        *("current_database", "current_catalog", "current_schema", "current_schemas"),
+        *("in_search_path", "stats", "write_log", "sleep_ms", "pg_sleep"),
+        *("read_text", "read_blob", "read_csv", "read_csv_auto", "read_json", "read_parquet"),
+        *("glob", "query", "query_table"),  # table functions: refused here by name, not by luck
     )
 )
 
