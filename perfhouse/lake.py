@@ -356,8 +356,11 @@ def _ever_committed(home: Home, source: str, month: Month) -> set[str]:
 
 
 def is_intact(home: Home, manifest: Manifest) -> bool:
-    """Tell whether every file a manifest points at still lies there."""
-    return all((home.root / path).is_file() for path in _listed(manifest))
+    """Tell whether a manifest's files still lie there, the landed ones with the same bytes."""
+    landed = [file for landing in manifest.streams.values() for file in landing.files]
+    return all((home.root / path).is_file() for path in _listed(manifest)) and all(
+        file_sha256(home.root / file.path) == file.sha256 for file in landed
+    )
 
 
 # --- manifests ---------------------------------------------------------------------------

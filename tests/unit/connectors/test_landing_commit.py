@@ -257,6 +257,18 @@ def test_a_deleted_data_file_is_landed_again(place: Place) -> None:
     assert lake.is_intact(place.home, replace(again))
 
 
+def test_a_data_file_changed_on_disk_is_landed_again(place: Place) -> None:
+    place.put("s.csv", FIRST)
+    first = place.ingest()
+    file = place.home.root / first.streams["survey_responses"].files[0].path
+    good = file.read_bytes()
+    file.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    again = place.ingest()
+    assert not again.unchanged
+    assert file.read_bytes() == good
+    assert place.ingest().unchanged
+
+
 def test_files_of_one_name_behind_a_linked_folder_all_land(place: Place) -> None:
     elsewhere = place.root / "elsewhere"
     for folder, key in (("a", "x"), ("b", "y")):
