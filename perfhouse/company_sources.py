@@ -212,3 +212,6 @@ def _check_path(table: Table, path: str, window: str | None) -> None:
         table.problem("path", "a path inside --data", path)
     if not words and window is None:
         table.problem("window", "a column that tells the month, for path names none")
+    if words and window is not None:
+        # a row of another month in a month's own file would be read by no month at all
+        table.problem("window", "nothing, for path names the month already", window)

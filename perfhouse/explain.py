@@ -147,12 +147,16 @@ def _total(con: duckdb.DuckDBPyConnection, month: Month, manager_id: str) -> Tot
     return next(t for t in totals if t.manager_id == manager_id)
 
 
+_NAMES_SHOWN = 20
+
+
 def _expect_known(option: str, given: str, known: Sequence[str]) -> None:
     if given in known:
         return
     if not known:
         raise ConfigError([f"{option}: got {given!r}, but there is nothing to explain yet"])
-    near = difflib.get_close_matches(given, known, n=5, cutoff=0.5) or sorted(known)[:10]
+    near = difflib.get_close_matches(given, known, n=5, cutoff=0.5)
+    near = [*near, *(each for each in sorted(known) if each not in near)][:_NAMES_SHOWN]
     rest = len(known) - len(near)
     more = f" and {rest} more" if rest else ""
     raise ConfigError([f"{option}: expected one of {', '.join(near)}{more}; got {given!r}"])

@@ -253,6 +253,7 @@ def test_a_target_that_ends_where_the_next_begins_does_not_overlap(tmp_path: Pat
         ("tickets/{month}/*.csv", "/etc/*.csv", "path: expected a path inside --data"),
         ("tickets/{month}/*.csv", "../x/{month}.csv", "path: expected a path inside --data"),
         ("tickets/{month}/*.csv", "all.csv", "window: expected a column that tells the month"),
+        ("ignore = [", 'window = "created_at"\nignore = [', "window: expected nothing, for path"),
         ('connector = "files"', 'connector = "sql"', "url: expected either url or connection"),
         ('values = { Inbound = "phone" }, ', "", "otherwise: expected to stand beside values"),
         ('owner = "desk <desk@example.com>"', "", "owner: expected who answers for the source"),
