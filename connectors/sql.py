@@ -22,10 +22,14 @@ from perfhouse.errors import ConfigError, SourceChanged, SourceMissing, Transien
 from perfhouse.month import Month
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import URL, Connection, Engine
 
 BATCH = 20_000
 _READS = re.compile(r"^\s*(--[^\n]*\n\s*)*(select|with|values)\b", re.IGNORECASE)
+_NOT_SQL = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*(?!!).*?\*/", re.DOTALL)
+_WRITES = re.compile(
+    r"(?<![.:\w])(?:(?:insert|update|delete|merge)\b(?!\s*\()|into\b)|;\s*\S", re.IGNORECASE
+)
 _TEXT_TIME = "%Y-%m-%d %H:%M:%S"
 
 
@@ -33,7 +37,7 @@ def extract(source: Source, month: Month, context: ExtractContext) -> Iterator[E
     """Yield one verbatim result per stream, as Parquet of text in key order."""
     for stream in source.streams:
         query = str(stream.options.get("query") or "")
-        if not _READS.match(query):
+        if not _READS.match(query) or _WRITES.search(_NOT_SQL.sub(" '' ", query)):
             raise ConfigError([f"{source.id}.{stream.stream}.query: expected a select"])
         save = partial(_save, source, stream, query, month, context)
         yield Extracted((stream.stream,), f"{stream.stream}.parquet", "parquet", save)
@@ -59,7 +63,7 @@ def _engine(source: Source, context: ExtractContext) -> Engine:
         if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
             _check_file(Path(str(url.database)), source)
         return create_engine(url)
-    except (ArgumentError, NoSuchModuleError, ImportError):
+    except (ArgumentError, NoSuchModuleError, ImportError, TypeError, ValueError):
         raise ConfigError(
             [f"{source.id}.url: expected a SQLAlchemy URL of a known driver"]
         ) from None
@@ -91,7 +95,7 @@ def _save(
     engine = _engine(source, context)
     told = f"{source.id} {month}: {stream.stream}"
     try:
-        with engine.connect() as connection:
+        with _connect(engine, told) as connection:
             statement = text(query)
             bound = _parameters(source, stream, month, context.company, engine.dialect.name)
             known = {k: v for k, v in bound.items() if re.search(rf"(?<!:):{k}\b", query)}
@@ -109,10 +113,22 @@ def _save(
         engine.dispose()
 
 
+def _connect(engine: Engine, told: str) -> Connection:
+    try:
+        return engine.connect()
+    except (TypeError, ValueError):  # a driver quotes the URL's option that it cannot read
+        raise ConfigError([f"{told}: url: the driver does not take its options"]) from None
+
+
+def _place(url: URL) -> str:
+    """Name a database for people: no user, no password, no option of its URL."""
+    return f"{url.get_backend_name()}://{url.host or ''}/{url.database or ''}"
+
+
 def _explain(error: Any, engine: Engine, told: str, source: Source) -> None:
     from sqlalchemy.exc import InterfaceError, OperationalError
 
-    place = engine.url.render_as_string(hide_password=True)
+    place = _place(engine.url)
     sqlite = engine.dialect.name == "sqlite"
     lost = isinstance(error, InterfaceError | OperationalError) and (
         error.statement is None or error.connection_invalidated or "locked" in str(error.orig)

@@ -76,7 +76,7 @@ def _source(table: Table, zone: str, known: Known) -> Source:
     if not source.streams and connector in _PLAIN:
         table.problem("streams", "at least one [[sources.streams]] table")
     if connector == "sql" and ("url" in source.options) == ("connection" in source.options):
-        table.problem("url", "either url or connection", source.options or "neither")
+        table.problem("url", "either url or connection", " and ".join(source.options) or "neither")
     names = [stream.stream for stream in source.streams]
     for index, name in enumerate(names):
         if name in names[:index]:

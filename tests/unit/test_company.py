@@ -267,6 +267,13 @@ def test_a_wrong_key_is_named(tmp_path: Path, old: str, new: str, problem: str) 
     assert any(problem in text for text in found), found
 
 
+def test_a_url_beside_a_connection_is_refused_without_being_told(tmp_path: Path) -> None:
+    both = 'connector = "sql"\nurl = "mysql://me:hunter2@h/d"\nconnection = "desk"'
+    found = problems(write(tmp_path, edited('connector = "files"', both)))
+    assert any("either url or connection, got 'url and connection'" in text for text in found)
+    assert "hunter2" not in str(found)
+
+
 def test_the_mapping_hash_follows_what_decides_the_rows_and_nothing_else(tmp_path: Path) -> None:
     source = load_company(write(tmp_path), STREAMS).sources[0]
     sha = mapping_sha256(source)

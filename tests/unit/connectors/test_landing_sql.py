@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from landing_kit import MONTH, OWNER, Place, balances, column, company, source
+from sqlalchemy.engine import make_url
 
 from connectors import sql
 from perfhouse.company import StreamMapping
-from perfhouse.errors import ConfigError, SourceChanged, SourceMissing
+from perfhouse.errors import ConfigError, PerfhouseError, SourceChanged, SourceMissing
 from perfhouse.lake import archived_path, latest_receipt
 
 QUERY = "select * from t where updated_at >= :start and updated_at < :end"
@@ -119,11 +120,33 @@ def test_a_column_that_disappears_is_header_drift(place: Place) -> None:
         place.ingest(desk("select id, created_at, updated_at, n as m from t"))
 
 
-@pytest.mark.parametrize("query", ["delete from t", "", "update t set n = 1"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "delete from t",
+        "",
+        "update t set n = 1",
+        "with gone as (delete from t returning *) select * from gone",
+        "with x as (select 1 as a) insert\ninto t select a, a, a, a from x",
+        "with x as (select 1) update t set n = 1",
+        "with x as (select 1) Merge into t using x on true when matched then delete",
+        "select * into copy_of_t from t",
+        "select 1; drop table t",
+    ],
+)
 def test_only_a_select_is_run(place: Place, query: str) -> None:
     database(place, [])
     with pytest.raises(ConfigError, match="expected a select"):
         place.ingest(desk(query))
+
+
+def test_words_of_writing_in_text_names_and_comments_are_no_writing(place: Place) -> None:
+    database(place, [("a", "2026-08-01 00:00:00", "2026-09-01 00:00:00", 1)])
+    query = (
+        "-- insert into; delete\nselect /* update t */ id, created_at, updated_at, n, "
+        "'; delete from t' as \"into\" from t where updated_at >= :start;\n"
+    )
+    assert place.ingest(desk(query)).streams["tickets"].landed == 1
 
 
 def test_a_password_never_shows_in_a_message(place: Place) -> None:
@@ -131,6 +154,28 @@ def test_a_password_never_shows_in_a_message(place: Place) -> None:
     with pytest.raises(ConfigError) as caught:
         place.ingest(desk(options={"url": url}))
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://me:hunter2@/{data}/desk.db?token=hunter2",
+        "sqlite:///{data}/desk.db?timeout=hunter2",
+        "postgresql+nodriver://host:hunter2/db",
+        "sqlite://host:hunter2/db",
+    ],
+)
+def test_no_user_option_or_wrong_port_of_a_url_shows_in_a_message(place: Place, url: str) -> None:
+    database(place, [])
+    with pytest.raises(PerfhouseError) as caught:
+        place.ingest(desk("select gone from t", options={"url": url}))
+    assert "hunter2" not in str(caught.value)
+    assert "me:" not in str(caught.value)
+
+
+def test_a_database_is_named_by_backend_host_and_name_alone() -> None:
+    url = make_url("postgresql+psycopg://me:hunter2@db.example:5432/desk?sslkey=/k&password=p")
+    assert sql._place(url) == "postgresql://db.example/desk"
 
 
 def test_native_times_are_bound_where_the_database_has_them() -> None:
