@@ -88,12 +88,17 @@ class Home:
         return self.root / "secrets"
 
     def ensure(self) -> Home:
-        """Create the folders that must exist; return self."""
-        for folder in (self.raw, self.manifests, self.published, self.gates, self.dbt, self.tmp):
-            folder.mkdir(parents=True, exist_ok=True)
-        self.logs.mkdir(exist_ok=True)
-        for protected in (self.archive, self.quarantine, self.secrets):
-            protected.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Create the folders that must exist; return self.
+
+        Only `published` is for others to read; the rest holds raw rows, keys or samples.
+        """
+        self.published.mkdir(parents=True, exist_ok=True)
+        private = (self.raw, self.archive, self.quarantine, self.manifests, self.gates)
+        for folder in (*private, self.dbt, self.logs, self.tmp, self.secrets):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = folder.stat()
+            if found.st_mode & 0o077 and found.st_uid == os.geteuid():  # of an earlier version
+                folder.chmod(0o700)
         return self
 
 

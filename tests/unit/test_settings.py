@@ -11,11 +11,17 @@ from perfhouse.month import Month
 from perfhouse.settings import Home
 
 
-def test_a_home_has_its_folders_and_keeps_the_protected_ones_private(tmp_path: Path) -> None:
-    home = Home(tmp_path / "home").ensure().ensure()
-    assert home.published.is_dir()
-    for folder in (home.archive, home.quarantine, home.secrets):
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+def test_a_home_has_its_folders_and_keeps_all_but_the_published_private(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.gates.mkdir(parents=True)
+    home.gates.chmod(0o755)  # as an earlier version made it
+    home.ensure().ensure()
+    private = (home.raw, home.archive, home.quarantine, home.manifests, home.gates, home.dbt,
+               home.tmp, home.logs, home.secrets)  # fmt: skip
+    assert {f.name: stat.S_IMODE(f.stat().st_mode) for f in private} == {
+        f.name: 0o700 for f in private
+    }
+    assert stat.S_IMODE(home.published.stat().st_mode) & 0o055 == 0o055
 
 
 def test_the_customer_key_is_made_once_and_private(
