@@ -60,6 +60,7 @@ bench: setup  ## measure the claims; writes benchmarks/results/
 	$(BIN)/python -m benchmarks
 
 up: setup  ## serve Airflow's UI with the DAGs unpaused, until Ctrl-C
+	@$(BIN)/perfhouse demo --out $(HOME_DIR)/demo $(DEMO)
 	@$(BIN)/perfhouse airflow up --company $(HOME_DIR)/demo/company --data $(HOME_DIR)/demo/sources --home $(HOME_DIR)
 
 down: setup  ## stop an Airflow that `make up` left behind

@@ -135,3 +135,11 @@ def test_nothing_in_the_tree_names_the_machine_it_was_written_on() -> None:
                 if re.search(r"(^|[^a-zA-Z.])/(work|root)/", text):
                     wrong.append(str(path.relative_to(ROOT)))
     assert not wrong
+
+
+def test_the_words_that_serve_the_demo_company_make_it_first() -> None:
+    lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
+    for word in ("run", "up"):
+        at = next(n for n, line in enumerate(lines) if line.startswith(f"{word}: "))
+        assert "perfhouse demo --out $(HOME_DIR)/demo" in lines[at + 1]
+        assert "perfhouse airflow" in lines[at + 2]
