@@ -15,6 +15,6 @@ THRESHOLDS = {
             "volume_drop",
         }
     ),
-    "scorecards": frozenset({"insufficient_share"}),
+    "scorecards": frozenset({"insufficient_share", "uncredited_share"}),
     "exports": frozenset[str](),
 }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from expectations.gate import Case
 
 INSUFFICIENT_SHARE = 0.5
-UNMATCHED_SHARE = 0.05
+UNCREDITED_SHARE = 0.05
 TOLERANCE = 0.0005
 _KPI_STATUS = ("scored", "insufficient_data", "no_target", "not_available")
 _MANAGER_STATUS = ("scored", "insufficient_coverage", "no_team")
@@ -58,9 +58,11 @@ def prepare(con: DuckDBPyConnection, case: Case) -> tuple[Rule, ...]:
         con.execute(f"create table {name} as {text}")
     con.execute("detach warehouse")
     share = case.threshold("scorecards", "insufficient_share", INSUFFICIENT_SHARE)
+    uncredited = case.threshold("scorecards", "uncredited_share", UNCREDITED_SHARE)
     return (
         *_presence_rules(share),
         *_kpi_rules(),
+        *_credit_rules(uncredited),
         *_total_rules(),
         *_rank_rules(),
     )
@@ -120,7 +122,8 @@ def _kpi_rules() -> list[Rule]:
         rows(
             "kpi_value_range", CRITICAL, "kpi_months",
             "select k.manager_id, k.kpi_id, k.value from batch k join definitions d "
-            "on d.kpi_id = k.kpi_id and d.version = k.kpi_version where d.unit = 'rate' "
+            "on d.kpi_id = k.kpi_id and d.version = k.kpi_version "
+            "where d.unit = 'rate' and k.status = 'scored' "
             "and (k.value > 1 "
             "or k.value < case when k.kpi_id in ('nps', 'enps') then -1 else 0 end)",
             ("Rates lie between 0 and 1, nps between -1 and 1",
@@ -177,6 +180,28 @@ def _kpi_rules() -> list[Rule]:
             "or abs(denominator - coalesce(facts_denominator, 0)) > 0.001",
             ("Each manager's sums are the sums over the people credited to them",
              "主管的分子分母等于归属人员之和"),
+        ),
+    ]  # fmt: skip
+
+
+def _credit_rules(share: float) -> list[Rule]:
+    # The head of the house has no manager to be credited to; nothing of theirs is lost.
+    lost = (
+        "select kpi_id, round(uncredited, 4)::double as uncredited from (select kpi_id, "
+        "sum(denominator) filter (where manager_id is null) / nullif(sum(denominator), 0) "
+        "as uncredited from (select * from batch where manager_id is not null or employee_id "
+        "is null or employee_id not in (select manager_id from managers)) group by kpi_id) "
+        "where uncredited > "
+    )
+    return [
+        rows(
+            "uncredited_share", CRITICAL, "employee_months", f"{lost}{share!r}",
+            ("Little of any KPI is credited to nobody", "各指标无归属主管的部分在限度之内"),
+            threshold=f"{share:.2%} of a KPI's cases",
+        ),
+        rows(
+            "credits_complete", WARNING, "employee_months", f"{lost}0",
+            ("All of every KPI is credited to a manager", "各指标全部归属到主管"),
         ),
     ]  # fmt: skip
 

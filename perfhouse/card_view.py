@@ -359,10 +359,13 @@ def _agent_row(
 
 
 def show(value: float | None, unit: str, bare: bool = False) -> str:
+_PERCENTAGES = frozenset({"rate", "ratio"})  # a ratio may pass 100 %, a rate may not
+
+
     """Write a value in its unit; signs and symbols read the same in both languages."""
     if value is None:
         return DASH
-    if unit == "rate":
+    if unit in _PERCENTAGES:
         return f"{_trim(value * 100, 1)}%"
     sign = "" if bare else _unit_sign(unit)
     digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0

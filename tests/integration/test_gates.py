@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -248,6 +249,67 @@ def test_a_scorecard_fault_is_stopped_and_named(home: Home, company: Company, ch
     change(home, SCORECARD_FAULTS[check])
     failure = stopped(home, company, "scorecards")
     assert check in [line.split(":")[0] for line in failure.failures]
+
+
+def failed(home: Home, company: Company) -> dict[str, gate.Check]:
+    """Judge the scorecards and return the checks that failed, whatever their severity."""
+    with suppress(GateFailed):
+        gate.run("scorecards", home, company, MONTH)
+    kept = gate.verdict(home, MONTH, "scorecards")
+    assert kept is not None
+    return {check.id: check for check in kept.checks if not check.passed}
+
+
+def test_a_ratio_may_pass_one_where_a_rate_may_not(home: Home, company: Company) -> None:
+    land_all(home)
+    small.build(home)
+    change(home, "update kpis.kpi_definitions set unit = 'ratio' where kpi_id = 'reopen_rate'")
+    change(home, f"update {KPI} set value = 1.2, numerator = 120 where kpi_id = 'reopen_rate'")
+    assert "kpi_value_range" not in failed(home, company)
+
+
+def test_only_scored_rates_are_held_to_their_range(home: Home, company: Company) -> None:
+    land_all(home)
+    small.build(home)
+    change(home, f"update {KPI} set value = 1.2, status = 'no_target' where kpi_id = 'csat_rate'")
+    assert "kpi_value_range" not in failed(home, company)
+
+
+def lose(home: Home, share: float, employee: str = "E1") -> None:
+    """Credit a share of csat's cases to nobody, beside what is credited."""
+    change(
+        home,
+        "insert into kpis.kpi_employee_months select month, kpi_id, 1, null, null, "
+        f"'{employee}', 0, {200 * share / (1 - share)} from kpis.kpi_employee_months "
+        "where kpi_id = 'csat_rate' and manager_id = 'M1'",
+    )
+
+
+def test_few_credits_lost_to_nobody_are_a_warning(home: Home, company: Company) -> None:
+    land_all(home)
+    small.build(home)
+    lose(home, 0.04)
+    found = failed(home, company)
+    assert set(found) == {"credits_complete"}
+    assert found["credits_complete"].failing_keys == ("kpi_id=csat_rate, uncredited=0.04",)
+
+
+def test_many_credits_lost_to_nobody_stop_the_month(home: Home, tmp_path: Path) -> None:
+    folder, sources = tmp_path / "company", (small.source("hr"), small.source("calls"))
+    land_all(home)
+    small.build(home)
+    lose(home, 0.06)
+    failure = stopped(home, small.company(folder, *sources), "scorecards")
+    assert [line.split(":")[0] for line in failure.failures] == ["uncredited_share"]
+    generous = {"scorecards": {"uncredited_share": 0.1}}
+    assert "uncredited_share" not in failed(home, small.company(folder, *sources, gates=generous))
+
+
+def test_the_head_of_the_house_has_nobody_to_be_credited_to(home: Home, company: Company) -> None:
+    land_all(home)
+    small.build(home)
+    lose(home, 0.2, employee="M1")
+    assert failed(home, company) == {}
 
 
 # --- exports --------------------------------------------------------------------------------

@@ -339,6 +339,7 @@ def test_weights_are_shared_inside_the_category_then_across():
     [
         (None, "rate", "—"),
         (0.9, "rate", "90%"),
+        (1.25, "ratio", "125%"),
         (-0.123, "rate", "−12.3%"),
         (426.4, "seconds", "426 s"),
         (3.075, "minutes", "3.08 min"),
