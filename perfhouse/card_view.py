@@ -200,6 +200,7 @@ def _kpi_row(
         "weight_moved": wanted is not None and abs(wanted - (share or 0.0)) >= 0.0005,
         "sample": DASH if score.sample_size is None else number(score.sample_size),
         "minimum": number(_minimum(definition, score)),
+        "is_provisional": bool(score.is_provisional),
         "median": show(median, definition.unit),
         "contribution_value": contribution,
         "contribution": DASH if contribution is None else f"{contribution:.1f}",
@@ -358,10 +359,10 @@ def _agent_row(
 # ---------------------------------------------------------------- numbers
 
 
-def show(value: float | None, unit: str, bare: bool = False) -> str:
 _PERCENTAGES = frozenset({"rate", "ratio"})  # a ratio may pass 100 %, a rate may not
 
 
+def show(value: float | None, unit: str, bare: bool = False) -> str:
     """Write a value in its unit; signs and symbols read the same in both languages."""
     if value is None:
         return DASH

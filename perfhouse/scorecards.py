@@ -24,7 +24,7 @@ MINIMUM_PEERS = 3
 TREND_MONTHS = 12
 CATEGORIES = ("result", "quality", "efficiency", "people", "innovation")
 
-# Columns that a later issue fills may be absent from a table: they are read as null.
+# Columns that a later version fills may be absent from a table: they are read as null.
 Columns = Mapping[str, str]
 _TOTAL: Columns = {
     "month": "date",
@@ -63,6 +63,7 @@ _KPI: Columns = {
     "target_version": "varchar",
     "effective_weight": "double",
     "minimum_sample": "double",
+    "is_provisional": "boolean",
 }
 _DEFINITION: Columns = {
     "kpi_id": "varchar",
@@ -131,6 +132,7 @@ class KpiScore:
     target_version: str | None
     effective_weight: float | None
     minimum_sample: float | None
+    is_provisional: bool | None = None
 
     @property
     def is_scored(self) -> bool:

@@ -143,6 +143,14 @@ TICKETS = [
     # The time of day was lost: the reply is unknown, not negative. Solved in time.
     ticket("t10", "2026-09-09 09:00", assignee_id="u1", first_response_at=at("2026-09-09 00:00"),
            resolved_at=at("2026-09-09 09:30")),
+    # A1 solves, it comes back, A3 solves it in the end, after 600 of 480 open minutes of Tokyo.
+    ticket("t11", "2026-09-10 09:00", assignee_id="u1", resolved_by_id="u3", reopen_count=1,
+           first_response_at=at("2026-09-10 09:10"), resolved_at=at("2026-09-11 11:00")),
+    # Two systems use one id; merged, so that only the answers about them count.
+    ticket("t12", "2026-09-08 09:00", assignee_id="u3", status="merged", _source="chat"),
+    ticket("t12", "2026-09-08 09:00", assignee_id="u3", status="merged", _source="phone"),
+    ticket("t13", "2026-09-08 09:00", assignee_id="u3", status="merged", _source="chat"),
+    ticket("t13", "2026-09-08 09:00", assignee_id="u1", status="merged"),
 ]  # fmt: skip
 
 EVENTS = [
@@ -156,6 +164,9 @@ EVENTS = [
     event("t2", "solved", "2026-09-07 10:00", "u1"),
     event("t4", "public_reply", "2026-08-31 10:10", "u4"),
     event("t4", "solved", "2026-08-31 18:00", "u4"),
+    event("t11", "solved", "2026-09-10 10:00", "u1"),
+    event("t11", "reopened", "2026-09-11 09:00", "c1", actor_type="customer"),
+    event("t11", "solved", "2026-09-11 11:00", "u3"),
 ]
 
 
@@ -213,10 +224,18 @@ SURVEYS = [
     answer("n5", "u3", 9, "2026-09-10 10:00", **NPS),
     answer("a1", "u1", 5, "2026-09-10 10:00", **ATTITUDE),
     answer("a2", "u1", 3, "2026-09-10 10:00", **ATTITUDE),
+    # Before and after A3 solved it again.
+    answer("a3", None, 5, "2026-09-10 12:00", ticket_id="t11", **ATTITUDE),
+    answer("a4", None, 3, "2026-09-12 12:00", ticket_id="t11", **ATTITUDE),
+    # Which of two tickets nobody knows, so the agent; then the one of the survey's own source.
+    answer("a5", "u4", 3, "2026-09-10 10:00", ticket_id="t12", **ATTITUDE),
+    answer("a6", None, 1, "2026-09-10 10:00", ticket_id="t13", **ATTITUDE),
     *(
         answer(f"e{n}", None, score, "2026-09-25 10:00", subject_employee_id="M1", **OWN)
         for n, score in enumerate([5, 4, 2, 5])
     ),
+    # The second question of the first person: half satisfied, and no fifth person.
+    answer("e0", None, 2, "2026-09-25 10:00", subject_employee_id="M1", question_id="q2", **OWN),
 ]
 
 
@@ -338,18 +357,19 @@ SEPTEMBER_SUMS: dict[tuple[str, str], tuple[float, float]] = {
     ("csat_rate", "M2"): (1, 2),  # r8 of r7 r8
     ("complaint_on_time_rate", "M1"): (1, 1),  # t4
     ("complaint_on_time_rate", "M2"): (0, 1),  # t5
-    ("ticket_closure_rate", "M1"): (2, 4),  # t1 t10 of t1 t2 t10 and t3, due and unsolved
+    ("ticket_closure_rate", "M1"): (2, 5),  # t1 t10 of t1 t2 t10 t11 and t3, due and unsolved
     ("ticket_closure_rate", "M2"): (1, 2),  # t5 of t5 and t6, due and unsolved
     ("sla_met_rate", "M1"): (1, 2),  # t1 of t1 t2
     ("nps", "M1"): (0, 3),  # n2 n3 n4; n1 asked the same customer within 90 days
     ("nps", "M2"): (1, 1),
-    ("service_attitude_score", "M1"): (1.5, 2),
-    ("reopen_rate", "M1"): (1, 3),  # t2 of t1 t2 t10
+    ("service_attitude_score", "M1"): (3, 5),  # a1 1, a2 a5 0.5, a3 1, a6 0
+    ("service_attitude_score", "M2"): (0.5, 1),  # a4
+    ("reopen_rate", "M1"): (2, 4),  # t2 t11 of t1 t2 t10 t11
     ("reopen_rate", "M2"): (0, 1),  # t5
-    ("first_reply_on_time_rate", "M1"): (2, 3),  # t1 t2 of t1 t2 t3
+    ("first_reply_on_time_rate", "M1"): (3, 4),  # t1 t2 t11 of t1 t2 t3 t11
     ("first_reply_on_time_rate", "M2"): (2, 2),  # t5 t6
     ("resolution_on_time_rate", "M1"): (2, 4),  # t1 t10 of t1 t2 t3 t10
-    ("resolution_on_time_rate", "M2"): (0, 2),  # t5 after 540 minutes, t6
+    ("resolution_on_time_rate", "M2"): (0, 3),  # t5 after 540 minutes, t6, t11
     ("average_handle_time", "M1"): (450, 3),  # c1 150, c2 210, c5b 90
     ("average_handle_time", "M2"): (60, 1),  # c2b
     ("speed_of_answer", "M1"): (55, 3),
@@ -365,7 +385,7 @@ SEPTEMBER_SUMS: dict[tuple[str, str], tuple[float, float]] = {
     ("turnover_rate", "M1"): (1, 3.166667),  # A5 of A1 A2, A4 15 days, A5 20 days
     ("turnover_rate", "M2"): (1, 1.5),  # A6 of A3, A4 15 days
     ("turnover_rate", "D1"): (0, 3),
-    ("employee_satisfaction", "M1"): (3, 4),
+    ("employee_satisfaction", "M1"): (2.5, 4),  # e0 half, e1, e3
     ("kb_contributions", "M1"): (2, 3.166667),
     ("kb_contributions", "M2"): (0, 1.5),
     ("kb_contributions", "D1"): (0, 3),

@@ -24,15 +24,65 @@ near_month as (
 
 {{ people_ctes() }},
 
+asked as (
+
+    select distinct ticket_id from near_month where ticket_id is not null
+
+),
+
 tickets as (
 
     select
-        ticket_id,
-        _source as ticket_source,
-        resolver_id,
-        row_number() over (partition by ticket_id order by _source) as source_rank
-    from {{ ref('stg_tickets') }}
-    where resolver_id is not null
+        t.ticket_id,
+        t._source as ticket_source,
+        t.resolver_id,
+        count(*) over (partition by t.ticket_id) as source_count
+    from {{ ref('stg_tickets') }} as t
+    inner join asked as a
+        on t.ticket_id = a.ticket_id
+
+),
+
+-- The ticket of the survey's own source, or the only one of that id: a guess would credit strangers.
+matched as (
+
+    select
+        r.response_key,
+        r.submitted_at,
+        t.ticket_id,
+        t.ticket_source,
+        t.resolver_id
+    from near_month as r
+    inner join tickets as t
+        on r.ticket_id = t.ticket_id
+    where t.ticket_source = r._source or t.source_count = 1
+
+),
+
+-- Who had solved the ticket when the customer answered, the last of them first.
+solves as (
+
+    select
+        m.response_key,
+        e.actor_id,
+        row_number() over (partition by m.response_key order by e.occurred_at desc, e.event_id desc) as solve_rank
+    from matched as m
+    inner join {{ ref('stg_ticket_events') }} as e
+        on m.ticket_source = e._source and m.ticket_id = e.ticket_id
+    where e.event_type = 'solved' and e.actor_type = 'agent' and e.actor_id is not null
+        and e.occurred_at <= m.submitted_at
+
+),
+
+solvers as (
+
+    select
+        m.response_key,
+        m.ticket_source,
+        coalesce(s.actor_id, m.resolver_id) as solver_id
+    from matched as m
+    left join solves as s
+        on m.response_key = s.response_key and s.solve_rank = 1
 
 ),
 
@@ -41,14 +91,14 @@ credited as (
 
     select
         r.*,
-        coalesce(r.subject_employee_id, t.resolver_id, r.agent_id) as credited_id,
+        coalesce(r.subject_employee_id, t.solver_id, r.agent_id) as credited_id,
         case
-            when r.subject_employee_id is null and t.resolver_id is not null then t.ticket_source
+            when r.subject_employee_id is null and t.solver_id is not null then t.ticket_source
             else r._source
         end as credited_source
     from near_month as r
-    left join tickets as t
-        on r.ticket_id = t.ticket_id and t.source_rank = 1
+    left join solvers as t
+        on r.response_key = t.response_key
 
 ),
 
@@ -58,6 +108,11 @@ scaled as (
         *,
         status in ('completed', 'partial') and score is not null as is_answered,
         (score - scale_min) / nullif(scale_max - scale_min, 0) as share,
+        coalesce(
+            status in ('completed', 'partial') and score is not null
+            and survey_kind = 'employee_satisfaction' and coalesce(metric, 'item') <> 'comment',
+            false
+        ) as is_employee_item,
         coalesce(
             rater_key is not null and previous_at > submitted_at - interval '90 days', false
         ) as is_repeat
@@ -73,6 +128,23 @@ named as (
         {{ local_on('s.submitted_at', 'credited_at.time_zone') }} as submitted_on
     from scaled as s
     {{ join_person('credited', 's.credited_source', 's.credited_id', 's.submitted_at') }}
+
+),
+
+-- An employee is one answer however many questions were asked: the first row of a response counts.
+people as (
+
+    select
+        *,
+        row_number() over (
+            partition by _source, response_id, credited_employee_id, is_employee_item
+            order by submitted_at, response_key
+        ) as item_rank,
+        avg(case when share >= 0.75 then 1.0 else 0.0 end) over (
+            partition by _source, response_id, credited_employee_id, is_employee_item
+        ) as satisfied_share
+    from named
+    where {{ in_month('submitted_on') }}
 
 )
 
@@ -108,11 +180,8 @@ select
     ) as is_nps_answered,
     case when score >= 9 then 1 when score <= 6 then -1 else 0 end as nps_points,
     coalesce(is_answered and survey_kind = 'attitude' and rater_type = 'customer', false) as is_attitude_rated,
-    coalesce(
-        is_answered and survey_kind = 'employee_satisfaction' and coalesce(metric, 'item') <> 'comment', false
-    ) as is_employee_answer,
-    coalesce(is_answered and survey_kind = 'employee_satisfaction' and share >= 0.75, false) as is_employee_satisfied,
+    is_employee_item and item_rank = 1 as is_employee_answer,
+    case when is_employee_item and item_rank = 1 then {{ measure('satisfied_share') }} end as employee_satisfied_share,
     _file,
     _row_number
-from named
-where {{ in_month('submitted_on') }}
+from people

@@ -51,6 +51,18 @@ human_replies as (
 
 ),
 
+-- Who solved it first answers for a reopening, whoever solves it again.
+first_solves as (
+
+    select
+        ticket_key,
+        actor_id,
+        row_number() over (partition by ticket_key order by occurred_at, event_id) as solve_rank
+    from events
+    where event_type = 'solved' and actor_type = 'agent' and actor_id is not null
+
+),
+
 {{ people_ctes() }},
 
 levels as (
@@ -77,6 +89,7 @@ named as (
             when e.has_replies = 1 then coalesce(r.actor_id, t.first_responder_id)
             else t.first_responder_id
         end as replier_id,
+        coalesce(s.actor_id, t.resolver_id) as first_solver_id,
         least(coalesce(e.first_solved_at, t.resolved_at), t.resolved_at) as first_solved_at,
         e.reopened_at
     from tickets as t
@@ -84,6 +97,8 @@ named as (
         on t.ticket_key = e.ticket_key
     left join human_replies as r
         on t.ticket_key = r.ticket_key and r.reply_rank = 1
+    left join first_solves as s
+        on t.ticket_key = s.ticket_key and s.solve_rank = 1
 
 ),
 
@@ -99,15 +114,18 @@ people as (
         t.*,
         {{ person('assignee') }} as assignee_employee_id,
         {{ person('resolver') }} as resolver_employee_id,
+        {{ person('first_solver') }} as first_solver_employee_id,
         {{ person('reply_owner') }} as replier_employee_id,
         assignee_at.time_zone as assignee_zone,
         resolver_at.time_zone as resolver_zone,
         resolver_at.calendar as resolver_calendar,
+        first_solver_at.time_zone as first_solver_zone,
         reply_owner_at.time_zone as replier_zone,
         reply_owner_at.calendar as replier_calendar
     from owned as t
     {{ join_person('assignee', 't._source', 't.assignee_id', 't.created_at') }}
     {{ join_person('resolver', 't._source', 't.resolver_id', 'coalesce(t.resolved_at, t.created_at)') }}
+    {{ join_person('first_solver', 't._source', 't.first_solver_id', 'coalesce(t.first_solved_at, t.created_at)') }}
     {{ join_person('reply_owner', 't._source', 't.reply_owner_id', 'coalesce(t.first_reply_at, t.created_at)') }}
 
 ),
@@ -274,10 +292,10 @@ days as (
         {{ local_on('created_at', 'assignee_zone') }} as created_on,
         {{ local_on('first_reply_at', 'replier_zone') }} as first_reply_on,
         {{ local_on('reply_decided_at', 'replier_zone') }} as reply_decided_on,
-        {{ local_on('first_solved_at', 'resolver_zone') }} as first_solved_on,
+        {{ local_on('first_solved_at', 'first_solver_zone') }} as first_solved_on,
         {{ local_on('resolved_at', 'resolver_zone') }} as resolved_on,
         {{ local_on('resolution_decided_at', 'resolver_zone') }} as resolution_decided_on,
-        {{ local_on('resolution_due_at', 'resolver_zone') }} as resolution_due_on,
+        {{ local_on('resolution_due_at', 'first_solver_zone') }} as resolution_due_on,
         {{ local_on('complaint_due_at', 'resolver_zone') }} as complaint_due_on,
         {{ local_on('sla_decided_at', 'resolver_zone') }} as sla_decided_on,
         {{ local_on('source_updated_at') }} as updated_on,
@@ -318,9 +336,11 @@ select
     is_complaint,
     assignee_id,
     resolver_id,
+    first_solver_id,
     reply_owner_id as replier_id,
     assignee_employee_id,
     resolver_employee_id,
+    first_solver_employee_id,
     replier_employee_id,
     created_at,
     created_on,

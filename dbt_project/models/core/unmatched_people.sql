@@ -9,6 +9,7 @@ people as (
     {% set roles = [
         ('fct_tickets', 'tickets', '_source', 'assignee_id', 'assignee_employee_id'),
         ('fct_tickets', 'tickets', '_source', 'resolver_id', 'resolver_employee_id'),
+        ('fct_tickets', 'tickets', '_source', 'first_solver_id', 'first_solver_employee_id'),
         ('fct_calls', 'calls', '_source', 'agent_id', 'agent_employee_id'),
         ('fct_survey_responses', 'survey_responses', 'credited_source', 'credited_id', 'credited_employee_id'),
         ('fct_training_records', 'training_records', '_source', 'learner_id', 'learner_employee_id'),
@@ -24,6 +25,7 @@ people as (
     from {{ ref(fact) }}
     where month = {{ month_start() }} and {{ id }} is not null
     {%- if id == 'resolver_id' %} and resolver_id <> coalesce(assignee_id, ''){% endif %}
+    {%- if id == 'first_solver_id' %} and first_solver_id <> coalesce(assignee_id, '') and first_solver_id <> coalesce(resolver_id, ''){% endif %}
     group by {{ source_column }}, {{ id }}, {{ employee }}
     {% if not loop.last %}union all{% endif %}
     {% endfor %}

@@ -81,6 +81,7 @@ joined as (
         k.category,
         k.needed_sample,
         k.is_suppressed,
+        {{ 'k.maturity_days > 0' if as_of_key() == month_key() else 'false' }} as is_provisional,
         case when k.direction = 'down' then -1 else 1 end as sign,
         coalesce(s.numerator, 0) as numerator,
         coalesce(s.denominator, 0) as denominator,
@@ -138,8 +139,7 @@ category_weights as (
         *,
         sum(weight) over (partition by manager_id, category) as category_weight,
         sum(case when status = 'scored' then weight else 0 end)
-            over (partition by manager_id, category) as scored_category_weight,
-        sum(weight) over (partition by manager_id) as all_weight
+            over (partition by manager_id, category) as scored_category_weight
     from scored
 
 ),
@@ -178,5 +178,6 @@ select
     category,
     {{ measure('shared_weight / nullif(sum(shared_weight) over (partition by manager_id), 0)') }} as effective_weight,
     cast(needed_sample as integer) as minimum_sample,
-    target_version
+    target_version,
+    is_provisional
 from shared_weights

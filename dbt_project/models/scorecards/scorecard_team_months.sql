@@ -47,7 +47,7 @@ joined as (
         d.team_name,
         d.agent_count,
         d.exposure_days,
-        k.is_suppressed and s.denominator < coalesce(o.minimum_sample, k.minimum_sample) as is_hidden
+        k.is_suppressed and s.denominator < coalesce(o.minimum_sample, k.minimum_sample) as is_small
     from sums as s
     inner join kpis as k
         on s.kpi_id = k.kpi_id and s.kpi_version = k.version
@@ -55,6 +55,16 @@ joined as (
         on s.kpi_id = o.kpi_id
     left join team_days as d
         on s.team_id = d.team_id and s.manager_id = d.manager_id
+
+),
+
+-- One hidden team hides all of a manager's: the manager's sum less the others would give it away.
+hidden as (
+
+    select
+        *,
+        max(case when is_small then 1 else 0 end) over (partition by manager_id, kpi_id) = 1 as is_hidden
+    from joined
 
 )
 
@@ -74,4 +84,4 @@ select
     end as value,
     cast(coalesce(agent_count, 0) as integer) as agent_count,
     cast(coalesce(exposure_days, 0) as integer) as exposure_days
-from joined
+from hidden
