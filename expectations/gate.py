@@ -10,15 +10,16 @@ import json
 import logging
 import shutil
 import tempfile
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expectations.rules import CRITICAL, Rule
+from expectations.rules import CRITICAL, Rule, without_contacts
 from perfhouse import warehouse
-from perfhouse.errors import GateFailed, PerfhouseError
+from perfhouse.errors import GateFailed, PerfhouseError, without_values
 from perfhouse.ledger import sync_file, sync_folder
 from perfhouse.month import Month
 from perfhouse.settings import Home, environment
@@ -124,7 +125,9 @@ def run(
         verdict = _judge(gate, case)
         _record(home, verdict)
     except Exception as error:
-        _log.exception("gate %s of %s could not run", gate, month)
+        # No traceback and no message: an engine quotes values in both.
+        what, where = type(error).__name__, _place(error)
+        _log.error("gate %s of %s could not run: %s at %s", gate, month, what, where)
         verdict = _broken(gate, case, error)
         with suppress(Exception):
             _record(home, verdict)
@@ -280,10 +283,18 @@ def _failing(con: DuckDBPyConnection, rule: Rule) -> tuple[int, tuple[str, ...]]
     names = [column[0] for column in result.description or []]
     return count, tuple(
         ", ".join(
-            f"{name}={value}" for name, value in zip(names, row, strict=True) if value is not None
+            f"{name}={without_contacts(str(value))}"
+            for name, value in zip(names, row, strict=True)
+            if value is not None
         )
         for row in result.fetchall()
     )
+
+
+def _place(error: Exception) -> str:
+    """Return where an error came from, as `file:line`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown place"
 
 
 def _broken(gate: str, case: Case, error: Exception) -> Verdict:
@@ -297,7 +308,7 @@ def _broken(gate: str, case: Case, error: Exception) -> Verdict:
         "检查本身能够运行",
         CRITICAL,
         passed=False,
-        observed=cause[:500],
+        observed=without_values(cause)[:500],
     )
     return Verdict(gate, case.month.key, case.as_of.key, "", passed=False, checks=(check,))
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from perfhouse import config_tables, lake, provenance, settings, warehouse
 from perfhouse.company_types import Company
-from perfhouse.errors import BuildFailed
+from perfhouse.errors import BuildFailed, without_values
 from perfhouse.month import Month
 from perfhouse.settings import Home
 
@@ -116,7 +116,7 @@ def run_dbt(
         DuckDBConnectionManager.close_all_connections()
         _close_logs()
     if outcome.exception is not None:
-        return (), str(outcome.exception)
+        return (), without_values(str(outcome.exception))
     results = getattr(outcome.result, "results", None) or ()
     return tuple(_node_run(result) for result in results), None
 
@@ -188,7 +188,7 @@ def _node_run(result: Any) -> NodeRun:
         status=str(result.status),
         seconds=float(result.execution_time or 0.0),
         rows=int(result.failures or 0),
-        message=" ".join(str(result.message or "").split())[:_MESSAGE_LENGTH],
+        message=without_values(" ".join(str(result.message or "").split()))[:_MESSAGE_LENGTH],
         meaning=" ".join(str(getattr(node, "description", "") or "").split()),
     )
 

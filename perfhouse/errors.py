@@ -6,7 +6,16 @@ none holds a secret or a personal datum.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+# Here an engine goes on to quote the value it choked on.
+_QUOTES = re.compile(r"(Could not (?:convert|cast)|Duplicate key)\b.*", re.DOTALL)
+
+
+def without_values(message: str) -> str:
+    """Cut an engine's message where it would quote data: after what went wrong, before whose."""
+    return _QUOTES.sub(r"\1 <hidden>", message)
 
 
 class PerfhouseError(Exception):

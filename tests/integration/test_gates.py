@@ -12,7 +12,7 @@ from small_warehouse import CALLS, MONTH, ROSTER
 
 from connectors.streams import STREAMS
 from expectations import gate
-from perfhouse import release, warehouse
+from perfhouse import release, release_files, warehouse
 from perfhouse.company_types import Company
 from perfhouse.errors import GateFailed
 from perfhouse.settings import Home
@@ -138,6 +138,32 @@ def test_a_raw_fault_is_stopped_and_named(home: Home, company: Company, check: s
     assert [line.split(":")[0] for line in failure.failures] == [check]
     assert named in failure.failures[0]
     assert "data owner" in failure.who
+
+
+def test_work_ends_the_day_after_the_last_one_as_the_build_has_it(
+    home: Home, company: Company
+) -> None:
+    left = OVERLAP.replace("date '2026-09-20' as valid_to", "null::date as valid_to")
+    left = left.replace("null::date as last_work_date", "date '2026-09-15' as last_work_date")
+    left = left.replace("null::date as termination_date", "date '2026-09-08' as termination_date")
+    land_all(home, roster=left)
+    assert "roster_one_place_a_day" in str(stopped(home, company, "raw"))
+
+
+def test_a_person_nobody_knows_is_named_in_the_house_only(home: Home, tmp_path: Path) -> None:
+    sources = (small.source("hr"), small.source("calls"))
+    company = small.company(tmp_path / "company", *sources, gates={"raw": {"unmatched_share": 0.2}})
+    land_all(home, calls=STRANGERS.replace("'X9'", "if(i < 5, 'X9', 'li@example.com')"))
+    small.build(home)
+    raw(home, company)
+    gate.run("scorecards", home, company, MONTH)
+    kept = gate.verdict(home, MONTH, "raw")
+    assert kept is not None
+    shown = next(check for check in kept.checks if check.id == "people_unknown").failing_keys
+    assert any("person_id=X9" in key for key in shown)
+    assert any("person_id=<hidden>" in key for key in shown)
+    told = {check.id: release_files._published_keys(check) for check in kept.checks}
+    assert told["people_unknown"] == ""
 
 
 def test_a_file_changed_behind_the_manifest_is_named(home: Home, company: Company) -> None:
@@ -358,7 +384,10 @@ def test_a_gate_that_cannot_run_is_a_gate_that_failed(home: Home, company: Compa
 
 
 def test_a_failing_run_takes_an_earlier_pass_away(
-    home: Home, company: Company, monkeypatch: pytest.MonkeyPatch
+    home: Home,
+    company: Company,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     land_all(home)
     raw(home, company)
@@ -369,6 +398,8 @@ def test_a_failing_run_takes_an_earlier_pass_away(
     monkeypatch.setattr(gate, "evaluate", broken)
     with pytest.raises(GateFailed, match="RuntimeError"):
         raw(home, company)
+    assert "RuntimeError at test_gates.py" in caplog.text
+    assert "no memory" not in caplog.text
     kept = gate.verdict(home, MONTH, "raw")
     assert kept is not None
     assert not kept.passed

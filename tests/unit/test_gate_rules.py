@@ -7,6 +7,7 @@ import pytest
 from expectations import rules
 from expectations.roster import find_cycles
 from perfhouse import warehouse
+from perfhouse.errors import without_values
 
 WORDS = ("words", "文字")
 
@@ -27,6 +28,31 @@ def test_between_names_values_outside_and_lets_null_pass() -> None:
     rule = rules.between("r", "critical", "t", "score", (0, 5), ("id",), WORDS)
     assert failing(rule) == [("b", 9)]
     assert rule.threshold == "0 to 5"
+
+
+@pytest.mark.parametrize("value", ["a@b", "li@example.com", "13800138000", "A > x@y.cn > A"])
+def test_a_key_that_may_be_a_contact_is_hidden(value: str) -> None:
+    assert rules.without_contacts(value) == "<hidden>"
+
+
+@pytest.mark.parametrize("value", ["E1", "0.13800138000", "9f13800138000", "2026-09-30", "电话"])
+def test_other_keys_are_shown(value: str) -> None:
+    assert rules.without_contacts(value) == value
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("Could not convert string 'li@x.cn' to INT32", "Could not convert <hidden>"),
+        (
+            'Constraint Error: Duplicate key "id: 138"\nat',
+            "Constraint Error: Duplicate key <hidden>",
+        ),
+        ("Catalog Error: Table x does not exist", "Catalog Error: Table x does not exist"),
+    ],
+)
+def test_an_engines_message_is_cut_before_it_quotes_a_value(message: str, shown: str) -> None:
+    assert without_values(message) == shown
 
 
 def test_in_set_names_strangers_and_lets_null_pass() -> None:
