@@ -20,7 +20,7 @@ INSUFFICIENT_SHARE = 0.5
 UNCREDITED_SHARE = 0.05
 TOLERANCE = 0.0005
 _KPI_STATUS = ("scored", "insufficient_data", "no_target", "not_available")
-_MANAGER_STATUS = ("scored", "insufficient_coverage", "no_team")
+_MANAGER_STATUS = ("scored", "insufficient_coverage", "no_target", "no_team")
 _KPI_KEY = ("manager_id", "kpi_id")
 
 # scratch table: what it holds of the month
@@ -185,13 +185,14 @@ def _kpi_rules() -> list[Rule]:
 
 
 def _credit_rules(share: float) -> list[Rule]:
-    # The head of the house has no manager to be credited to; nothing of theirs is lost.
+    # The head of the house has no manager to be credited to; nothing of theirs is lost. A KPI
+    # without a target judges nobody.
     lost = (
         "select kpi_id, round(uncredited, 4)::double as uncredited from (select kpi_id, "
         "sum(denominator) filter (where manager_id is null) / nullif(sum(denominator), 0) "
         "as uncredited from (select * from batch where manager_id is not null or employee_id "
         "is null or employee_id not in (select manager_id from managers)) group by kpi_id) "
-        "where uncredited > "
+        "where kpi_id in (select kpi_id from kpi_months where target is not null) and uncredited > "
     )
     return [
         rows(

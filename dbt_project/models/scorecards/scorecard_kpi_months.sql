@@ -33,6 +33,7 @@ sums as (
 
 ),
 
+-- A KPI whose denominator lies in another fact says nothing by it: what is counted must have come too.
 available as (
 
     select kpi_id, kpi_version, sum(denominator) as denominator
@@ -40,6 +41,9 @@ available as (
     where month = {{ month_start() }}
     group by kpi_id, kpi_version
     having sum(denominator) > 0
+    {%- for entry in kpi_metrics() if kpi_parts(entry) | length > 1 %}
+        and (kpi_id <> '{{ entry.id }}' or sum(numerator) <> 0)
+    {%- endfor %}
 
 ),
 

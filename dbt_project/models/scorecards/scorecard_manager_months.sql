@@ -60,6 +60,7 @@ judged as (
             when {{ measure('coalesce(w.coverage, 0)') }} >= {{ measure(setting('coverage_minimum')) }}
                 and w.total is not null then 'scored'
             when m.agent_count = 0 then 'no_team'
+            when coalesce(w.kpi_count, 0) = 0 then 'no_target'
             else 'insufficient_coverage'
         end as status
     from managers as m
