@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from expectations.rules import CRITICAL, Rule, columns, quoted, rows
+from expectations.rules import CRITICAL, Rule, columns, has_contact, quoted, rows
 from perfhouse.lake import file_sha256
 from perfhouse.ledger import PERSONAL_COLUMNS, sha256_of
 
@@ -72,6 +72,7 @@ def prepare(con: DuckDBPyConnection, case: Case) -> tuple[Rule, ...]:
         "all_varchar = true, header = true, delim = ',', quote = '\"', escape = '\"', "
         "null_padding = false, strict_mode = true)"
     )
+    _read_pages(con, case.staged / "cards")
     con.execute("create table faults (fault varchar)")
     manifest = json.loads((folder / f"{stem}.manifest.json").read_text(encoding="utf-8"))
     faults = [*_file_faults(con, folder, manifest), *_xlsx_faults(con, folder / f"{stem}.xlsx")]
@@ -82,18 +83,39 @@ def prepare(con: DuckDBPyConnection, case: Case) -> tuple[Rule, ...]:
         con.execute(
             "insert into manifest_columns values (?, ?, ?)", [place, column["name"], column["type"]]
         )
-    return (*_column_rules(), *_row_rules(), *_value_rules())
+    return (*_column_rules(), *_row_rules(), *_value_rules(), *_page_rules())
 
 
 def _read_database(con: DuckDBPyConnection, path: Path) -> None:
     con.execute(f"attach {quoted(path)} as staged (read_only)")
     con.execute("create table hr_table as select * from staged.export_hr_manager_months")
+    con.execute(
+        "create table contacts as select 'gate_verdicts' as place, check_id as name, failing_keys "
+        "from staged.gate_verdicts"
+    )
     con.execute("create table totals as select * from staged.scorecard_manager_months")
     con.execute(
         "create table published_columns as select table_name, column_name, column_index as place, "
         "data_type from duckdb_columns() where database_name = 'staged'"
     )
     con.execute("detach staged")
+
+
+def _read_pages(con: DuckDBPyConnection, folder: Path) -> None:
+    """Make `cards`, one row a page, and `contacts`, the places where somebody's was found."""
+    verdicts = con.execute("select place, name, failing_keys from contacts").fetchall()
+    con.execute("create or replace table contacts (place varchar, name varchar)")
+    con.execute("create table cards (page varchar)")
+    pages = sorted(folder.glob("*.html"))
+    con.executemany("insert into cards values (?)", [[p.name] for p in pages] or [[None]])
+    con.execute("delete from cards where page is null or page = 'index.html'")
+    found = [[place, name] for place, name, keys in verdicts if has_contact(keys or "")]
+    # A manager's id may be in a file's name, so a card is told by its place in the list.
+    for place, page in enumerate(pages, start=1):
+        if has_contact(page.read_text(encoding="utf-8")) or has_contact(page.name):
+            found.append(["cards", f"page {place} of {len(pages)} by name"])
+    for row in found:
+        con.execute("insert into contacts values (?, ?)", row)
 
 
 def _read_managers(con: DuckDBPyConnection, case: Case) -> None:
@@ -222,6 +244,22 @@ def _value_rules() -> list[Rule]:
             f"select {_plain('employee_number')} as manager_id from batch where {risky}",
             ("No text cell would run as a formula in a spreadsheet",
              "文本单元格不会被表格软件当作公式执行"),
+        ),
+    ]  # fmt: skip
+
+
+def _page_rules() -> list[Rule]:
+    return [
+        rows(
+            "cards_are_the_managers", CRITICAL, "cards",
+            "select cards, managers from (select count(*) as cards, "
+            "(select count(*) from managers) as managers from batch) where cards <> managers",
+            ("There is one card for every manager of the month", "当月每位主管各有一张绩效卡页面"),
+        ),
+        rows(
+            "no_contacts", CRITICAL, "contacts", "select place, name from batch",
+            ("No card and no evidence holds an e-mail address or a phone number",
+             "绩效卡页面与检查记录不含邮箱或手机号"),
         ),
     ]  # fmt: skip
 

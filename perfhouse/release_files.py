@@ -126,7 +126,10 @@ def stage_exports(home: Home, month: Month, folder: Path) -> None:
 def stage_evidence(
     folder: Path, company: str, month: Month, number: int, as_of: Month, verdicts: Sequence[Verdict]
 ) -> None:
-    """Add the tables `gate_verdicts` and `releases` to the database and the Parquet folder."""
+    """Add the tables `gate_verdicts` and `releases` to the database and the Parquet folder.
+
+    Done again it replaces them: once for the exports gate to read, once with its verdict.
+    """
     rows = [
         [
             *(month.start, v.gate, c.id, c.title_en, c.title_zh, c.severity, c.passed),
@@ -136,14 +139,14 @@ def stage_evidence(
         for c in v.checks
     ]
     with _Database(folder / DATABASE) as con:
-        con.execute(f"create table release.{_VERDICTS} ({_VERDICT_COLUMNS})")
+        con.execute(f"create or replace table release.{_VERDICTS} ({_VERDICT_COLUMNS})")
         if rows:
             con.executemany(
                 f"insert into release.{_VERDICTS} values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
             )
         con.execute(
-            "create table release.releases as select ?::varchar as release, ?::varchar as company,"
-            " ?::date as month, ?::integer as number, ?::date as as_of_month",
+            "create or replace table release.releases as select ?::varchar as release, "
+            "?::varchar as company, ?::date as month, ?::integer as number, ?::date as as_of_month",
             [f"{month}.r{number}", company, month.start, number, as_of.start],
         )
         for name in (_VERDICTS, "releases"):

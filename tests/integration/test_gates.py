@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import publish_in_child as child
 import pytest
 import small_warehouse as small
 from small_warehouse import CALLS, MONTH, ROSTER
@@ -15,6 +17,7 @@ from expectations import gate
 from perfhouse import release, release_files, warehouse
 from perfhouse.company_types import Company
 from perfhouse.errors import GateFailed
+from perfhouse.month import Month
 from perfhouse.settings import Home
 
 
@@ -368,6 +371,58 @@ def test_an_export_fault_publishes_nothing_and_is_named(
     assert release.releases(home) == []
     assert sorted(p.name for p in home.published.iterdir()) == [".staging"]
     assert list((home.published / ".staging").iterdir()) == []
+
+
+def one_card(home: Home, month: Month, number: int, folder: Path) -> None:
+    child.plain_cards(home, month, number, folder)
+    (folder / "cards" / "M2.html").unlink()
+
+
+def with_text(text: str) -> Any:
+    def stage(home: Home, month: Month, number: int, folder: Path) -> None:
+        child.plain_cards(home, month, number, folder)
+        (folder / "cards" / "M2.html").write_text(f"<p>{text}</p>", encoding="utf-8")
+
+    return stage
+
+
+PAGE_FAULTS = {
+    "a card too few": (one_card, "cards_are_the_managers", "cards=1, managers=2"),
+    "an address": (with_text("li@example.com"), "no_contacts", "name=page 2 of 3"),
+    "a phone": (with_text("电话13800138000"), "no_contacts", "name=page 2 of 3"),
+}
+
+
+@pytest.mark.parametrize("fault", PAGE_FAULTS)
+def test_a_fault_of_the_cards_publishes_nothing_and_is_named(
+    home: Home, company: Company, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    stage, check, named = PAGE_FAULTS[fault]
+    land_all(home)
+    small.build(home)
+    raw(home, company)
+    gate.run("scorecards", home, company, MONTH)
+    monkeypatch.setattr(release_files, "stage_cards", stage)
+    with pytest.raises(GateFailed) as failure:
+        release.publish(company, home, MONTH)
+    assert failure.value.gate == "exports"
+    assert [line.split(":")[0] for line in failure.value.failures] == [check]
+    assert named in failure.value.failures[0]
+    assert "li@example.com" not in str(failure.value)
+    assert release.releases(home) == []
+
+
+def test_a_contact_in_the_evidence_publishes_nothing(
+    home: Home, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land_all(home)
+    small.build(home)
+    raw(home, company)
+    gate.run("scorecards", home, company, MONTH)
+    monkeypatch.setattr(release_files, "stage_cards", child.plain_cards)
+    monkeypatch.setattr(release_files, "_published_keys", lambda _: "person_id=li@example.com")
+    with pytest.raises(GateFailed, match=r"no_contacts.*place=gate_verdicts"):
+        release.publish(company, home, MONTH)
 
 
 # --- gates that cannot run ------------------------------------------------------------------

@@ -200,7 +200,7 @@ def test_a_change_of_cards_only_is_a_release_too(
 
     def with_a_note(home: Home, month: Month, number: int, folder: Path) -> None:
         child.plain_cards(home, month, number, folder)
-        (folder / "cards" / "note.html").write_text("<p>new</p>", encoding="utf-8")
+        (folder / "cards" / "M1.html").write_text("<p>new</p>", encoding="utf-8")
 
     monkeypatch.setattr(release_files, "stage_cards", with_a_note)
     second = publish(home, company)
