@@ -34,8 +34,9 @@ def origin(company: Company, home: Home, month: Month, as_of: Month) -> Origin:
 
 
 def configuration_sha256(folder: Path) -> str:
-    """Hash the settings and tables of a company folder."""
+    """Hash the settings and tables of a company folder, and its own KPIs."""
     files = sorted(path for path in folder.iterdir() if path.suffix in {".toml", ".csv"})
+    files += sorted((folder / "kpis").glob("*.yml"))
     return ledger.sha256_of([[path.name, file_sha256(path)] for path in files])
 
 

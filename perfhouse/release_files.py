@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DATABASE = "scorecards.duckdb"
 MANIFEST = "release.json"
+_PERSONAL_FOLDERS = ("exports", "cards")
 _CHECKSUM = f"{DATABASE}.sha256"
 _UNHASHED = {DATABASE, MANIFEST, _CHECKSUM}
 # Readable by every DuckDB from 1.0 on.
@@ -203,10 +204,18 @@ def seal(
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
     checksum = file_sha256(folder / DATABASE)
     (folder / _CHECKSUM).write_text(f"{checksum}  {DATABASE}\n", encoding="ascii")
-    for path in folder.rglob("*"):
-        if path.is_file():
-            path.chmod(0o444)
+    _close(folder)
     return said
+
+
+def _close(folder: Path) -> None:
+    """Make every file read-only; what names people is not for other accounts to read."""
+    for path in folder.rglob("*"):
+        personal = path.relative_to(folder).parts[0] in _PERSONAL_FOLDERS
+        if path.is_file():
+            path.chmod(0o440 if personal else 0o444)
+        elif personal:
+            path.chmod(0o750)
 
 
 def _earlier_months(home: Home, month: Month) -> dict[str, str]:
