@@ -37,7 +37,7 @@ def _arguments() -> argparse.Namespace:
         "--size",
         type=_sizes,
         metavar="N[,N]",
-        help="landing: rows of each dialect (default 500k); transform: ticket events of a month "
+        help="landing: rows of each dialect (default 200k); transform: ticket events of a month "
         "(default 1M,10M); k and M are understood",
     )
     parser.add_argument("--repeats", type=int, help="runs of each (default: by benchmark)")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,11 @@ from benchmarks.dialects import DIALECTS, MONTH, Dialect
 from benchmarks.measure import say
 from benchmarks.results import Report, Table, number, times
 
-DEFAULT_ROWS = 500_000
+DEFAULT_ROWS = 200_000
 DEFAULT_REPEATS = 3
 _COLUMNS = (
     *("delivery", "rows", "landed, rows/s", "peak MiB", "floor, rows/s", "floor peak MiB"),
-    *("seconds, landing / floor", "archiving, share"),
+    *("seconds, landing / floor", "CPU, landing / floor", "archiving, share"),
 )
 _NOTES = (
     "Landing archives the bytes, casts, judges, hashes, finds duplicates, quarantines, writes "
@@ -62,8 +61,8 @@ def _dialect(root: Path, dialect: Dialect, rows: int, repeats: int) -> dict[str,
         against = landings[-1].value["seconds"] / floors[-1].value["seconds"]
         say(f"     {rate:,.0f} rows/s, {landings[-1].peak_mib:,.0f} MiB, {against:.2f}x the floor")
     shutil.rmtree(folder)
-    seconds = [m.value["seconds"] for m in landings]
-    least = [m.value["seconds"] for m in floors]
+    seconds, least = measure.values(landings, "seconds"), measure.values(floors, "seconds")
+    cpu, least_cpu = (measure.values(runs, "cpu_seconds") for runs in (landings, floors))
     return {
         "dialect": dialect.name,
         "title": dialect.title,
@@ -72,15 +71,16 @@ def _dialect(root: Path, dialect: Dialect, rows: int, repeats: int) -> dict[str,
         "floor": dialect.floor_text,
         "counts": landings[0].value["counts"],
         "seconds": seconds,
-        "archive_seconds": [m.value["archive_seconds"] for m in landings],
+        "archive_seconds": measure.values(landings, "archive_seconds"),
         "floor_seconds": least,
         "rows_per_second": rows / measure.median(seconds),
         "floor_rows_per_second": rows / measure.median(least),
-        "cpu_seconds": [m.cpu_seconds for m in landings],
-        "floor_cpu_seconds": [m.cpu_seconds for m in floors],
+        "cpu_seconds": cpu,
+        "floor_cpu_seconds": least_cpu,
         "peak_mib": max(m.peak_mib for m in landings),
         "floor_peak_mib": max(m.peak_mib for m in floors),
         "ratio": measure.ratio(seconds, least),
+        "cpu_ratio": measure.ratio(cpu, least_cpu),
     }
 
 
@@ -94,6 +94,7 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
         number(entry["floor_rows_per_second"]),
         number(entry["floor_peak_mib"]),
         times(entry["ratio"]),
+        times(entry["cpu_ratio"]),
         f"{archived:.0%}",
     )
 
@@ -119,12 +120,12 @@ def floor(folder: str, dialect: str) -> dict[str, Any]:
     _warm_up()
     target = Path(folder) / "floor.parquet"
     con = warehouse.connect()
-    began = time.perf_counter()
+    clock = measure.Clock()
     DIALECTS[dialect].floor(con, Path(folder) / "data", target)
     con.close()
-    seconds = time.perf_counter() - began
+    took = clock.read()
     target.unlink()
-    return {"seconds": seconds}
+    return {**took}
 
 
 def _warm_up() -> None:
@@ -155,14 +156,14 @@ def land(root: str, dialect: str) -> dict[str, Any]:
 
     def told(line: str) -> None:
         if line.endswith("archived"):
-            archived.append(time.perf_counter())
+            archived.append(clock.read()["seconds"])
 
-    began = time.perf_counter()
+    clock = measure.Clock()
     manifest = landing.ingest(source, ws.company, Month(MONTH), ws.data, ws.home, told)
-    seconds = time.perf_counter() - began
+    took = clock.read()
     shutil.rmtree(home)
     return {
-        "seconds": seconds,
-        "archive_seconds": archived[0] - began if archived else 0.0,
+        **took,
+        "archive_seconds": archived[0] if archived else 0.0,
         "counts": dict(landing.counts(manifest)),
     }

@@ -159,6 +159,23 @@ def median(values: Sequence[float]) -> float:
     return float(statistics.median(values))
 
 
+class Clock:
+    """Wall and CPU seconds of this process, all its threads, since the clock was made."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        """Return the seconds as `seconds` and `cpu_seconds`."""
+        wall, cpu = self._began
+        return {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+
+
+def values(runs: Sequence[Measured], name: str) -> list[float]:
+    """Return one number of what each run returned."""
+    return [float(run.value[name]) for run in runs]
+
+
 def ratio(above: Sequence[float], below: Sequence[float]) -> float:
     """Return the median of the ratios of pairs measured side by side."""
     return median([a / b for a, b in zip(above, below, strict=True)])

@@ -19,7 +19,7 @@ from benchmarks import measure
 from benchmarks.measure import say
 from benchmarks.results import Report, Table, number
 
-DEFAULT_REPEATS = 3
+DEFAULT_REPEATS = 2
 GOAL_SECONDS = 180
 _STEPS = ("gate_raw", "build", "gate_scorecards", "publish")
 _TASKS = """

@@ -15,7 +15,7 @@ from benchmarks import measure, synthetic
 from benchmarks.measure import say
 from benchmarks.results import Report, Table, number
 
-DEFAULT_REPEATS = 9
+DEFAULT_REPEATS = 5
 _NOTES = (
     "Python's bytecode is cached: each command ran once before it was measured.",
     "The imports below the commands are what a build (dbt), a gate (Great Expectations) and a DAG "
