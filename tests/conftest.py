@@ -1,1 +1,15 @@
-"""Makes the helpers in this folder importable from every test below it."""
+"""Makes the helpers in this folder importable from every test below it, and the test servers.
+
+It starts nothing itself: a server starts when the first test asks for its fixture.
+"""
+
+import pytest
+
+SERVERS = ("mariadb", "moto", "postgres", "sshd")
+pytest_plugins = tuple(f"servers.{name}" for name in SERVERS)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a test that asks for a server, so that `make test` leaves it out."""
+    if set(SERVERS) & set(getattr(item, "fixturenames", ())):
+        item.add_marker("server")
