@@ -299,6 +299,19 @@ IDENTITY_MAP = Stream(
     ),
 )
 
+# The accounts a source knows; each delivery is the whole directory as it stands in that month.
+SOURCE_USERS = Stream(
+    "source_users",
+    key=("source_user_id",),
+    event_at=(),
+    columns=(
+        *_columns(ID, "source_user_id*", "employee_no", "email_hash", "login"),
+        _enum("role", "agent", "customer", "admin", "bot", "other"),
+        *_columns(FLAG, "is_active"),
+        *_columns(ON, "snapshot_date"),
+    ),
+)
+
 KB_CONTRIBUTIONS = Stream(
     "kb_contributions",
     key=("contribution_id",),
@@ -316,7 +329,7 @@ STREAMS: dict[str, Stream] = {
     stream.name: stream
     for stream in (
         *(TICKETS, TICKET_EVENTS, CALLS, SURVEY_RESPONSES, SURVEY_AGGREGATES, TRAINING_RECORDS),
-        *(HR_ROSTER, EMPLOYMENT_EVENTS, ORG_UNITS, IDENTITY_MAP, KB_CONTRIBUTIONS),
+        *(HR_ROSTER, EMPLOYMENT_EVENTS, ORG_UNITS, IDENTITY_MAP, SOURCE_USERS, KB_CONTRIBUTIONS),
     )
 }
 
