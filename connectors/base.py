@@ -6,17 +6,27 @@ Connectors declare and do not inherit; nothing here may read a source or write t
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from perfhouse.company import ColumnMapping, Company, Source, StreamMapping
+from perfhouse.company_sources import ConnectorKeys
 from perfhouse.errors import ConfigError
 from perfhouse.month import Month
 
 Progress = Callable[[str], None]
-MODULES = ("amazon_connect", "files", "sql", "xapi")
+# modules of this package that are no connectors; every other one has a CONNECTOR
+TOOLS = frozenset(
+    (
+        *("api", "base", "casting", "checking", "decoding", "http", "landing", "landing_stream"),
+        *("paging", "reading", "reading_json", "reading_pages", "reading_xlsx", "remote"),
+        *("streams", "writing"),
+    )
+)
 
 
 def quiet(_: str) -> None:
@@ -40,7 +50,8 @@ class Extracted:
     Args:
         streams: the canonical streams that are read from it.
         name: relative POSIX path under which it is archived.
-        format: csv, json, jsonl or parquet.
+        format: csv, json, jsonl, parquet, xlsx, or pages: one answer of an API, whose records
+            lie in a list inside.
         save: writes the original bytes to a path; called once.
     """
 
@@ -51,6 +62,28 @@ class Extracted:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What was delivered beside a record that is being unfolded.
+
+    Args:
+        page: the decoded page the record came in; the record itself where there are no pages.
+        name: the archived file.
+        lookup: records of another endpoint of the same delivery by the text of one of their
+            fields, such as `lookup("users", "id")`; the last of several wins.
+    """
+
+    page: Any
+    name: str
+    lookup: Callable[[str, str], Mapping[str, Any]]
+
+
+# One archived record to the rows that columns address: a pure function without clock, which may
+# raise KeyError, TypeError, ValueError, ... on a record of another shape: that is quarantined.
+Unfold = Callable[[Any, Beside], Iterable[Mapping[str, Any]]]
+Plan = Callable[[Source, Month, ExtractContext], Iterator[str]]
+
+
+@dataclass(frozen=True)
 class Connector:
     """One kind of source system.
 
@@ -58,6 +91,14 @@ class Connector:
         reads: one line for people: what it reads and how a month is told.
         extract: yields the files of a month; SourceMissing when there are none.
         defaults: ready-made mappings by stream; the configuration overrides them by key.
+        options: further keys that its [[sources]] tables may have.
+        stream_options: further keys of their [[sources.streams]] tables.
+        unfold: by stream, what turns one archived record into rows.
+        records: by folder of the archive, where in a page the list of records lies.
+        snapshots: streams of which every delivery is complete: one that lost many rows against
+            the month before is refused.
+        version: raise it when `unfold` makes other rows of the same bytes.
+        plan: says what a fetch would ask for, without asking; by default the files it finds.
     """
 
     name: str
@@ -65,19 +106,56 @@ class Connector:
     reads: str
     extract: Callable[[Source, Month, ExtractContext], Iterator[Extracted]]
     defaults: Mapping[str, StreamMapping] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+    stream_options: tuple[str, ...] = ()
+    unfold: Mapping[str, Unfold] = field(default_factory=dict)
+    records: Mapping[str, str] = field(default_factory=dict)
+    snapshots: tuple[str, ...] = ()
+    version: int = 1
+    plan: Plan | None = None
+
+    def planned(self, source: Source, month: Month, context: ExtractContext) -> Iterator[str]:
+        """Say what a fetch would ask for; where that is files, which ones are there."""
+        if self.plan is not None:
+            yield from self.plan(source, month, context)
+            return
+        for item in self.extract(source, month, context):
+            yield f"{', '.join(item.streams):<40} {item.name}"
 
 
+@cache
 def names() -> tuple[str, ...]:
-    """Return the names of all connectors."""
-    return MODULES
+    """Return the names of all connectors: the modules here that are no tools."""
+    found = pkgutil.iter_modules(importlib.import_module("connectors").__path__)
+    return tuple(sorted(module.name for module in found if module.name not in TOOLS))
 
 
 def get(name: str) -> Connector:
     """Return a connector by its module's name; ConfigError lists the known ones."""
-    if name not in MODULES:
-        raise ConfigError([f"connector: expected one of {', '.join(MODULES)}; got {name!r}"])
+    if name not in names():
+        raise ConfigError([f"connector: expected one of {', '.join(names())}; got {name!r}"])
     connector: Connector = importlib.import_module(f"connectors.{name}").CONNECTOR
     return connector
+
+
+class Keys(Mapping[str, ConnectorKeys]):
+    """What each connector adds to the configuration's words, looked up when it is used."""
+
+    def __getitem__(self, name: str) -> ConnectorKeys:
+        """Return one connector's words; KeyError for a name that is none."""
+        if name not in names():
+            raise KeyError(name)
+        connector = get(name)
+        ready = bool(connector.defaults)
+        return ConnectorKeys(connector.options, connector.stream_options, ready)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the connectors' names."""
+        return iter(names())
+
+    def __len__(self) -> int:
+        """Return how many connectors there are."""
+        return len(names())
 
 
 def effective(source: Source) -> Source:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from perfhouse.company_sources import ID, Known, read_sources
+from perfhouse.company_sources import ID, ConnectorKeys, Known, read_sources
 from perfhouse.company_targets import read_targets
 from perfhouse.company_types import (
     PRIORITIES,
@@ -76,7 +76,7 @@ def load_company(
     streams: Mapping[str, Collection[str]] | None = None,
     *,
     required: Mapping[str, Collection[str]] | None = None,
-    connectors: Collection[str] | None = None,
+    connectors: Mapping[str, ConnectorKeys] | None = None,
     kpis: Collection[str] | None = None,
     thresholds: Mapping[str, Collection[str]] | None = None,
 ) -> Company:
@@ -86,7 +86,7 @@ def load_company(
         folder: Holds perfhouse.toml and the targets file.
         streams: Column names by stream; None leaves stream and column names unchecked.
         required: Columns a stream cannot land without, by stream.
-        connectors: Names of the connectors that exist.
+        connectors: What each connector that exists adds to the words of a source.
         kpis: Ids of the KPIs that exist.
         thresholds: Names of the thresholds each gate knows.
 

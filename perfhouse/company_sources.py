@@ -17,7 +17,7 @@ from perfhouse.config_reader import Table, did_you_mean
 ID = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
 ENCODINGS = ("utf-8", "gb18030", "auto")
 FORMATS = ("csv", "json", "jsonl", "parquet")
-SOURCE_OPTIONS = ("url", "connection")
+SOURCE_OPTIONS = ("url", "connection", "max_loss")
 STREAM_OPTIONS = (
     "path",
     "query",
@@ -33,8 +33,23 @@ STREAM_OPTIONS = (
 _CRON = re.compile(r"^\s*\S+(\s+\S+){4}\s*$")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _PATH_WORDS = ("month", "yyyymm", "yyyy", "mm", "dd", "hh")
-# connectors that know no vendor: each stream must map every required column itself
-_PLAIN = ("files", "sql")
+
+
+@dataclass(frozen=True)
+class ConnectorKeys:
+    """What a connector adds to the configuration's words.
+
+    Args:
+        options: keys of [[sources]] that only it knows; `stream_options` likewise.
+        ready: it brings mappings; without them each stream must map every required column.
+    """
+
+    options: Collection[str] = ()
+    stream_options: Collection[str] = ()
+    ready: bool = True
+
+
+_NO_KEYS = ConnectorKeys()
 
 
 @dataclass(frozen=True)
@@ -43,7 +58,7 @@ class Known:
 
     streams: Mapping[str, Collection[str]] | None = None
     required: Mapping[str, Collection[str]] = field(default_factory=dict)
-    connectors: Collection[str] | None = None
+    connectors: Mapping[str, ConnectorKeys] | None = None
     kpis: Collection[str] | None = None
     thresholds: Mapping[str, Collection[str]] | None = None
 
@@ -63,6 +78,7 @@ def read_sources(top: Table, zone: str, known: Known) -> tuple[Source, ...]:
 
 def _source(table: Table, zone: str, known: Known) -> Source:
     connector = table.one_of("connector", known.connectors)
+    keys = (known.connectors or {}).get(connector, _NO_KEYS)
     source = Source(
         id=table.text("id", pattern=ID, expected="an id of a-z, 0-9, _ and - such as helpdesk"),
         connector=connector,
@@ -70,10 +86,10 @@ def _source(table: Table, zone: str, known: Known) -> Source:
         schedule=table.text("schedule", "0 3 1 * *", _CRON, "five cron fields: 0 3 1 * *"),
         required=table.flag("required", True),
         time_zone=table.zone("time_zone", zone),
-        options=_options(table, SOURCE_OPTIONS),
-        streams=tuple(_stream(entry, connector, known) for entry in table.tables("streams")),
+        options=_options(table, dict.fromkeys((*SOURCE_OPTIONS, *keys.options))),
+        streams=tuple(_stream(entry, connector, keys, known) for entry in table.tables("streams")),
     )
-    if not source.streams and connector in _PLAIN:
+    if not source.streams and not keys.ready:
         table.problem("streams", "at least one [[sources.streams]] table")
     if connector == "sql" and ("url" in source.options) == ("connection" in source.options):
         table.problem("url", "either url or connection", " and ".join(source.options) or "neither")
@@ -89,26 +105,23 @@ def _options(table: Table, names: Collection[str]) -> dict[str, Any]:
     return {name: table.take(name) for name in names if table.take(name) is not None}
 
 
-def _stream(table: Table, connector: str, known: Known) -> StreamMapping:
+def _stream(table: Table, connector: str, keys: ConnectorKeys, known: Known) -> StreamMapping:
     stream = table.one_of("stream", known.streams)
     declared = known.streams.get(stream) if known.streams is not None else None
     window = table.optional_text("window")
     if window is not None and declared is not None and window not in declared:
         table.problem("window", f"a column of {stream}{did_you_mean(window, declared)}", window)
     columns = _columns(table, stream, declared)
-    options = _options(table, STREAM_OPTIONS)
+    options = _options(table, dict.fromkeys((*STREAM_OPTIONS, *keys.stream_options)))
     _check_options(table, connector, options, window)
-    _check_required(table, connector, stream, columns, known)
+    if not keys.ready:
+        _check_required(table, stream, columns, known)
     ignore = table.texts("ignore")
     table.finish()
     return StreamMapping(stream, options, window, columns, ignore)
 
 
-def _check_required(
-    table: Table, connector: str, stream: str, columns: Collection[str], known: Known
-) -> None:
-    if connector not in _PLAIN:
-        return
+def _check_required(table: Table, stream: str, columns: Collection[str], known: Known) -> None:
     missing = sorted(set(known.required.get(stream, ())) - set(columns))
     if missing:
         table.problem("columns", f"also {', '.join(missing)}, which {stream} requires", [*columns])

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from connectors.http import Client
+from connectors.http import Client, Policy
 from perfhouse import processes, watch
 from perfhouse.errors import ConfigError, PerfhouseError, TransientError
 from perfhouse.month import Month
@@ -212,7 +212,7 @@ def _airflow(ws: Workspace, preferred_port: int | None, echo: Echo) -> Iterator[
     echo("starting Airflow (scheduler, dag-processor, api-server; SQLite metadata)")
     with ExitStack() as stack:
         stack.enter_context(processes.stoppable())
-        api = stack.enter_context(Client(url))
+        api = stack.enter_context(Client(url, tell=_told))
         airflow = Airflow(url, _USER, _password(root), root, api)
         stack.callback(_stop, airflow, ws.home)
         go = root / "migrated"
@@ -229,6 +229,11 @@ def _airflow(ws: Workspace, preferred_port: int | None, echo: Echo) -> Iterator[
         _wait(airflow, {f"ingest_{s.id}" for s in ws.company.sources} | {"transform", "publish"})
         echo(f"Airflow is ready after {time.monotonic() - began:.0f} s: {url}")
         yield airflow
+
+
+def _told(body: bytes) -> str:
+    """Return what Airflow says of a refusal: it is our own server, nobody's data is in it."""
+    return body.decode("utf-8", "replace")[:300]
 
 
 def _start(airflow: Airflow, home: Home, env: dict[str, str], *module: str) -> Child:
@@ -254,7 +259,7 @@ def _wait(airflow: Airflow, dag_ids: set[str]) -> None:
         airflow.check()
         time.sleep(0.25)
         try:
-            with Client(airflow.url, attempts=1) as once:
+            with Client(airflow.url, policy=Policy(attempts=1)) as once:
                 once.get("/api/v2/version")
             missing = _lacking(airflow, dag_ids)
         except TransientError:

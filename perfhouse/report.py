@@ -84,8 +84,8 @@ def plan(ws: Workspace, source: Source, month: Month, echo: Echo) -> None:
     connector = base.get(source.connector)
     echo(f"{source.id} {month}: {connector.reads}")
     context = base.ExtractContext(ws.company, ws.data, ws.home.tmp)
-    for item in connector.extract(base.effective(source), month, context):
-        echo(f"  {', '.join(item.streams):<40} {item.name}")
+    for line in connector.planned(base.effective(source), month, context):
+        echo(f"  {line}")
 
 
 def status(home: Home, company: Company | None, month: Month | None, echo: Echo) -> None:

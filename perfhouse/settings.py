@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import quote, urlencode
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from perfhouse.errors import ConfigError
 from perfhouse.month import Month
@@ -192,36 +192,142 @@ def dags_dir() -> Path:
     return _project("PERFHOUSE_DAGS", "dags")
 
 
+@dataclass(frozen=True, repr=False)
+class Connection:
+    """A named connection as Airflow describes one; it never shows its secrets.
+
+    Args:
+        kind: the URL's scheme or Airflow's conn_type: https, postgresql, sftp, ....
+        schema: the URL's path: a database, bucket or folder.
+        extra: the URL's query or Airflow's extra.
+    """
+
+    name: str
+    kind: str
+    host: str = ""
+    port: int | None = None
+    schema: str = ""
+    login: str = ""
+    password: str = ""
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Name the connection and nothing of it."""
+        return f"Connection({self.name!r})"
+
+    def url(self) -> str:
+        """Return the connection as one URL, secrets included."""
+        login = quote(self.login, safe="")
+        password = f":{quote(self.password, safe='')}" if self.password else ""
+        at = "@" if login or password else ""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = f":{self.port}" if self.port else ""
+        query = f"?{urlencode(self.extra)}" if self.extra else ""
+        return f"{self.kind}://{login}{password}{at}{host}{port}/{self.schema}{query}"
+
+
+def connection(name: str) -> Connection:
+    """Return a named connection: AIRFLOW_CONN_<NAME> (URI or JSON) or PERFHOUSE_URL_<NAME>.
+
+    Where the environment has none, Airflow's own store is asked, if Airflow runs us.
+
+    Raises:
+        ConfigError: there is none, or it cannot be read; the message never holds it (operator).
+    """
+    text = _environment_text(name)
+    if text is None:
+        return _provided(name)
+    try:
+        if text.lstrip().startswith("{"):
+            return _from_json(name, json.loads(text))
+        return _from_url(name, text)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ConfigError(
+            [f"connection {name!r}: expected a URL, or JSON with conn_type"]
+        ) from None
+
+
 def connection_url(name: str) -> str:
     """Return the URL of a named connection; the message on failure never holds it."""
-    key = name.upper().replace("-", "_")
-    own, airflow = f"PERFHOUSE_URL_{key}", f"AIRFLOW_CONN_{key}"
-    text = os.environ.get(own) or os.environ.get(airflow)
-    if not text:
-        raise ConfigError([f"connection {name!r}: expected {airflow} or {own} in the environment"])
-    url = _from_json(name, text) if text.lstrip().startswith("{") else text
-    scheme, separator, rest = url.partition("://")
+    text = _environment_text(name)
+    if text is None or text.lstrip().startswith("{"):
+        return connection(name).url()
+    scheme, separator, rest = text.partition("://")
     if not separator:
         raise ConfigError([f"connection {name!r}: expected a URL such as postgresql://host/db"])
-    return f"{'postgresql' if scheme == 'postgres' else scheme}://{rest}"
+    return f"{_scheme(scheme)}://{rest}"
 
 
-def _from_json(name: str, text: str) -> str:
-    """Turn Airflow's JSON form of a connection into a URL."""
-    try:
-        form = json.loads(text)
-        kind = form["conn_type"]
-    except (ValueError, KeyError, TypeError):
-        raise ConfigError([f"connection {name!r}: expected JSON with a conn_type"]) from None
-    login = quote(str(form.get("login") or ""), safe="")
-    password = f":{quote(str(form['password']), safe='')}" if form.get("password") else ""
-    at = "@" if login or password else ""
-    port = f":{form['port']}" if form.get("port") else ""
-    extra = form.get("extra") or {}
-    extra = json.loads(extra) if isinstance(extra, str) else extra
-    query = f"?{urlencode(extra)}" if extra else ""
-    host = form.get("host") or ""
-    return f"{kind}://{login}{password}{at}{host}{port}/{form.get('schema') or ''}{query}"
+_stores: list[Callable[[str], Connection | None]] = []
+
+
+def ask_for_connections(store: Callable[[str], Connection | None]) -> None:
+    """Let connections also come from a store, asked after the environment; once is enough."""
+    if store not in _stores:
+        _stores.append(store)
+
+
+def _variables(name: str) -> tuple[str, str]:
+    key = name.upper().replace("-", "_")
+    return f"AIRFLOW_CONN_{key}", f"PERFHOUSE_URL_{key}"
+
+
+def _environment_text(name: str) -> str | None:
+    airflow, own = _variables(name)
+    return os.environ.get(own) or os.environ.get(airflow) or None
+
+
+def _provided(name: str) -> Connection:
+    for store in _stores:
+        found = store(name)
+        if found is not None:
+            return found
+    raise ConfigError(
+        [f"connection {name!r}: expected {' or '.join(_variables(name))} in the environment"]
+    )
+
+
+def _scheme(text: str) -> str:
+    return "postgresql" if text == "postgres" else text
+
+
+def _from_url(name: str, text: str) -> Connection:
+    """Read Airflow's URI form; what its query holds is the connection's extra."""
+    parts = urlsplit(text)
+    if not parts.scheme or "://" not in text:
+        raise ValueError
+    return Connection(
+        name=name,
+        kind=_scheme(parts.scheme),
+        host=unquote(parts.hostname or ""),
+        port=parts.port,
+        schema=unquote(parts.path.removeprefix("/")),
+        login=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        extra=_extra({key: values[-1] for key, values in parse_qs(parts.query).items()}),
+    )
+
+
+def _from_json(name: str, form: Mapping[str, Any]) -> Connection:
+    """Read Airflow's JSON form of a connection."""
+    return Connection(
+        name=name,
+        kind=_scheme(str(form["conn_type"])),
+        host=str(form.get("host") or ""),
+        port=int(form["port"]) if form.get("port") else None,
+        schema=str(form.get("schema") or ""),
+        login=str(form.get("login") or ""),
+        password=str(form.get("password") or ""),
+        extra=_extra(form.get("extra") or {}),
+    )
+
+
+def _extra(given: Any) -> dict[str, str]:
+    """Return extra as texts; Airflow's URI form may keep it as JSON under `__extra__`."""
+    found = json.loads(given) if isinstance(given, str) else given
+    if "__extra__" in found:
+        found = json.loads(found["__extra__"])
+    return {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in found.items()}
 
 
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

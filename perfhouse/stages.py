@@ -66,7 +66,7 @@ def open_workspace(
         folder,
         streams=streams.columns_by_stream(),
         required=streams.required_by_stream(),
-        connectors=base.names(),
+        connectors=base.Keys(),
         kpis=kpi_ids(),
         thresholds=THRESHOLDS,
     )

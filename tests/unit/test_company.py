@@ -10,6 +10,7 @@ from textwrap import dedent
 import pytest
 
 from perfhouse.company import load_company, mapping_sha256
+from perfhouse.company_sources import ConnectorKeys
 from perfhouse.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +56,7 @@ GOOD = dedent(
 STREAMS = {"tickets": {"ticket_id", "created_at", "status", "channel", "requester_key"}}
 EXISTS = {
     "streams": STREAMS,
-    "connectors": {"files", "sql"},
+    "connectors": {n: ConnectorKeys(ready=False) for n in ("files", "sql")},
     "kpis": {"csat_rate", "nps"},
     "required": {"tickets": {"ticket_id", "created_at"}},
     "thresholds": {"raw": {"quarantine_share", "unmatched_share"}},
@@ -309,7 +310,7 @@ def test_each_example_is_a_sound_configuration(example: Path) -> None:
         example.parent,
         streams.columns_by_stream(),
         required=streams.required_by_stream(),
-        connectors=base.names(),
+        connectors=base.Keys(),
         kpis=kpi_ids(),
         thresholds=THRESHOLDS,
     )

@@ -103,3 +103,43 @@ def test_threads_must_be_a_whole_number(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("PERFHOUSE_THREADS", "two")
     with pytest.raises(ConfigError, match="PERFHOUSE_THREADS"):
         settings.threads()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://me%40x.test:s%2Fcret@desk.test:8443/api?region=eu&__extra__=",
+        '{"conn_type": "https", "login": "me@x.test", "password": "s/cret", "host": "desk.test", '
+        '"port": 8443, "schema": "api", "extra": "{\\"region\\": \\"eu\\"}"}',
+        "https://me%40x.test:s%2Fcret@desk.test:8443/api?__extra__=%7B%22region%22%3A%20%22eu%22%7D",
+    ],
+)
+def test_a_connection_is_read_in_parts_and_shows_none_of_them(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_DESK", text)
+    found = settings.connection("desk")
+    parts = (found.kind, found.login, found.password, found.host, found.port, found.schema)
+    assert parts == ("https", "me@x.test", "s/cret", "desk.test", 8443, "api")
+    assert found.extra == {"region": "eu"}
+    assert repr(found) == str(found) == "Connection('desk')"
+
+
+@pytest.mark.parametrize("text", ["no-url", '{"host": "s/cret"}', "https://h:s/cret/x"])
+def test_a_connection_that_cannot_be_read_is_not_quoted(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_DESK", text)
+    with pytest.raises(ConfigError, match="connection 'desk'") as wrong:
+        settings.connection("desk")
+    assert "cret" not in str(wrong.value)
+
+
+def test_a_store_is_asked_after_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = {"vault": settings.Connection("vault", "https", host="vault.test")}
+    monkeypatch.setattr(settings, "_stores", [])
+    settings.ask_for_connections(stored.get)
+    assert settings.connection("vault").host == "vault.test"
+    assert settings.connection_url("vault") == "https://vault.test/"
+    monkeypatch.setenv("AIRFLOW_CONN_VAULT", "https://nearer.test")
+    assert settings.connection("vault").host == "nearer.test"

@@ -58,7 +58,7 @@ def test_the_company_folder_reads_without_a_problem(made: demo.DemoResult) -> No
         made.company,
         streams.columns_by_stream(),
         required=streams.required_by_stream(),
-        connectors=base.names(),
+        connectors=base.Keys(),
     )
     assert [s.id for s in company.sources] == ["helpdesk", "calls", "surveys", "training", "roster"]
     assert {s.connector for s in company.sources} == {"sql", "amazon_connect", "files", "xapi"}
