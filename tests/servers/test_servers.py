@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 import asyncssh
 import psycopg
@@ -12,6 +13,7 @@ import pytest
 from servers.mariadb import MariaDB
 from servers.moto import S3
 from servers.postgres import Postgres
+from servers.rt import RequestTracker
 from servers.sshd import Sftp
 
 pytestmark = pytest.mark.server
@@ -59,3 +61,40 @@ def test_sftp_serves_its_folder_to_the_one_key(sshd: Sftp) -> None:
     assert asyncio.run(read()) == b"x\n1\n"
     (sshd.root / "a.csv").unlink()
     assert sshd.fingerprint.startswith("SHA256:")
+
+
+TICKETS = """
+    select t.id, q.name, t.status, u.name, t.created,
+           -- RT sets it for every inactive status
+           case when t.status = 'resolved' then t.resolved else timestamp '1970-01-01' end,
+           t.lastupdated,
+           case when t.effectiveid <> t.id then t.effectiveid end
+    from tickets t join queues q on q.id = t.queue join users u on u.id = t.owner
+    where t.type = 'ticket' order by t.id
+"""
+EVENTS = """
+    select objectid,
+           count(*) filter (where x.type = 'Correspond' and u.emailaddress like '%@corp.example'),
+           count(*) filter (where x.type = 'Status' and oldvalue = 'resolved')
+    from transactions x join users u on u.id = x.creator
+    where objecttype = 'RT::Ticket' group by objectid order by objectid
+"""
+
+
+def _told(text: str | None) -> datetime:
+    return datetime.strptime(text or "1970-01-01T00:00:00Z", "%Y-%m-%dT%H:%M:%SZ")  # noqa: DTZ007
+
+
+def test_request_tracker_holds_the_tickets_it_was_seeded_with(rt: RequestTracker) -> None:
+    with psycopg.connect(rt.database) as connection:
+        rows = connection.execute(TICKETS).fetchall()
+        events = connection.execute(EVENTS).fetchall()
+    assert rows == [
+        (
+            t.id, t.queue, t.status, t.owner or "Nobody", _told(t.created), _told(t.resolved),
+            _told(t.last_updated), t.merged_into,
+        )
+        for t in rt.tickets
+    ]  # fmt: skip
+    assert events == [(t.id, t.replies, t.reopened) for t in rt.tickets]
+    assert len(rows) == 66
