@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -70,11 +71,17 @@ class Beside:
         name: the archived file.
         lookup: records of another endpoint of the same delivery by the text of one of their
             fields, such as `lookup("users", "id")`; the last of several wins.
+        start, end: the delivery's month as instants, half-open, for sources whose answers reach
+            beyond what was asked; None where nobody told.
+        options: the source's own options.
     """
 
     page: Any
     name: str
     lookup: Callable[[str, str], Mapping[str, Any]]
+    start: datetime | None = None
+    end: datetime | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 # One archived record to the rows that columns address: a pure function without clock, which may
