@@ -89,6 +89,7 @@ class Call:
     connection: Connection
     kept: Mapping[str, list[Path]] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
+    planning: bool = False  # a dry run: the first request is shown, none is made
 
     def option(self, name: str, default: str | None = None) -> str:
         """Return an option of the source as text; ConfigError when it must be set."""
@@ -191,7 +192,13 @@ def plan(system: System, source: Source, month: Month, context: ExtractContext) 
     frame = window(source, month, context)
     for endpoint in _needed(system, source):
         begin = frame.start - endpoint.lookback
-        call = Call(source, Window(month, begin, frame.end), _refuse, _stand_in(source))
+        call = Call(
+            source,
+            Window(month, begin, frame.end),
+            _refuse,
+            _stand_in(source),
+            planning=True,
+        )
         into = ", ".join(endpoint.streams) or f"looked up for {', '.join(endpoint.beside)}"
         try:
             for _ in endpoint.pages(call):

@@ -103,6 +103,7 @@ def pages(send: Send, first: Request, following: Following) -> Iterator[Page]:
         SourceChanged: the source asks for a request that was made already, or never ends.
     """
     seen: set[bytes] = set()
+    last: bytes | None = None
     request: Request | None = first
     while request is not None:
         identity = request.identity()
@@ -112,6 +113,9 @@ def pages(send: Send, first: Request, following: Following) -> Iterator[Page]:
             raise SourceChanged(f"{request.path}: more than {MOST_PAGES:,} pages")
         seen.add(identity)
         page = send(request)
+        if page.body == last:
+            raise SourceChanged(f"{request.path}: the source sent page {len(seen)} twice")
+        last = page.body
         yield page
         request = following(request, page)
 
