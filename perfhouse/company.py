@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from perfhouse.company_identities import read_identities
 from perfhouse.company_sources import ID, ConnectorKeys, Known, read_sources
 from perfhouse.company_targets import read_targets
 from perfhouse.company_types import (
@@ -27,6 +28,7 @@ from perfhouse.company_types import (
     ColumnMapping,
     Company,
     Grade,
+    Identity,
     KpiChoice,
     Location,
     QueueOwner,
@@ -46,6 +48,7 @@ __all__ = [
     "ColumnMapping",
     "Company",
     "Grade",
+    "Identity",
     "KpiChoice",
     "Location",
     "QueueOwner",
@@ -134,6 +137,7 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
     name_en = about.text("name_en")
     zone = about.zone("time_zone")
     calendars = _calendars(top)
+    sources = read_sources(top, zone, known)
     result = Company(
         folder=folder,
         id=about.text("id", pattern=ID, expected="an id of a-z, 0-9, _ and - such as demo"),
@@ -149,7 +153,8 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
         service=_service(top.table("service_levels")),
         queue_owners=_queue_owners(top),
         gates=_gates(top.table("gates"), known),
-        sources=read_sources(top, zone, known),
+        sources=sources,
+        identities=read_identities(folder, top.problems, [source.id for source in sources]),
     )
     about.finish()
     top.finish()

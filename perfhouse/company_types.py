@@ -109,22 +109,40 @@ class QueueOwner:
 
 
 @dataclass(frozen=True)
+class Identity:
+    """The employee behind a source's user id, as a person says; valid_to is excluded.
+
+    source '*' means any, employee '-' that the account is no single person's.
+    """
+
+    source: str
+    source_user_id: str
+    employee_id: str
+    valid_from: date | None
+    valid_to: date | None
+
+
+@dataclass(frozen=True)
 class ColumnMapping:
     """How one canonical column is read: from a source column, an expression or a constant.
 
     Exactly one of source, sql and value is set. `unknown_when` is SQL over the typed columns.
+    Of several formats the first that fits decides. `decimal` and `thousands` are the marks of
+    numbers as people write them.
     """
 
     source: str | None = None
     sql: str | None = None
     value: str | int | float | bool | None = None
-    format: str | None = None
+    format: str | tuple[str, ...] | None = None
     time_zone: str | None = None
     values: Mapping[str, Any] | None = None
     otherwise: Any = None
     unknown_when: str | None = None
     hash: bool = False
     required: bool | None = None
+    decimal: str | None = None
+    thousands: str | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +189,7 @@ class Company:
     queue_owners: tuple[QueueOwner, ...]
     gates: Mapping[str, Mapping[str, float]]
     sources: tuple[Source, ...]
+    identities: tuple[Identity, ...] = ()
 
     def source(self, source_id: str) -> Source | None:
         """Return the source of that id, or None."""

@@ -63,6 +63,13 @@ TABLES: dict[str, dict[str, str]] = {
         "valid_from": "DATE",
         "valid_to": "DATE",
     },
+    "identities": {
+        "source": "VARCHAR",
+        "source_user_id": "VARCHAR",
+        "employee_id": "VARCHAR",
+        "valid_from": "DATE",
+        "valid_to": "DATE",
+    },
     "settings": {"name": "VARCHAR", "value": "DOUBLE"},
 }
 
@@ -94,6 +101,10 @@ def _rows(company: Company, month: Month, as_of: Month) -> dict[str, list[Row]]:
             for owner in company.queue_owners
         ],
         "service_levels": _service_levels(company),
+        "identities": [
+            tuple(getattr(identity, column) for column in TABLES["identities"])
+            for identity in company.identities
+        ],
         "settings": [
             ("answer_within_seconds", company.service.answer_within_seconds),
             ("coverage_minimum", company.scoring.coverage_minimum),

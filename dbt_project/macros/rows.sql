@@ -60,21 +60,30 @@ places as (
 )
 {%- endmacro %}
 
-{# Joins that find the person behind a source's user id: `<name>_own` by the source's identity map,
-   `<name>_any` by the roster, `<name>_at` where they work. #}
-{% macro join_person(name, source, user_id, at) %}
+{# Joins that find the person behind a source's user id on the day of an instant: `<name>_own` by what is
+   said about the source, else `<name>_any` by what is said about every source, `<name>_at` where they
+   work. What has no time is taken at the beginning of the month. #}
+{% macro join_person(name, source, user_id, at, is_number=none) %}
+    {%- set on_day = 'coalesce(' ~ local_on(at) ~ ', ' ~ month_start() ~ ')' %}
     left join identities as {{ name }}_own
         on {{ name }}_own._source = {{ source }}
         and {{ name }}_own.source_user_id = {{ user_id }}
-        and {{ local_on(at) }} >= {{ name }}_own.valid_from
-        and {{ local_on(at) }} < {{ name }}_own.valid_to
+        and {{ on_day }} >= {{ name }}_own.valid_from
+        and {{ on_day }} < {{ name }}_own.valid_to
     left join identities as {{ name }}_any
         on {{ name }}_any._source = '*'
         and {{ name }}_any.source_user_id = {{ user_id }}
+        and {{ on_day }} >= {{ name }}_any.valid_from
+        and {{ on_day }} < {{ name }}_any.valid_to
     left join places as {{ name }}_at
-        on {{ name }}_at.employee_id = {{ person(name) }}
+        on {{ name }}_at.employee_id = {{ person(name, is_number) }}
 {%- endmacro %}
 
-{% macro person(name) -%}
-    coalesce({{ name }}_own.employee_id, {{ name }}_any.employee_id)
+{# The employee: a source's own row decides even where it says that nobody is known; `is_number` is SQL
+   that says when the id is an employee number, which no directory of accounts may deny. #}
+{% macro person(name, is_number=none) -%}
+    case
+        when {{ name }}_own.employee_id is not null then {{ name }}_own.employee_id
+        when {{ name }}_own._source is null{{ ' or ' ~ is_number if is_number }} then {{ name }}_any.employee_id
+    end
 {%- endmacro %}

@@ -36,6 +36,7 @@ tickets as (
         t.ticket_id,
         t._source as ticket_source,
         t.resolver_id,
+        t.resolved_at,
         count(*) over (partition by t.ticket_id) as source_count
     from {{ ref('stg_tickets') }} as t
     inner join asked as a
@@ -51,7 +52,8 @@ matched as (
         r.submitted_at,
         t.ticket_id,
         t.ticket_source,
-        t.resolver_id
+        t.resolver_id,
+        t.resolved_at
     from near_month as r
     inner join tickets as t
         on r.ticket_id = t.ticket_id
@@ -65,6 +67,7 @@ solves as (
     select
         m.response_key,
         e.actor_id,
+        e.occurred_at,
         row_number() over (partition by m.response_key order by e.occurred_at desc, e.event_id desc) as solve_rank
     from matched as m
     inner join {{ ref('stg_ticket_events') }} as e
@@ -79,7 +82,8 @@ solvers as (
     select
         m.response_key,
         m.ticket_source,
-        coalesce(s.actor_id, m.resolver_id) as solver_id
+        coalesce(s.actor_id, m.resolver_id) as solver_id,
+        coalesce(s.occurred_at, least(m.resolved_at, m.submitted_at)) as solved_at
     from matched as m
     left join solves as s
         on m.response_key = s.response_key and s.solve_rank = 1
@@ -95,7 +99,12 @@ credited as (
         case
             when r.subject_employee_id is null and t.solver_id is not null then t.ticket_source
             else r._source
-        end as credited_source
+        end as credited_source,
+        -- An id is the person who had it at work, not who has it when the customer answers.
+        coalesce(
+            case when r.subject_employee_id is null and t.solver_id is not null then t.solved_at end,
+            least(r.sent_at, r.submitted_at)
+        ) as worked_at
     from near_month as r
     left join solvers as t
         on r.response_key = t.response_key
@@ -124,10 +133,10 @@ named as (
 
     select
         s.*,
-        {{ person('credited') }} as credited_employee_id,
+        {{ person('credited', 's.subject_employee_id is not null') }} as credited_employee_id,
         {{ local_on('s.submitted_at', 'credited_at.time_zone') }} as submitted_on
     from scaled as s
-    {{ join_person('credited', 's.credited_source', 's.credited_id', 's.submitted_at') }}
+    {{ join_person('credited', 's.credited_source', 's.credited_id', 's.worked_at', 's.subject_employee_id is not null') }}
 
 ),
 

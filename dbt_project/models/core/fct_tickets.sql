@@ -102,9 +102,14 @@ named as (
 
 ),
 
+-- A ticket names who held it last: the person behind that id when it was solved or last changed.
 owned as (
 
-    select *, coalesce(replier_id, assignee_id) as reply_owner_id from named
+    select
+        *,
+        coalesce(replier_id, assignee_id) as reply_owner_id,
+        coalesce(resolved_at, source_updated_at, created_at) as held_at
+    from named
 
 ),
 
@@ -123,10 +128,10 @@ people as (
         reply_owner_at.time_zone as replier_zone,
         reply_owner_at.calendar as replier_calendar
     from owned as t
-    {{ join_person('assignee', 't._source', 't.assignee_id', 't.created_at') }}
-    {{ join_person('resolver', 't._source', 't.resolver_id', 'coalesce(t.resolved_at, t.created_at)') }}
-    {{ join_person('first_solver', 't._source', 't.first_solver_id', 'coalesce(t.first_solved_at, t.created_at)') }}
-    {{ join_person('reply_owner', 't._source', 't.reply_owner_id', 'coalesce(t.first_reply_at, t.created_at)') }}
+    {{ join_person('assignee', 't._source', 't.assignee_id', 't.held_at') }}
+    {{ join_person('resolver', 't._source', 't.resolver_id', 't.held_at') }}
+    {{ join_person('first_solver', 't._source', 't.first_solver_id', 'coalesce(t.first_solved_at, t.held_at)') }}
+    {{ join_person('reply_owner', 't._source', 't.reply_owner_id', 'coalesce(t.first_reply_at, t.held_at)') }}
 
 ),
 

@@ -18,11 +18,12 @@ named as (
 
     select
         r.*,
+        coalesce(r.assigned_at, r.completed_at, r.due_at, r.source_updated_at) is not null as is_dated,
         {{ person('learner') }} as learner_employee_id,
         {{ local_on('r.due_at', 'learner_at.time_zone') }} as due_on,
         {{ local_on('r.completed_at', 'learner_at.time_zone') }} as completed_on
     from records as r
-    {{ join_person('learner', 'r._source', 'r.learner_id', 'coalesce(r.due_at, r.completed_at, r.assigned_at)') }}
+    {{ join_person('learner', 'r._source', 'r.learner_id', 'coalesce(r.assigned_at, r.completed_at, r.due_at, r.source_updated_at)') }}
 
 ),
 
@@ -55,7 +56,11 @@ outcomes as (
         end) as is_waived
     from assignments as a
     inner join named as n
-        on a._source = n._source and a.learner_id = n.learner_id and a.course_id = n.course_id
+        on a._source = n._source
+        and a.learner_id = n.learner_id
+        and a.course_id = n.course_id
+        -- An id may be another person's by now: what one completed is not the other's.
+        and (a.learner_employee_id is not distinct from n.learner_employee_id or not n.is_dated)
     where a.statement_rank = 1
     group by a._source, a.learner_id, a.course_id, a.due_on
 

@@ -6,29 +6,72 @@ with employees as (
 
 people as (
 
+    {# A ticket counts once for an id that it names in several places. -#}
     {% set roles = [
-        ('fct_tickets', 'tickets', '_source', 'assignee_id', 'assignee_employee_id'),
-        ('fct_tickets', 'tickets', '_source', 'resolver_id', 'resolver_employee_id'),
-        ('fct_tickets', 'tickets', '_source', 'first_solver_id', 'first_solver_employee_id'),
-        ('fct_calls', 'calls', '_source', 'agent_id', 'agent_employee_id'),
-        ('fct_survey_responses', 'survey_responses', 'credited_source', 'credited_id', 'credited_employee_id'),
-        ('fct_training_records', 'training_records', '_source', 'learner_id', 'learner_employee_id'),
-        ('fct_kb_contributions', 'kb_contributions', '_source', 'author_id', 'author_employee_id'),
+        ('fct_tickets', 'tickets', '_source', 'assignee_id', 'assignee_employee_id', 'coalesce(resolved_on, created_on)', 'true'),
+        ('fct_tickets', 'tickets', '_source', 'resolver_id', 'resolver_employee_id', 'coalesce(resolved_on, created_on)', "(resolver_id <> coalesce(assignee_id, '') or assignee_employee_id is not null)"),
+        ('fct_tickets', 'tickets', '_source', 'first_solver_id', 'first_solver_employee_id', 'coalesce(first_solved_on, created_on)', "(first_solver_id <> coalesce(assignee_id, '') or assignee_employee_id is not null) and (first_solver_id <> coalesce(resolver_id, '') or resolver_employee_id is not null)"),
+        ('fct_tickets', 'tickets', '_source', 'replier_id', 'replier_employee_id', 'coalesce(first_reply_on, created_on)', "(replier_id <> coalesce(assignee_id, '') or assignee_employee_id is not null) and (replier_id <> coalesce(resolver_id, '') or resolver_employee_id is not null) and (replier_id <> coalesce(first_solver_id, '') or first_solver_employee_id is not null)"),
+        ('fct_ticket_events', 'ticket_events', '_source', 'actor_id', 'actor_employee_id', 'occurred_on', "actor_type = 'agent'"),
+        ('fct_calls', 'calls', '_source', 'agent_id', 'agent_employee_id', 'ended_on', 'true'),
+        ('fct_survey_responses', 'survey_responses', 'credited_source', 'credited_id', 'credited_employee_id', 'submitted_on', 'true'),
+        ('fct_training_records', 'training_records', '_source', 'learner_id', 'learner_employee_id', 'due_on', 'true'),
+        ('fct_kb_contributions', 'kb_contributions', '_source', 'author_id', 'author_employee_id', 'counted_on', 'true'),
     ] -%}
-    {% for fact, stream, source_column, id, employee in roles -%}
+    {% for fact, stream, source_column, id, employee, day, condition in roles -%}
     select
         '{{ stream }}' as stream,
         {{ source_column }} as _source,
         {{ id }} as source_user_id,
         {{ employee }} as employee_id,
-        count(*) as event_count
+        count(*) as event_count,
+        min({{ day }}) as first_on,
+        max({{ day }}) as last_on
     from {{ ref(fact) }}
-    where month = {{ month_start() }} and {{ id }} is not null
-    {%- if id == 'resolver_id' %} and resolver_id <> coalesce(assignee_id, ''){% endif %}
-    {%- if id == 'first_solver_id' %} and first_solver_id <> coalesce(assignee_id, '') and first_solver_id <> coalesce(resolver_id, ''){% endif %}
+    where month = {{ month_start() }} and {{ id }} is not null and {{ condition }}
     group by {{ source_column }}, {{ id }}, {{ employee }}
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
+
+),
+
+strangers as (
+
+    select
+        p.stream,
+        p._source,
+        p.source_user_id,
+        sum(p.event_count) as event_count,
+        min(p.first_on) as first_on,
+        max(p.last_on) as last_on
+    from people as p
+    left join employees as e
+        on p.employee_id = e.employee_id
+    where e.employee_id is null
+    group by p.stream, p._source, p.source_user_id
+
+),
+
+-- What is said about the id, for its own source before any, on the days nearest to the last event.
+statuses as (
+
+    select
+        s.stream,
+        s._source,
+        s.source_user_id,
+        i.status,
+        row_number() over (
+            partition by s.stream, s._source, s.source_user_id
+            order by case when i._source = '*' then 1 else 0 end, i.valid_from desc
+        ) as status_rank
+    from strangers as s
+    inner join {{ ref('dim_identities') }} as i
+        on s.source_user_id = i.source_user_id
+        and i._source in (s._source, '*')
+        and i.month = {{ month_start() }}
+        and i.valid_from <= s.last_on
+        and i.valid_to > s.first_on
+    where i.status <> 'matched'
 
 )
 
@@ -37,9 +80,13 @@ select
     p.stream,
     p._source,
     p.source_user_id,
-    cast(sum(p.event_count) as bigint) as event_count
-from people as p
-left join employees as e
-    on p.employee_id = e.employee_id
-where e.employee_id is null
-group by p.stream, p._source, p.source_user_id
+    coalesce(s.status, 'unmatched') as reason,
+    cast(p.event_count as bigint) as event_count,
+    p.first_on,
+    p.last_on
+from strangers as p
+left join statuses as s
+    on p.stream = s.stream
+    and p._source = s._source
+    and p.source_user_id = s.source_user_id
+    and s.status_rank = 1

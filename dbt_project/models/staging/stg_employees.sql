@@ -47,7 +47,8 @@ units as (
 select
     a._source,
     a.employee_id,
-    a.source_user_id,
+    nullif(trim(a.source_user_id), '') as source_user_id,
+    nullif(trim(a.work_email_hash), '') as work_email_hash,
     coalesce(a.display_name, a.employee_id) as display_name,
     coalesce(a.team_id, a.department_id) as team_id,
     coalesce(u.name, a.team_id, a.department_id) as team_name,

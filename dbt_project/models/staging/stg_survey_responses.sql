@@ -13,6 +13,7 @@ select
     survey_kind,
     metric,
     coalesce(status, 'completed') as status,
+    sent_at,
     submitted_at,
     score,
     scale_min,

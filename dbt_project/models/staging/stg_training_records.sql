@@ -15,6 +15,7 @@ select
     due_at,
     completed_at,
     status,
+    source_updated_at,
     _file,
     _row_number
 from versions

@@ -1,0 +1,456 @@
+{# Who is behind a source's user id on which day. The build and the raw gate read these same lines, so
+   nothing here may call dbt: relations come in as text. #}
+
+{# Accounts of each source, one row per account and stretch of days: a delivery speaks for its own
+   month, the first also for what lies before, the last for what comes. #}
+{% macro directory_users(relation) -%}
+with ranked as (
+
+    select
+        *,
+        row_number() over (
+            partition by _source, source_user_id, _month
+            order by snapshot_date desc nulls last, {{ latest_first() }}
+        ) as version_rank
+    from {{ relation }}
+
+),
+
+delivered as (
+
+    select
+        _source,
+        source_user_id,
+        nullif(trim(employee_no), '') as employee_no,
+        nullif(trim(email_hash), '') as email_hash,
+        nullif(trim(login), '') as login,
+        coalesce(role, 'other') as role,
+        is_active,
+        cast(_month || '-01' as date) as delivered_on
+    from ranked
+    where version_rank = 1 and _op <> 'delete'
+
+),
+
+neighbours as (
+
+    select
+        *,
+        lag(delivered_on) over (partition by _source, source_user_id order by delivered_on) as previous_on,
+        lead(delivered_on) over (partition by _source, source_user_id order by delivered_on) as next_on
+    from delivered
+
+)
+
+select
+    _source,
+    source_user_id,
+    employee_no,
+    email_hash,
+    login,
+    role,
+    is_active,
+    case when previous_on is null then date '1900-01-01' else delivered_on end as valid_from,
+    coalesce(next_on, date '2999-01-01') as valid_to
+from neighbours
+{%- endmacro %}
+
+{# What people and systems say outright: `manual` rows of the company's identity.csv and the newest
+   delivery of each source's identity map. A later row of one id ends the one before it. The smaller
+   the preference, the stronger the claim; a claim for all sources ('*') yields to one for its own. #}
+{% macro identity_claims(identity_map, manual) -%}
+with deliveries as (
+
+    select
+        *,
+        coalesce(mapped_source, _source) as map_source,
+        coalesce(match_rule, 'manual') as map_rule,
+        max(_month) over (partition by _source) as newest_month
+    from {{ identity_map }}
+
+),
+
+ranked as (
+
+    select
+        *,
+        row_number() over (
+            partition by map_source, source_user_id, map_rule, valid_from
+            order by {{ latest_first() }}, employee_id
+        ) as version_rank
+    from deliveries
+    where _month = newest_month
+
+),
+
+claims as (
+
+    select
+        map_source as _source,
+        source_user_id,
+        trim(employee_id) as employee_id,
+        map_rule as match_rule,
+        case map_rule when 'manual' then 12 when 'employee_no' then 21 when 'email' then 31 else 41 end as strength,
+        coalesce(valid_from, date '1900-01-01') as valid_from,
+        coalesce(valid_to, date '2999-01-01') as valid_to
+    from ranked
+    where version_rank = 1 and _op <> 'delete'
+    union all
+    select
+        source as _source,
+        source_user_id,
+        employee_id,
+        'manual' as match_rule,
+        10 as strength,
+        coalesce(valid_from, date '1900-01-01') as valid_from,
+        coalesce(valid_to, date '2999-01-01') as valid_to
+    from {{ manual }}
+
+),
+
+followed as (
+
+    select
+        *,
+        lead(valid_from) over (
+            partition by _source, source_user_id, strength order by valid_from
+        ) as next_from
+    from claims
+
+)
+
+select
+    _source,
+    source_user_id,
+    employee_id,
+    match_rule,
+    strength + case when _source = '*' then 1 else 0 end as preference,
+    valid_from,
+    least(valid_to, coalesce(next_from, date '2999-01-01')) as valid_to
+from followed
+{%- endmacro %}
+
+{# CTEs that end in `resolved`: one row per source ('*' for any), id and stretch of days. Rows of a source
+   hold what is said about any source too, so whoever finds one need not look further. #}
+{% macro resolved_identities(employees, source_users, claims) -%}
+first_rows as (
+
+    select
+        employee_id,
+        min(valid_from) as first_from
+    from {{ employees }}
+    group by employee_id
+
+),
+
+-- A roster may begin with somebody's last move; who was hired earlier had the address by then.
+roster_rows as (
+
+    select
+        e.employee_id,
+        e.source_user_id,
+        e.work_email_hash,
+        case when e.valid_from = f.first_from then least(e.valid_from, e.hire_date) else e.valid_from end as valid_from,
+        e.valid_to
+    from {{ employees }} as e
+    inner join first_rows as f
+        on e.employee_id = f.employee_id
+
+),
+
+roster_says as (
+
+    select 'email' as match_rule, 33 as preference, work_email_hash as identifier, employee_id, valid_from, valid_to
+    from roster_rows
+    where work_email_hash is not null
+    union all
+    select 'userid' as match_rule, 43 as preference, source_user_id as identifier, employee_id, valid_from, valid_to
+    from roster_rows
+    where source_user_id is not null
+    union all
+    select 'same_id' as match_rule, 53 as preference, trim(employee_id) as identifier, employee_id, valid_from, valid_to
+    from roster_rows
+
+),
+
+claimants as (
+
+    select
+        match_rule,
+        identifier,
+        min(employee_id) as first_id,
+        max(employee_id) as last_id
+    from roster_says
+    group by match_rule, identifier
+
+),
+
+-- What only one person ever had is theirs on any day; what several had, on the days of each.
+roster_claims as (
+
+    select
+        r.match_rule,
+        r.preference,
+        r.identifier,
+        r.employee_id,
+        case when c.first_id = c.last_id then date '1900-01-01' else r.valid_from end as valid_from,
+        case when c.first_id = c.last_id then date '2999-01-01' else r.valid_to end as valid_to
+    from roster_says as r
+    inner join claimants as c
+        on r.match_rule = c.match_rule and r.identifier = c.identifier
+
+),
+
+claims_for_any as (
+
+    select source_user_id, employee_id, match_rule, preference, valid_from, valid_to
+    from {{ claims }}
+    where _source = '*'
+    union all
+    select identifier as source_user_id, employee_id, match_rule, preference, valid_from, valid_to
+    from roster_claims
+
+),
+
+directories as (
+
+    select _source from {{ source_users }} group by _source
+
+),
+
+listed as (
+
+    select _source, source_user_id from {{ source_users }} group by _source, source_user_id
+
+),
+
+directory_claims as (
+
+    select
+        u._source,
+        u.source_user_id,
+        r.employee_id,
+        case r.match_rule when 'same_id' then 'employee_no' else r.match_rule end as match_rule,
+        case r.match_rule when 'same_id' then 20 when 'email' then 30 else 40 end as preference,
+        greatest(u.valid_from, r.valid_from) as valid_from,
+        least(u.valid_to, r.valid_to) as valid_to
+    from {{ source_users }} as u
+    inner join roster_claims as r
+        on r.identifier = case r.match_rule
+            when 'same_id' then u.employee_no
+            when 'email' then u.email_hash
+            else coalesce(u.login, u.source_user_id)
+        end
+
+),
+
+-- Whom a source lists and nobody matches stays unmatched, whatever employee number its id resembles;
+-- so does an id that a source with a directory does not list.
+unclaimed as (
+
+    select _source, source_user_id from listed
+    union
+    select d._source, r.identifier as source_user_id
+    from directories as d
+    cross join roster_claims as r
+    where r.match_rule = 'same_id'
+
+),
+
+own_claims as (
+
+    select _source, source_user_id, employee_id, match_rule, preference, valid_from, valid_to
+    from {{ claims }}
+    where _source <> '*'
+    union all
+    select _source, source_user_id, employee_id, match_rule, preference, valid_from, valid_to
+    from directory_claims
+    union all
+    select
+        _source,
+        source_user_id,
+        cast(null as varchar) as employee_id,
+        cast(null as varchar) as match_rule,
+        90 as preference,
+        date '1900-01-01' as valid_from,
+        date '2999-01-01' as valid_to
+    from unclaimed
+
+),
+
+own_ids as (
+
+    select _source, source_user_id from own_claims group by _source, source_user_id
+
+),
+
+candidates as (
+
+    select _source, source_user_id, employee_id, match_rule, preference, valid_from, valid_to
+    from own_claims
+    union all
+    select o._source, o.source_user_id, a.employee_id, a.match_rule, a.preference, a.valid_from, a.valid_to
+    from own_ids as o
+    inner join claims_for_any as a
+        on o.source_user_id = a.source_user_id
+    left join listed as l
+        on o._source = l._source and o.source_user_id = l.source_user_id
+    left join directories as d
+        on o._source = d._source
+    where (a.preference <> 43 or l._source is null) and (a.preference <> 53 or d._source is null)
+    union all
+    select '*' as _source, source_user_id, employee_id, match_rule, preference, valid_from, valid_to
+    from claims_for_any
+
+),
+
+edges as (
+
+    select _source, source_user_id, valid_from as edge_on from candidates where valid_from < valid_to
+    union
+    select _source, source_user_id, valid_to as edge_on from candidates where valid_from < valid_to
+
+),
+
+spans as (
+
+    select
+        _source,
+        source_user_id,
+        edge_on as valid_from,
+        lead(edge_on) over (partition by _source, source_user_id order by edge_on) as valid_to
+    from edges
+
+),
+
+claimed as (
+
+    select
+        s._source,
+        s.source_user_id,
+        s.valid_from,
+        s.valid_to,
+        c.preference,
+        min(c.match_rule) as match_rule,
+        min(c.employee_id) as first_id,
+        max(c.employee_id) as last_id
+    from spans as s
+    inner join candidates as c
+        on s._source = c._source
+        and s.source_user_id = c.source_user_id
+        and s.valid_from >= c.valid_from
+        and s.valid_from < c.valid_to
+    where s.valid_to is not null
+    group by s._source, s.source_user_id, s.valid_from, s.valid_to, c.preference
+
+),
+
+strongest as (
+
+    select
+        *,
+        row_number() over (partition by _source, source_user_id, valid_from order by preference) as strength_rank
+    from claimed
+
+),
+
+-- Another person named by a weaker rule, or by the same one.
+contested as (
+
+    select
+        s._source,
+        s.source_user_id,
+        s.valid_from,
+        min(case when w.last_id <> s.first_id then w.last_id when w.first_id <> s.first_id then w.first_id end) as contested_employee_id
+    from strongest as s
+    inner join claimed as w
+        on s._source = w._source
+        and s.source_user_id = w.source_user_id
+        and s.valid_from = w.valid_from
+        and s.preference <= w.preference
+    where s.strength_rank = 1
+    group by s._source, s.source_user_id, s.valid_from
+
+),
+
+known_employees as (
+
+    select employee_id from {{ employees }} group by employee_id
+
+),
+
+judged as (
+
+    select
+        s._source,
+        s.source_user_id,
+        s.valid_from,
+        s.valid_to,
+        s.match_rule,
+        s.first_id as candidate_employee_id,
+        c.contested_employee_id,
+        case
+            when s.first_id is null then 'unmatched'
+            when s.first_id <> s.last_id then 'ambiguous'
+            when s.first_id = '-' then 'nobody'
+            when k.employee_id is null then 'not_in_roster'
+            else 'matched'
+        end as status
+    from strongest as s
+    inner join contested as c
+        on s._source = c._source and s.source_user_id = c.source_user_id and s.valid_from = c.valid_from
+    left join known_employees as k
+        on s.first_id = k.employee_id
+    where s.strength_rank = 1
+
+),
+
+-- Stretches that touch and say the same are one.
+followed as (
+
+    select
+        *,
+        coalesce(candidate_employee_id, '') || ' ' || coalesce(contested_employee_id, '')
+        || ' ' || coalesce(match_rule, '') || ' ' || status as says
+    from judged
+
+),
+
+compared as (
+
+    select
+        *,
+        lag(valid_to) over (partition by _source, source_user_id order by valid_from) as previous_to,
+        lag(says) over (partition by _source, source_user_id order by valid_from) as previous_says
+    from followed
+
+),
+
+numbered as (
+
+    select
+        *,
+        sum(case when previous_to = valid_from and previous_says = says then 0 else 1 end) over (
+            partition by _source, source_user_id order by valid_from rows between unbounded preceding and current row
+        ) as stretch
+    from compared
+
+),
+
+resolved as (
+
+    select
+        _source,
+        source_user_id,
+        case when status in ('matched', 'not_in_roster') then candidate_employee_id end as employee_id,
+        match_rule,
+        status,
+        candidate_employee_id,
+        contested_employee_id,
+        min(valid_from) as valid_from,
+        max(valid_to) as valid_to
+    from numbered
+    group by _source, source_user_id, match_rule, status, candidate_employee_id, contested_employee_id, stretch
+
+)
+{%- endmacro %}

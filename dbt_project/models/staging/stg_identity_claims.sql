@@ -1,0 +1,1 @@
+{{ identity_claims(source('raw', 'identity_map'), source('config', 'identities')) }}

@@ -1,0 +1,1 @@
+{{ directory_users(source('raw', 'source_users')) }}
