@@ -6,7 +6,6 @@ Connectors declare and do not inherit; nothing here may read a source or write t
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -20,14 +19,6 @@ from perfhouse.errors import ConfigError
 from perfhouse.month import Month
 
 Progress = Callable[[str], None]
-# modules of this package that are no connectors; every other one has a CONNECTOR
-TOOLS = frozenset(
-    (
-        *("api", "base", "casting", "checking", "decoding", "http", "landing", "landing_stream"),
-        *("paging", "reading", "reading_json", "reading_pages", "reading_xlsx", "remote"),
-        *("streams", "writing"),
-    )
-)
 
 
 def quiet(_: str) -> None:
@@ -132,9 +123,10 @@ class Connector:
 
 @cache
 def names() -> tuple[str, ...]:
-    """Return the names of all connectors: the modules here that are no tools."""
-    found = pkgutil.iter_modules(importlib.import_module("connectors").__path__)
-    return tuple(sorted(module.name for module in found if module.name not in TOOLS))
+    """Return the names of all connectors: the modules here that declare a CONNECTOR."""
+    modules = Path(__file__).parent.glob("*.py")
+    declared = (m.stem for m in modules if "\nCONNECTOR = " in m.read_text(encoding="utf-8"))
+    return tuple(sorted(declared))
 
 
 def get(name: str) -> Connector:
