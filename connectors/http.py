@@ -264,13 +264,13 @@ class Client:
             with attempt:
                 try:
                     return self._once(method, path, content, judge, allow)
-                except StaleToken:
+                except StaleToken as stale:
                     if renewed or self._credentials is None or not self._credentials.drop():
                         raise ConfigError(
                             [f"{method} {path}: the credentials are refused"]
                         ) from None
                     renewed = True
-                return self._once(method, path, content, judge, allow)
+                    raise Later(str(stale), 0) from None
         raise AssertionError("unreachable")  # pragma: no cover
 
     def _wait(self, error: Exception) -> bool | float:
