@@ -5,7 +5,7 @@ It starts nothing itself: a server starts when the first test asks for its fixtu
 
 import pytest
 
-SERVERS = ("mariadb", "moto", "postgres", "rt", "sshd")
+SERVERS = ("mariadb", "moto", "postgres", "ralph", "rt", "scim", "slapd", "sshd")
 pytest_plugins = tuple(f"servers.{name}" for name in SERVERS)
 
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import urllib.error
+import urllib.request
+from dataclasses import replace
 from datetime import datetime
 
 import asyncssh
+import ldap3
 import psycopg
 import pymysql
 import pytest
@@ -13,7 +18,10 @@ import pytest
 from servers.mariadb import MariaDB
 from servers.moto import S3
 from servers.postgres import Postgres
+from servers.ralph import Lrs
 from servers.rt import RequestTracker
+from servers.scim import ENTERPRISE, Scim
+from servers.slapd import Ldap
 from servers.sshd import Sftp
 
 pytestmark = pytest.mark.server
@@ -98,3 +106,38 @@ def test_request_tracker_holds_the_tickets_it_was_seeded_with(rt: RequestTracker
     ]  # fmt: skip
     assert events == [(t.id, t.replies, t.reopened) for t in rt.tickets]
     assert len(rows) == 66
+
+
+def test_scim_holds_its_people(scim: Scim) -> None:
+    page = scim.call("GET", "/Users?startIndex=1&count=100&sortBy=meta.created")
+    assert page["totalResults"] == len(scim.people) == 250
+    assert len(page["Resources"]) == 100
+    someone = scim.call("GET", f"/Users/{scim.ids['E00100']}")[ENTERPRISE]
+    assert someone["manager"]["value"] == scim.ids["E00013"]
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        replace(scim, token="wrong").call("GET", "/Users")
+
+
+def test_ldap_holds_its_people_and_cuts_off_who_has_no_limit_of_their_own(slapd: Ldap) -> None:
+    found = {}
+    for who in (slapd.reader, slapd.limited):
+        with ldap3.Connection(slapd.url, who, slapd.password) as connection:
+            connection.search(slapd.base, "(objectClass=inetOrgPerson)", attributes=["manager"])
+            found[who] = (len(connection.entries), connection.result["description"])
+    assert found[slapd.reader] == (len(slapd.people), "success") == (5000, "success")
+    assert found[slapd.limited] == (500, "sizeLimitExceeded")
+
+
+def test_the_learning_record_store_holds_its_statements(ralph: Lrs) -> None:
+    seen = []
+    path = "/xAPI/statements?ascending=true&limit=500"
+    while path and len(seen) <= len(ralph.statements):
+        request = urllib.request.Request(
+            ralph.url.removesuffix("/xAPI") + path, headers={"Authorization": ralph.authorization}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            page = json.loads(answer.read())
+        assert len(page["statements"]) <= 100
+        seen += [s["id"] for s in page["statements"]]
+        path = page.get("more")
+    assert sorted(seen) == sorted(s["id"] for s in ralph.statements)
