@@ -55,6 +55,7 @@ class Policy:
         longest_wait: what a server may ask us to wait; more ends the call, to be retried as a task.
         per_second: calls a second that the vendor allows this connection; None for no pace.
         burst: calls that may be made at once after a rest.
+        paced: a piece of the paths that the pace holds for; empty means every path.
         most_bytes: an answer larger than this is refused, whatever its length header said.
     """
 
@@ -64,6 +65,7 @@ class Policy:
     timeout: float = 60.0
     per_second: float | None = None
     burst: int = 1
+    paced: str = ""
     most_bytes: int = 512 << 20
 
 
@@ -287,7 +289,7 @@ class Client:
         judge: Judge,
         allow: tuple[int, ...],
     ) -> Answer:
-        if self._bucket is not None:
+        if self._bucket is not None and self.policy.paced in path:
             self._bucket.take()
         answer = self._send(method, path, self._signed(content))
         if answer.status == 401 and self._credentials and self._credentials.lease is not None:

@@ -141,6 +141,17 @@ def test_calls_are_paced_by_a_bucket() -> None:
     assert waits == [0.5, 0.5], "a long rest allows a burst, not more"
 
 
+def test_a_pace_may_hold_for_some_paths_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[None] = []
+    monkeypatch.setattr(Bucket, "take", lambda _: taken.append(None))
+    answer = httpx.MockTransport(lambda _: httpx.Response(200, json={}))
+    policy = Policy(per_second=0.1, paced="/incremental/")
+    with Client("http://x.test", policy=policy, transport=answer) as it:
+        it.get("/api/incremental/tickets")
+        it.get("/api/groups")
+    assert len(taken) == 1
+
+
 def test_a_judge_can_refuse_an_answer_that_says_200() -> None:
     bodies = iter([b'{"errcode": -1}', b'{"errcode": 0}'])
 
