@@ -41,7 +41,9 @@ def _arguments() -> argparse.Namespace:
         "(default 1M,10M); k and M are understood",
     )
     parser.add_argument("--repeats", type=int, help="runs of each (default: by benchmark)")
-    parser.add_argument("--only", help="landing: dialects, with commas between")
+    parser.add_argument("--only", help="landing: dialects; sources: feeds; commas between")
+    parser.add_argument("--postgres", help="sources: URL of a server where a database may be made")
+    parser.add_argument("--mariadb", help="sources: likewise")
     parser.add_argument("--tmp", type=Path, help="where scratch folders are made")
     parser.add_argument("--results", type=Path, default=results.RESULTS)
     options = parser.parse_args()

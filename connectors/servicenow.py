@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors import api
 from connectors.api import Call, Endpoint, System
-from connectors.http import Client, Policy, basic
+from connectors.http import Client, basic
 from connectors.paging import Page, Request
 from perfhouse.company import ColumnMapping, Source, StreamMapping
 from perfhouse.errors import ConfigError
@@ -32,7 +32,6 @@ def _client(source: Source, connection: Connection) -> Client:
     return Client(
         api.base_url(source, connection),
         headers={"Accept": "application/json"},
-        policy=Policy(per_second=10, burst=10),
         credentials=basic(connection.login, connection.password),
     )
 

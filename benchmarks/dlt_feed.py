@@ -1,0 +1,76 @@
+"""The other side of `benchmarks.sources`: the same feeds taken to Parquet by dlt.
+
+Runs in an environment of its own (benchmarks/requirements-dlt.lock) and imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Load one feed; print rows, seconds and peak memory as JSON."""
+    given = json.loads(sys.argv[1])
+    import dlt
+
+    folder = Path(given["folder"])
+    pipeline = dlt.pipeline(
+        pipeline_name="bench",
+        pipelines_dir=str(folder / "state"),
+        destination=dlt.destinations.filesystem(bucket_url=(folder / "out").as_uri()),
+        dataset_name="feed",
+    )
+    source = _rest(given) if given["feed"] == "rest" else _sql(given)
+    began = time.perf_counter()
+    pipeline.run(source, loader_file_format="parquet", write_disposition="replace")
+    seconds = time.perf_counter() - began
+    import pyarrow.dataset as ds
+
+    written = ds.dataset(sorted((folder / "out").rglob("incident/*.parquet")), format="parquet")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"rows": written.count_rows(), "seconds": seconds, "peak_mib": peak}))
+
+
+def _rest(given: dict[str, Any]) -> Any:
+    from dlt.sources.rest_api import rest_api_source
+
+    return rest_api_source(
+        {
+            "client": {
+                "base_url": given["url"],
+                "paginator": {
+                    "type": "offset",
+                    "limit": given["page"],
+                    "offset_param": "sysparm_offset",
+                    "limit_param": "sysparm_limit",
+                    "total_path": None,
+                },
+            },
+            "resources": [
+                {
+                    "name": "incident",
+                    "endpoint": {"path": "api/now/table/incident", "data_selector": "result"},
+                }
+            ],
+        }
+    )
+
+
+def _sql(given: dict[str, Any]) -> Any:
+    from dlt.sources.sql_database import sql_table
+
+    return sql_table(
+        credentials=given["url"],
+        table="incident",
+        backend="pyarrow",
+        chunk_size=100_000,
+    )
+
+
+if __name__ == "__main__":
+    main()
