@@ -133,43 +133,18 @@ from followed
 {# CTEs that end in `resolved`: one row per source ('*' for any), id and stretch of days. Rows of a source
    hold what is said about any source too, so whoever finds one need not look further. #}
 {% macro resolved_identities(employees, source_users, claims) -%}
-first_rows as (
-
-    select
-        employee_id,
-        min(valid_from) as first_from
-    from {{ employees }}
-    group by employee_id
-
-),
-
--- A roster may begin with somebody's last move; who was hired earlier had the address by then.
-roster_rows as (
-
-    select
-        e.employee_id,
-        e.source_user_id,
-        e.work_email_hash,
-        case when e.valid_from = f.first_from then least(e.valid_from, e.hire_date) else e.valid_from end as valid_from,
-        e.valid_to
-    from {{ employees }} as e
-    inner join first_rows as f
-        on e.employee_id = f.employee_id
-
-),
-
 roster_says as (
 
     select 'email' as match_rule, 33 as preference, work_email_hash as identifier, employee_id, valid_from, valid_to
-    from roster_rows
+    from {{ employees }}
     where work_email_hash is not null
     union all
     select 'userid' as match_rule, 43 as preference, source_user_id as identifier, employee_id, valid_from, valid_to
-    from roster_rows
+    from {{ employees }}
     where source_user_id is not null
     union all
     select 'same_id' as match_rule, 53 as preference, trim(employee_id) as identifier, employee_id, valid_from, valid_to
-    from roster_rows
+    from {{ employees }}
 
 ),
 

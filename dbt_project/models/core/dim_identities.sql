@@ -4,7 +4,6 @@ with employees as (
         employee_id,
         source_user_id,
         work_email_hash,
-        hire_date,
         valid_from,
         valid_to
     from {{ ref('stg_employees') }}
