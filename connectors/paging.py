@@ -58,6 +58,7 @@ class Page:
         self.body = body
         self.request = request
         self.headers = dict(headers or {})
+        self._records: dict[str, list[msgspec.Raw]] = {}
 
     def at(self, path: str, default: Any = None) -> Any:
         """Return the value at `a.b.c`, or the default where there is none."""
@@ -70,6 +71,16 @@ class Page:
         Raises:
             SourceChanged: there is neither a list nor an object (connector author).
         """
+        if path not in self._records:
+            self._records[path] = self._listed(path)
+        return self._records[path]
+
+    def last(self, path: str) -> Any:
+        """Return the last record of a list, decoded; None where it is empty."""
+        found = self.records(path)
+        return msgspec.json.decode(found[-1]) if found else None
+
+    def _listed(self, path: str) -> list[msgspec.Raw]:
         raw = self._raw(path)
         if raw is None:
             raise SourceChanged(f"{self.request.path}: the answer has no {path!r}")

@@ -58,10 +58,10 @@ def _pages(table: str, clock: str, extra: str, call: Call, whole: bool = False) 
     )
 
     def following(request: Request, page: Page) -> Request | None:
-        rows = page.at("result", [])
-        if len(rows) < size:
+        if len(page.records("result")) < size:
             return None
-        at, last = rows[-1][clock], rows[-1]["sys_id"]
+        newest = page.last("result")
+        at, last = newest[clock], newest["sys_id"]
         after = [f"{clock}={at}^sys_id>{last}", f"{clock}>{at}"]
         return request.but(sysparm_query=_query(after, clock, end, extra))
 
