@@ -14,6 +14,7 @@ from airflow.sdk import (
     Asset,
     AssetAll,
     AssetAny,
+    Connection,
     CronPartitionTimetable,
     ExceptionRetryPolicy,
     IdentityMapper,
@@ -22,7 +23,9 @@ from airflow.sdk import (
     RetryRule,
 )
 
-from perfhouse import stages
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from perfhouse import settings, stages
 from perfhouse.company import Company, Source
 from perfhouse.errors import ConfigError, TransientError
 from perfhouse.month import Month
@@ -49,6 +52,27 @@ TASK_DEFAULTS: dict[str, Any] = {
     "retry_policy": RETRIES,
     "execution_timeout": timedelta(hours=6),
 }
+
+
+def _stored(name: str) -> settings.Connection | None:
+    """Return a connection that Airflow keeps: in its metadata or in a secrets backend."""
+    try:
+        found = Connection.get(name)
+    except AirflowNotFoundException:
+        return None
+    return settings.Connection(
+        name=name,
+        kind=found.conn_type,
+        host=found.host or "",
+        port=found.port,
+        schema=found.schema or "",
+        login=found.login or "",
+        password=found.password or "",
+        extra={str(key): str(value) for key, value in found.extra_dejson.items()},
+    )
+
+
+settings.ask_for_connections(_stored)
 
 
 # ---------------------------------------------------------------- what the DAG files wire

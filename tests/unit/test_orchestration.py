@@ -17,8 +17,9 @@ import pytest
 PROGRAM = """
 import json, sys
 from types import SimpleNamespace as N
-from airflow.sdk import RetryAction
-from perfhouse import errors, lake, orchestration as house, stages
+from airflow.sdk import Connection, RetryAction
+from airflow.sdk.exceptions import AirflowNotFoundException
+from perfhouse import errors, lake, orchestration as house, settings, stages
 
 cases = json.loads(sys.argv[1])
 source = lambda id, required=True: N(id=id, required=required)
@@ -43,6 +44,18 @@ class Events:
         return Event(self.told, asset.name)
 
 
+def stored(name):
+    if name != "desk":
+        raise AirflowNotFoundException(name)
+    return Connection(
+        conn_id="desk", conn_type="https", host="desk.test", login="me", password="s/cret",
+        extra='{"region": "eu"}',
+    )
+
+
+Connection.get = stored
+
+
 def answer(case):
     told = {"announced": {}}
     lake.read_manifest = lambda home, each, month: each in case.get("landed", []) or None
@@ -58,6 +71,9 @@ def answer(case):
             told["again"] = house.ingest(case["source"], context)
         elif case["do"] == "gate":
             house.gate_scorecards(context)
+        elif case["do"] == "connection":
+            found = settings.connection(case["name"])
+            told["found"] = [found.url(), repr(found), found.extra]
         elif case["do"] == "month":
             told["month"] = house.month_of(context).key
         else:
@@ -98,6 +114,8 @@ CASES: dict[str, dict[str, Any]] = {
     "an optional source comes early": landing("maybe", "a"),
     "as of": {"do": "gate", "key": "2026-08", "conf": {"as_of": "2026-10"}},
     "as of, announced": {"do": "gate", "key": "2026-08", "extra": {"as_of": "2026-11"}},
+    "stored": {"do": "connection", "name": "desk"},
+    "unknown": {"do": "connection", "name": "nowhere"},
     **{kind: {"do": "retry", "error": kind} for kind in KINDS},
 }
 
@@ -156,3 +174,9 @@ def test_the_as_of_month_travels_from_transform_to_publish(told: dict[str, Any])
 def test_only_what_a_retry_may_cure_is_retried(told: dict[str, Any]) -> None:
     retried = {kind for kind in KINDS if told[kind]["retried"]}
     assert retried == {"TransientError", "SourceMissing"}
+
+
+def test_connections_that_airflow_keeps_are_found_and_not_shown(told: dict[str, Any]) -> None:
+    url = "https://me:s%2Fcret@desk.test/?region=eu"
+    assert told["stored"]["found"] == [url, "Connection('desk')", {"region": "eu"}]
+    assert "AIRFLOW_CONN_NOWHERE" in told["unknown"]["refused"]
