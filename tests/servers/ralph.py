@@ -28,7 +28,7 @@ _COURSES = (
     ("de-escalation", "情绪安抚"), ("crm", "The CRM"), ("exam-level-2", "二级认证考试"),
 )  # fmt: skip
 _HASH = (
-    "import bcrypt, sys; print(bcrypt.hashpw(sys.stdin.buffer.read(), bcrypt.gensalt(4)).decode())"  # noqa: E501
+    "import bcrypt, sys; print(bcrypt.hashpw(sys.stdin.buffer.read(), bcrypt.gensalt(4)).decode())"
 )
 _START = datetime(2026, 8, 30, 16, 0, tzinfo=UTC)
 

@@ -6,8 +6,10 @@ import asyncio
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import asyncssh
 import ldap3
@@ -18,6 +20,7 @@ import pytest
 from servers.mariadb import MariaDB
 from servers.moto import S3
 from servers.postgres import Postgres
+from servers.prism import Mock
 from servers.ralph import Lrs
 from servers.rt import RequestTracker
 from servers.scim import ENTERPRISE, Scim
@@ -141,3 +144,42 @@ def test_the_learning_record_store_holds_its_statements(ralph: Lrs) -> None:
         seen += [s["id"] for s in page["statements"]]
         path = page.get("more")
     assert sorted(seen) == sorted(s["id"] for s in ralph.statements)
+
+
+def _asked(url: str, body: Any = None, login: str = "Bearer x") -> tuple[int, Any]:
+    request = urllib.request.Request(
+        url, data=json.dumps(body).encode() if body else None,
+        headers={"Authorization": login, "Content-Type": "application/json"},
+    )  # fmt: skip
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, json.loads(refused.read())
+
+
+def test_the_mock_of_twilio_answers_its_example_and_refuses_what_the_document_forbids(
+    prism: Callable[..., Mock],
+) -> None:
+    calls = f"{prism('twilio').url}/2010-04-01/Accounts/AC{'0' * 32}/Calls.json"
+    basic = "Basic QUM6dG9rZW4="
+    status, page = _asked(f"{calls}?PageSize=1000", login=basic)
+    assert status == 200
+    assert {"sid", "start_time", "status"} <= page["calls"][0].keys()
+    assert _asked(f"{calls}?PageSize=1001", login=basic)[0] == 422
+    assert _asked(calls.replace("AC", "XX"), login=basic)[0] == 422
+    assert _asked(calls)[0] == 401
+
+
+def test_the_mock_of_genesys_knows_the_fields_of_its_sdk(prism: Callable[..., Mock]) -> None:
+    jobs = f"{prism('genesys').url}/api/v2/analytics/conversations/details/jobs"
+    interval = "2026-08-31T16:00:00Z/2026-09-30T16:00:00Z"
+    status, job = _asked(jobs, {"interval": interval, "order": "asc"})
+    assert (status, list(job)) == (202, ["jobId"])
+    assert _asked(jobs, {"order": "asc"})[0] == 422
+    assert _asked(jobs, {"interval": interval, "pageSize": 10})[0] == 422
+    status, page = _asked(f"{jobs}/1/results?pageSize=1000")
+    assert status == 200
+    assert page["conversations"][0]["participants"][0]["sessions"][0]["metrics"]
+    assert "dataAvailabilityDate" in _asked(f"{jobs}/availability")[1]
