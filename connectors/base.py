@@ -62,6 +62,7 @@ class Beside:
         name: the archived file.
         lookup: records of another endpoint of the same delivery by the text of one of their
             fields, such as `lookup("users", "id")`; the last of several wins.
+        group: likewise, but all of several, in the order of their delivery.
         start, end: the delivery's month as instants, half-open, for sources whose answers reach
             beyond what was asked; None where nobody told.
         options: the source's own options.
@@ -73,6 +74,7 @@ class Beside:
     start: datetime | None = None
     end: datetime | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    group: Callable[[str, str], Mapping[str, list[Any]]] = lambda _, __: {}
 
 
 # One archived record to the rows that columns address: a pure function without clock, which may
