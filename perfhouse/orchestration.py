@@ -22,7 +22,6 @@ from airflow.sdk import (
     RetryAction,
     RetryRule,
 )
-
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from perfhouse import settings, stages
