@@ -1,7 +1,7 @@
 """mkdocs hook: fills pages from the dbt project and the measurements, so they cannot go stale.
 
-A line `<!-- kpis -->`, `<!-- tables -->` or `<!-- benchmarks -->` in a page is replaced at build
-time.
+A line `<!-- kpis -->`, `<!-- tables -->`, `<!-- benchmarks -->` or `<!-- connectors -->` in a page
+is replaced at build time; the pages of single connectors are listed by their files.
 """
 
 from __future__ import annotations
@@ -15,6 +15,19 @@ PROJECT = Path(__file__).resolve().parents[1] / "dbt_project" / "models"
 CATEGORIES = ("result", "quality", "efficiency", "people", "innovation")
 
 
+CONNECTORS = Path(__file__).parent / "connectors"
+
+
+def on_config(config: Any) -> Any:
+    """List every connector's page in the navigation."""
+    pages = sorted(CONNECTORS.glob("*.md"))
+    entries = [{_title(page): f"connectors/{page.name}"} for page in pages]
+    for item in config["nav"] or []:
+        if isinstance(item, dict) and "Connectors, one by one" in item:
+            item["Connectors, one by one"] = entries
+    return config
+
+
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace the markers of one page."""
     if "<!-- kpis -->" in markdown:
@@ -23,6 +36,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         markdown = markdown.replace("<!-- tables -->", _tables())
     if "<!-- benchmarks -->" in markdown:
         markdown = markdown.replace("<!-- benchmarks -->", _benchmarks())
+    if "<!-- connectors -->" in markdown:
+        markdown = markdown.replace("<!-- connectors -->", _connectors())
     return markdown
 
 
@@ -33,6 +48,33 @@ def _benchmarks() -> str:
         return "not measured on this machine yet: run `make bench`"
     text = results.read_text(encoding="utf-8")
     return text[text.index("### ") :]
+
+
+def _title(page: Path) -> str:
+    return page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ").strip()
+
+
+def _section(page: Path, name: str) -> str:
+    """Return the first paragraph of a page's section as one line."""
+    text = page.read_text(encoding="utf-8")
+    body = text.partition(f"\n## {name}\n")[2].strip()
+    return " ".join(body.partition("\n\n")[0].split())
+
+
+def _connectors() -> str:
+    from connectors import base
+
+    lines = ["| connector | reads | ready for | tested against |", "|---|---|---|---|"]
+    for name in base.names():
+        page = CONNECTORS / f"{name}.md"
+        found = base.get(name)
+        streams = ", ".join(f"`{stream}`" for stream in found.defaults) or "any stream: you map"
+        tested = _section(page, "Tested against").removeprefix("- ")
+        lines.append(
+            f"| [{found.title}](connectors/{name}.md)<br>`{name}` | {found.reads} | {streams} | "
+            f"{tested} |"
+        )
+    return "\n".join(lines)
 
 
 def _kpis() -> str:
