@@ -82,7 +82,7 @@ class Postgres:
         order = ", ".join(f"{_ordered(key, kinds[key])} nulls first" for key in keys)
         wrapped = f"select {picked} from {inner}" + (f" order by {order}" if order else "")
         self._run(wrapped)
-        reader = self._cursor.fetch_record_batch()
+        reader = self._cursor._results.reader  # fetch_record_batch() would lose the SQLSTATE
         schema = pa.schema([pa.field(field.name, field.type) for field in reader.schema])
         return Reading(schema, self._batches(reader, schema), keys)
 
@@ -175,5 +175,5 @@ def _explain(error: Exception, words: Words) -> NoReturn:
         words.unreachable("was lost or is busy" + (f" (SQLSTATE {state})" if state else ""))
     if state[:2] in ("28", "3D"):
         words.unusable("login or database is refused; see the connection")
-    found = re.search(r"ERROR:\s+([^\n]{1,200})", str(error)) if state[:2] == "42" else None
-    words.refused(f"SQLSTATE {state}" + (f": {found[1]}" if found else ""))
+    named = re.search(r"ERROR:\s+([^\n]{1,200})", str(error)) if state[:2] == "42" else None
+    words.refused(f"SQLSTATE {state}" + (f": {named[1]}" if named else ""))

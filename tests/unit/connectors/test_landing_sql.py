@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from landing_kit import MONTH, OWNER, Place, balances, column, company, source
+from landing_kit import MONTH, OWNER, Place, balances, column, source
 from sqlalchemy.engine import make_url
 
-from connectors import sql_other, sql_query, sql_sessions
+from connectors import sql_other, sql_sessions
 from perfhouse.company import StreamMapping
 from perfhouse.errors import ConfigError, PerfhouseError, SourceChanged, SourceMissing
 from perfhouse.lake import archived_path, latest_receipt
