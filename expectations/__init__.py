@@ -12,6 +12,7 @@ THRESHOLDS = {
             "duplicate_share",
             "quarantine_share",
             "unmatched_share",
+            "unmatched_warning_share",
             "volume_drop",
         }
     ),

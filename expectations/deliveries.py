@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from expectations import people
 from expectations.rules import CRITICAL, WARNING, Rule, rows
 
 if TYPE_CHECKING:
@@ -113,26 +114,57 @@ def _highest(count: str) -> str:
 
 
 def people_rules(case: Case) -> list[Rule]:
-    """Return the rules over `people`."""
+    """Return the rules over `people` and `identities`."""
     share = case.threshold("raw", "unmatched_share", UNMATCHED_SHARE)
+    noticed = case.threshold("raw", "unmatched_warning_share", 0.0)
     unmatched = "sum(rows) filter (where not is_known)"
     of_stream = f"100.0 * coalesce({unmatched}, 0) / nullif(sum(rows), 0)"
     return [
         rows(
-            "people_known", CRITICAL, "people",
-            f"select source, stream, {unmatched} as unmatched_rows, sum(rows) as rows, "
-            "count(*) filter (where not is_known) as unmatched_people from batch "
-            f"group by source, stream having {unmatched} > {share!r} * sum(rows)",
-            ("Few rows are about people whom neither roster nor identity map knows",
-             "花名册与身份对照表都不认识的人员所占行数在限度之内"),
+            "people_known", CRITICAL, "people", _strangers(share),
+            ("Few rows are about people whom neither roster nor identity map knows "
+             "(to mend: perfhouse identities)",
+             "花名册与身份对照表都不认识的人员所占行数在限度之内（补救：perfhouse identities）"),
             threshold=f"{share:.2%} of a stream's rows",
             observe=f"select printf('%.2f%% at most (%s of %s)', {of_stream}, stream, source) from "
             f"people group by source, stream order by {of_stream} desc, stream, source limit 1",
         ),
         rows(
-            "people_unknown", WARNING, "people",
-            "select source, stream, person_id, rows from batch where not is_known",
+            "people_unknown", WARNING, "people", _strangers(noticed),
             ("Every row is about a person whom the roster or the identity map knows",
              "每行涉及的人员都能在花名册或身份对照表中找到"),
+            threshold=f"{noticed:.2%} of a stream's rows" if noticed else "",
+        ),
+        rows(
+            "people_ambiguous", WARNING, "identities",
+            "select _source as source, source_user_id as person_id, match_rule, "
+            "candidate_employee_id as employee_id, contested_employee_id as other_employee_id "
+            "from batch where status = 'ambiguous' "
+            f"and valid_from < date '{case.month.end}' and valid_to > date '{case.month.start}'",
+            ("No rule names two employees for one id", "没有一条规则把同一账号指向两名员工"),
+        ),
+        rows(
+            "people_contested", WARNING, "identities",
+            people.contested_query(case.month, "batch"),
+            ("No two rules name different employees for one id",
+             "没有两条规则把同一账号指向不同员工"),
+        ),
+        rows(
+            "people_changed", WARNING, "identities",
+            people.changed_query(case.month, "batch"),
+            ("No account has passed to another employee without a day being said",
+             "没有账号在未注明日期的情况下换人使用"),
         ),
     ]  # fmt: skip
+
+
+def _strangers(share: float) -> str:
+    """Return a query for the ids of streams with too many strangers, most rows first."""
+    return (
+        "select row_number() over (order by p.rows desc, p.source, p.stream, p.person_id, "
+        "p.status) as place, p.source, p.stream, p.person_id, p.status, p.rows as unmatched_rows, "
+        "t.rows as stream_rows, p.first_on, p.last_on from batch p join (select source, stream, "
+        "sum(rows) as rows, sum(rows) filter (where not is_known) as unmatched from batch "
+        "group by source, stream) t on t.source = p.source and t.stream = p.stream "
+        f"where not p.is_known and t.unmatched > {share!r} * t.rows"
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from expectations import roster
+from expectations import people, roster
 from expectations.deliveries import delivery_rules, people_rules
 from expectations.rules import Rule, quoted
 from expectations.stream_rules import stream_rules
@@ -23,14 +23,6 @@ if TYPE_CHECKING:
 
     from expectations.gate import Case
 
-# The column that names the person whom a row of a stream is about.
-_PEOPLE = {
-    "tickets": "coalesce(resolved_by_id, assignee_id)",
-    "calls": "agent_id",
-    "survey_responses": "coalesce(subject_employee_id, agent_id)",
-    "training_records": "learner_id",
-    "kb_contributions": "author_id",
-}
 _TABLES = {
     "deliveries": "source varchar, owner varchar, required boolean, delivered boolean",
     "counts": "source varchar, stream varchar, required boolean, rows_read bigint, "
@@ -38,8 +30,6 @@ _TABLES = {
     "quarantined bigint, recounted bigint, previous_landed bigint",
     "details": "source varchar, stream varchar, kind varchar, what varchar, rows bigint",
     "broken_files": "source varchar, stream varchar, path varchar, fault varchar",
-    "known_people": "source varchar, person_id varchar",
-    "people": "source varchar, stream varchar, person_id varchar, rows bigint, is_known boolean",
 }
 
 
@@ -56,12 +46,8 @@ def subject(case: Case) -> str:
 
 def prepare(con: DuckDBPyConnection, case: Case) -> tuple[Rule, ...]:
     """Lay out deliveries, counts, streams, roster and people; return the rules over them."""
-    for name, columns in _TABLES.items():
-        con.execute(f"create table {name} ({columns})")
-    _deliveries(con, case)
-    present = _streams(con, case)
+    present = _lay_out(con, case)
     roster.prepare(con, case.month, _roster_files(case))
-    _people(con, case, present)
     return tuple(
         [
             *delivery_rules(case),
@@ -70,6 +56,22 @@ def prepare(con: DuckDBPyConnection, case: Case) -> tuple[Rule, ...]:
             *people_rules(case),
         ]
     )
+
+
+def strangers(con: DuckDBPyConnection, case: Case) -> list[people.Stranger]:
+    """Return the ids of a landed month that a person should look at; needs no verdict."""
+    _lay_out(con, case)
+    return people.strangers(con, case.month)
+
+
+def _lay_out(con: DuckDBPyConnection, case: Case) -> list[str]:
+    """Make the tables of deliveries, streams and people; return the streams that landed."""
+    for name, columns in _TABLES.items():
+        con.execute(f"create table {name} ({columns})")
+    _deliveries(con, case)
+    present = _streams(con, case)
+    people.prepare(con, case, present)
+    return present
 
 
 def _deliveries(con: DuckDBPyConnection, case: Case) -> None:
@@ -167,33 +169,6 @@ def _exists(path: str) -> bool:
     from pathlib import Path
 
     return Path(path).exists()
-
-
-def _people(con: DuckDBPyConnection, case: Case, present: Sequence[str]) -> None:
-    """Count rows by person and whether the roster or the identity map knows them."""
-    con.execute(
-        "insert into known_people select distinct null, employee_id from roster union "
-        "select null, source_user_id from roster where source_user_id is not null"
-    )
-    mapped = [
-        str(case.home.root / path)
-        for back in range(4)
-        for stream, path in _files(case, case.month.plus(-back))
-        if stream == "identity_map" and (case.home.root / path).exists()
-    ]
-    if mapped:
-        con.execute(
-            "insert into known_people select distinct coalesce(mapped_source, _source), "
-            f"source_user_id from read_parquet({_list(mapped)}, union_by_name = true)"
-        )
-    for stream in (name for name in _PEOPLE if name in present):
-        con.execute(
-            f"insert into people select p._source, '{stream}', p.person_id, count(*), "
-            "exists (select 1 from known_people k where k.person_id = p.person_id "
-            "and (k.source is null or k.source = p._source)) "
-            f"from (select _source, {_PEOPLE[stream]} as person_id from raw_{stream}) p "
-            "where p.person_id is not null group by all"
-        )
 
 
 def _list(paths: Sequence[str]) -> str:

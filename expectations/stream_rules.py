@@ -24,6 +24,8 @@ _ORDERED = {
 }
 # Parts of keys that stand for a customer or a rater; never shown.
 _CUSTOMERS = {"rater_key"}
+# Columns that hold a keyed hash of an address; the address itself would be personal data.
+_HASHES = {"hr_roster": ("work_email_hash",), "source_users": ("email_hash",)}
 # Days that may well lie decades back.
 _LIFELONG = {"hire_date", "valid_from"}
 
@@ -61,6 +63,11 @@ def stream_rules(name: str, case: Case) -> list[Rule]:
     if enums:
         words = (f"{name}: coded columns hold known codes", f"{name}：编码列取值在列表之内")
         found.append(rows(f"{name}_codes", CRITICAL, table, _named_columns(key, enums), words))
+    if name in _HASHES:
+        words = (f"{name}: addresses are keyed hashes", f"{name}：邮箱只以加密哈希入湖")
+        digits = "'0123456789abcdef'"
+        plain = {c: f"length({c}) <> 64 or ltrim({c}, {digits}) <> ''" for c in _HASHES[name]}
+        found.append(rows(f"{name}_hashed", CRITICAL, table, _named_columns(key, plain), words))
     if name in _ORDERED:
         words = (f"{name}: nothing ends before it begins", f"{name}：结束时间不早于开始时间")
         conditions = {

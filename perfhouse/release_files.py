@@ -34,7 +34,9 @@ _DISTRIBUTIONS = ("perfhouse", "duckdb", "dbt-core", "dbt-duckdb", "great-expect
 
 
 _VERDICTS = "gate_verdicts"
-_PERSONAL_CHECKS = frozenset({"people_unknown"})
+_PERSONAL_CHECKS = frozenset(
+    {"people_ambiguous", "people_changed", "people_contested", "people_known", "people_unknown"}
+)
 _VERDICT_COLUMNS = (
     "month date, gate varchar, check_id varchar, title_en varchar, title_zh varchar, "
     "severity varchar, passed boolean, observed varchar, threshold varchar, failing_keys varchar"

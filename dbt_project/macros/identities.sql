@@ -55,6 +55,59 @@ select
 from neighbours
 {%- endmacro %}
 
+{# CTEs that end in `held`: every assignment of each source's last roster up to a month, ended by the next
+   one or by the day after the last day at work. #}
+{% macro roster_assignments(relation, month) -%}
+deliveries as (
+
+    select
+        *,
+        max(_month) over (partition by _source) as newest_month
+    from {{ relation }}
+    where _month <= '{{ month }}' and _op <> 'delete'
+
+),
+
+versions as (
+
+    select
+        *,
+        coalesce(last_work_date + interval '1 day', termination_date) as left_on,
+        row_number() over (
+            partition by employee_id, valid_from
+            order by snapshot_date desc, {{ latest_first() }}, _source
+        ) as version_rank
+    from deliveries
+    where _month = newest_month
+
+),
+
+assignments as (
+
+    select
+        *,
+        lead(valid_from) over (partition by employee_id order by valid_from) as next_from
+    from versions
+    where version_rank = 1
+
+),
+
+held as (
+
+    select
+        *,
+        nullif(trim(source_user_id), '') as user_id,
+        nullif(trim(work_email_hash), '') as email_hash,
+        cast(least(
+            coalesce(valid_to, date '2999-01-01'),
+            coalesce(next_from, date '2999-01-01'),
+            coalesce(left_on, date '2999-01-01')
+        ) as date) as ends_on
+    from assignments
+
+)
+{%- endmacro %}
+
 {# What people and systems say outright: `manual` rows of the company's identity.csv and the newest
    delivery of each source's identity map. A later row of one id ends the one before it. The smaller
    the preference, the stronger the claim; a claim for all sources ('*') yields to one for its own. #}

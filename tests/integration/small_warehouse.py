@@ -128,6 +128,7 @@ def _landed(home: Home, source_id: str, month: Month, name: str, sql: str) -> la
 
 ROSTER = """
     select date '2026-09-30' as snapshot_date, e as employee_id, null::varchar as source_user_id,
+        null::varchar as work_email_hash,
         'D1' as department_id, 'T1' as team_id, j as job_family, m as manager_employee_id,
         j = 'cs_manager' as is_people_manager, 'active' as employment_status,
         date '2020-01-01' as hire_date, null::date as last_work_date,
