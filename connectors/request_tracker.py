@@ -131,10 +131,24 @@ def _last_id(request: Request, page: Page) -> int:
 
 def _tickets(call: Call) -> Iterator[Page]:
     """Yield tickets whose last change lies in the window, merged ones too."""
-    frame = f"LastUpdated >= '{call.window.start:{_TIME}}' AND " + (
-        f"LastUpdated < '{call.window.end:{_TIME}}'"
-    )
-    first = _search(call, f"id > 0 AND {frame}", _size(call), **_TICKET_FIELDS)
+    if not call.planning:
+        _require_utc(call)
+    start, end = f"{call.window.start:{_TIME}}", f"{call.window.end:{_TIME}}"
+    yield from _found(call, f"LastUpdated >= '{start}' AND LastUpdated < '{end}'")
+
+
+def _touched(call: Call) -> Iterator[Page]:
+    """Yield tickets with transactions in the window that were changed again after it.
+
+    A search by the last change finds a ticket in one month only: without this, a ticket solved
+    in the month and asked about an hour after its end would be missing from the month.
+    """
+    start, end = f"{call.window.start:{_TIME}}", f"{call.window.end:{_TIME}}"
+    return _found(call, f"LastUpdated >= '{end}' AND Updated >= '{start}' AND Updated < '{end}'")
+
+
+def _found(call: Call, frame: str) -> Iterator[Page]:
+    first = _search(f"id > 0 AND {frame}", _size(call), **_TICKET_FIELDS)
     last = 0
 
     def following(request: Request, page: Page) -> Request | None:
@@ -145,14 +159,12 @@ def _tickets(call: Call) -> Iterator[Page]:
         if here <= last:
             raise SourceChanged(f"{request.path}: the source repeats a page")
         last = here
-        return _search(call, f"id > {here} AND {frame}", _size(call), **_TICKET_FIELDS)
+        return _search(f"id > {here} AND {frame}", _size(call), **_TICKET_FIELDS)
 
-    if not call.planning:
-        _require_utc(call)
-    yield from call.pages(first, following)
+    return call.pages(first, following)
 
 
-def _search(call: Call, query: str, size: int, order: str = "", **fields: str) -> Request:
+def _search(query: str, size: int, order: str = "", **fields: str) -> Request:
     # RT leaves merged tickets out of every search that does not speak of EffectiveId
     by = {"orderby": order, "order": "DESC"} if order else {"orderby": "id"}
     params = {"query": f"{query} AND EffectiveId > 0", **by, "per_page": size, **fields}
@@ -178,7 +190,7 @@ def _require_utc(call: Call) -> None:
 
 
 def _honoured(call: Call, near: str) -> bool:
-    newest = call.send(_search(call, near, 1, "LastUpdated", fields="LastUpdated")).at("items")
+    newest = call.send(_search(near, 1, "LastUpdated", fields="LastUpdated")).at("items")
     if not newest:
         return True
     ticket, text = newest[0]["id"], newest[0]["LastUpdated"]
@@ -188,7 +200,7 @@ def _honoured(call: Call, near: str) -> bool:
     second = (
         f"LastUpdated >= '{at:{_TIME}}' AND LastUpdated < '{at + timedelta(seconds=1):{_TIME}}'"
     )
-    found = call.send(_search(call, f"id = {number(ticket)} AND {second}", 1))
+    found = call.send(_search(f"id = {number(ticket)} AND {second}", 1))
     return number(found.at("total")) == 1
 
 
@@ -378,7 +390,9 @@ def rating(record: Any, beside: Beside) -> Iterable[Mapping[str, Any]]:
     field = _rated(record, beside)
     if not _is_rating(field, beside):
         return
-    rated = beside.lookup("tickets", "id").get(str(record["ObjectId"]))
+    ticket_id = _id(record["ObjectId"])
+    either = (beside.lookup(name, "id").get(ticket_id) for name in ("tickets", "touched"))
+    rated = next((found for found in either if found), None)
     yield {
         **_set(record),
         "FieldName": field,
@@ -550,6 +564,7 @@ SYSTEM = System(
         Endpoint("users", partial(_users, True), records="items", streams=("source_users",)),
         Endpoint("active", partial(_users, False), records="items", beside=("source_users",)),
         Endpoint("tickets", _tickets, "items", streams=("tickets",), beside=("survey_responses",)),
+        Endpoint("touched", _touched, "items", streams=("tickets",), beside=("survey_responses",)),
         Endpoint("deleted", _deleted, streams=("tickets",)),
         Endpoint("transactions", _events, "items", streams=("ticket_events", "survey_responses")),
     ),
