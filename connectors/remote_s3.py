@@ -172,7 +172,7 @@ class S3:
 
     def _once(self, ask: Callable[..., Awaitable[T]], *args: Any) -> T:
         import aiohttp
-        from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+        from botocore.exceptions import BotoCoreError
 
         if self._files is None:
             self._files = _open(self._connection)
@@ -220,7 +220,7 @@ def _tree(entries: Iterator[Entry], root: str) -> dict[str, list[Entry]]:
 
 
 def _open(connection: Connection) -> Any:
-    import s3fs  # type: ignore[import-untyped]
+    import s3fs
 
     extra = connection.extra
     region = extra.get("region") or extra.get("region_name")

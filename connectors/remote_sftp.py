@@ -266,7 +266,7 @@ def _host(connection: Connection, where: str) -> dict[str, Any]:
     return {"known_hosts": os.fspath(known)}
 
 
-class _Pinned(asyncssh.SSHClient):
+class _Pinned(asyncssh.SSHClient):  # type: ignore[misc]
     """Trusts one key: given as SHA256:..., or as the line of a public key with or without type."""
 
     def __init__(self, pinned: str) -> None:
@@ -277,6 +277,7 @@ class _Pinned(asyncssh.SSHClient):
     ) -> bool:
         """Tell whether this is the key."""
         if self._pinned.upper().startswith("SHA256:"):
-            return key.get_fingerprint("sha256")[7:] == self._pinned[7:].rstrip("=")
-        offered = key.export_public_key("openssh").decode().split()[1]
+            pinned = self._pinned[7:].rstrip("=").replace(" ", "+")  # a plus unquoted in a URI
+            return bool(key.get_fingerprint("sha256")[7:] == pinned)
+        offered: str = key.export_public_key("openssh").decode().split()[1]
         return offered in self._pinned.split()
