@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from connectors.base import Connector, ExtractContext, Extracted, Unfold
-from connectors.http import Answer, Client, Judge, Later, Refused
+from connectors.http import Answer, Client, Judge, Later, Refused, pauses
 from connectors.paging import Following, Page, Request, number, only, pages
 from perfhouse import settings
 from perfhouse.company import Source, StreamMapping
@@ -109,6 +109,20 @@ class Call:
         """Yield the pages from a first request on."""
         return pages(self.send, request, following)
 
+    def until(
+        self, request: Request, done: Callable[[Page], bool], deadline: float = 3600.0
+    ) -> Page:
+        """Ask for a job's state until `done` says so, with growing pauses.
+
+        Raises:
+            TransientError: the job is not done after `deadline` seconds.
+        """
+        for _ in pauses(deadline):
+            page = self.send(request)
+            if done(page):
+                return page
+        raise TransientError(f"{self.source.id}: {request.path}: not done in {deadline:.0f} s")
+
     def records(self, endpoint: str) -> Iterator[Any]:
         """Yield the decoded records of an endpoint that was fetched before this one."""
         for path in self.kept.get(endpoint, []):
@@ -175,7 +189,8 @@ def extract(
             tally = _Tally()
             for page in _tolerant(endpoint, call, context):
                 tally.add(page, endpoint)
-                name = f"{endpoint.name}/{tally.pages:06d}.json"
+                label = f"{page.request.label}/" if page.request.label else ""
+                name = f"{endpoint.name}/{label}{tally.pages:06d}.json"
                 save = partial(_save, page.body, kept[endpoint.name])
                 yield Extracted(endpoint.streams, name, FORMAT, save)
                 if tally.pages % 50 == 0:
@@ -310,6 +325,8 @@ class _Sender:
 
     def _judge(self, answer: Answer) -> None:
         """Refuse an answer cut short or no JSON at all, so that it is asked for again."""
+        if answer.status == 204:
+            return
         try:
             msgspec.json.decode(answer.body, type=msgspec.Raw)
         except msgspec.DecodeError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -161,6 +161,20 @@ def leased(
 ) -> Credentials:
     """Return a token that is fetched when it is needed and renewed in time."""
     return Credentials(name, place=place, lease=lease, prefix=prefix)
+
+
+def pauses(deadline: float, first: float = 0.2, longest: float = 30.0) -> Iterator[float]:
+    """Sleep between looks at a job: longer each time, until `deadline` seconds have passed.
+
+    Yields the seconds gone so far, the first time at once; it ends at the deadline.
+    """
+    began, pause = time.monotonic(), first
+    gone = 0.0
+    while gone < deadline:
+        yield gone
+        time.sleep(min(pause, longest))
+        pause *= 1.5
+        gone = time.monotonic() - began
 
 
 class Client:
@@ -335,6 +349,25 @@ class Client:
             raise TransientError(f"{method} {path}: {type(error).__name__}") from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             raise ConfigError([f"{method} {path}: the connection's address is no URL"]) from None
+
+
+def pauses(
+    seconds: float,
+    first: float = 1.0,
+    most: float = 30.0,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[None]:
+    """Yield at once and then after growing pauses, until so many seconds are over.
+
+    For asking a source whether it has finished; who is still waiting at the end gives up.
+    """
+    end, pause = clock() + seconds, first
+    yield
+    while (left := end - clock()) > 0:
+        sleep(min(pause, left))
+        pause = min(most, pause * 1.5)
+        yield
 
 
 def retry_after(answer: Answer) -> float | None:

@@ -19,12 +19,16 @@ MOST_PAGES = 100_000
 
 @dataclass(frozen=True)
 class Request:
-    """One call that has not been made: what a dry run shows. Credentials are no part of it."""
+    """One call that has not been made: what a dry run shows. Credentials are no part of it.
+
+    A `label` (such as a survey's id) becomes a folder of the archive below the endpoint's.
+    """
 
     path: str
     params: Mapping[str, Any] = field(default_factory=dict)
     body: Any = None
     method: str = "GET"
+    label: str = ""
 
     def but(self, **params: Any) -> Request:
         """Return the request with other parameters; None takes one away."""
@@ -176,7 +180,7 @@ def linked(request: Request, link: str) -> Request:
     parts = urlsplit(link)
     path = parts.path or request.path
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    return Request(path, query, request.body, request.method)
+    return replace(request, path=path, params=query)
 
 
 def by_page(
