@@ -6,7 +6,7 @@ It starts nothing itself: a server starts when the first test asks for its fixtu
 import pytest
 
 SERVERS = (
-    "mariadb", "moto", "postgres", "prism", "ralph", "rt", "scim", "slapd", "sshd",
+    "kamailio", "mariadb", "moto", "postgres", "prism", "ralph", "rt", "scim", "slapd", "sshd",
 )  # fmt: skip
 pytest_plugins = tuple(f"servers.{name}" for name in SERVERS)
 

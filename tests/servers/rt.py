@@ -12,11 +12,14 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from servers import process
-from servers.postgres import Postgres
+
+if TYPE_CHECKING:
+    from servers.postgres import Postgres
 
 SEEDS = Path(__file__).resolve().parent / "seeds"
 _SERVER = "/usr/share/request-tracker5/libexec/rt-server"

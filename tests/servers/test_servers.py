@@ -7,8 +7,8 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import astuple, replace
+from datetime import date, datetime
 from typing import Any
 
 import asyncssh
@@ -17,6 +17,7 @@ import psycopg
 import pymysql
 import pytest
 
+from servers.kamailio import Kamailio
 from servers.mariadb import MariaDB
 from servers.moto import S3
 from servers.postgres import Postgres
@@ -183,3 +184,16 @@ def test_the_mock_of_genesys_knows_the_fields_of_its_sdk(prism: Callable[..., Mo
     assert status == 200
     assert page["conversations"][0]["participants"][0]["sessions"][0]["metrics"]
     assert "dataAvailabilityDate" in _asked(f"{jobs}/availability")[1]
+
+
+def test_kamailio_wrote_a_row_for_every_call_that_was_made(kamailio: Kamailio) -> None:
+    with psycopg.connect(kamailio.database) as connection:
+        written = connection.execute(
+            "select queue, caller, agent, duration > 0 from acc_cdrs"
+        ).fetchall()
+        missed = connection.execute("select dst_user, sip_code from missed_calls").fetchall()
+        days = connection.execute("select distinct start_time::date from acc_cdrs").fetchall()
+    assert sorted(written) == sorted(astuple(call) for call in kamailio.calls)
+    assert sum(call.answered for call in kamailio.calls) == 100
+    assert missed == [("busy", "486")] * 20
+    assert days == [(date(2026, 9, 10),)]
