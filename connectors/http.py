@@ -163,20 +163,6 @@ def leased(
     return Credentials(name, place=place, lease=lease, prefix=prefix)
 
 
-def pauses(deadline: float, first: float = 0.2, longest: float = 30.0) -> Iterator[float]:
-    """Sleep between looks at a job: longer each time, until `deadline` seconds have passed.
-
-    Yields the seconds gone so far, the first time at once; it ends at the deadline.
-    """
-    began, pause = time.monotonic(), first
-    gone = 0.0
-    while gone < deadline:
-        yield gone
-        time.sleep(min(pause, longest))
-        pause *= 1.5
-        gone = time.monotonic() - began
-
-
 class Client:
     """Speak with one server; what may pass is tried again, within the policy's bounds.
 
