@@ -86,6 +86,12 @@ def _gate(args: argparse.Namespace) -> None:
         echo("the exports gate judges the files of a staged release: it runs inside `publish`")
 
 
+def _identities(args: argparse.Namespace) -> None:
+    from perfhouse import report, stages
+
+    report.identities(stages.strangers(_workspace(args), args.month, args.as_of), echo)
+
+
 def _publish(args: argparse.Namespace) -> None:
     from perfhouse import report, stages
 
@@ -168,6 +174,8 @@ def _parser() -> argparse.ArgumentParser:
     gate.add_argument(
         "gate", nargs="?", choices=["raw", "scorecards", "exports", "all"], default="all"
     )
+    text = "ids that nobody, or not one person, is known for: lines of identity.csv to fill in"
+    _month_command(commands, "identities", _identities, text, as_of=True)
     _month_command(commands, "publish", _publish, "release a built month", as_of=True)
     explain = _month_command(commands, "explain", _explain, "why a manager has this score")
     explain.add_argument("--manager", required=True, help="the manager's id")

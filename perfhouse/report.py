@@ -5,16 +5,19 @@ It reads manifests, verdicts and the ledger and formats; it changes nothing.
 
 from __future__ import annotations
 
+import csv
+import io
 import shlex
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from perfhouse import lake, warehouse
+from perfhouse import company_identities, lake, warehouse
 from perfhouse.errors import ConfigError, ReleaseError
 from perfhouse.month import Month
 
 if TYPE_CHECKING:
     from expectations.gate import Verdict
+    from expectations.people import Stranger
     from perfhouse.company import Company, Source
     from perfhouse.release import Release
     from perfhouse.settings import Home
@@ -86,6 +89,16 @@ def plan(ws: Workspace, source: Source, month: Month, echo: Echo) -> None:
     context = base.ExtractContext(ws.company, ws.data, ws.home.tmp)
     for line in connector.planned(base.effective(source), month, context):
         echo(f"  {line}")
+
+
+def identities(found: Iterable[Stranger], echo: Echo) -> None:
+    """Print ids as lines of identity.csv, whose employee is to be filled in."""
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(company_identities.COLUMNS)
+    for one in found:
+        writer.writerow([one.source, one.source_user_id, "", "", "", one.why])
+    echo(lines.getvalue().removesuffix("\n"))
 
 
 def status(home: Home, company: Company | None, month: Month | None, echo: Echo) -> None:

@@ -19,6 +19,7 @@ from perfhouse.settings import Home, defaults, project_dir
 
 if TYPE_CHECKING:
     from expectations.gate import Verdict
+    from expectations.people import Stranger
     from perfhouse.build import BuildResult
     from perfhouse.lake import Manifest
     from perfhouse.release import Release
@@ -115,6 +116,17 @@ def land(ws: Workspace, source_id: str, month: Month, progress: Progress = _log.
 def gate_raw(ws: Workspace, month: Month, as_of: Month | None = None) -> Verdict:
     """May what was landed be built? Raises GateFailed (data owner)."""
     return _gate(ws, "raw", month, as_of)
+
+
+def strangers(ws: Workspace, month: Month, as_of: Month | None = None) -> list[Stranger]:
+    """Return the ids of a landed month behind which nobody, or not one person, is known."""
+    from connectors import streams
+    from expectations import gate, raw
+    from perfhouse import lake, warehouse
+
+    case = gate.Case(ws.home, ws.company, month, as_of or month, streams.STREAMS, None)
+    with lake.reading(ws.home), warehouse.connect() as con:
+        return raw.strangers(con, case)
 
 
 def build(
