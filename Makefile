@@ -41,7 +41,8 @@ run: setup  ## the demo company through the real DAGs: scorecards, exports, card
 test: setup  ## every test that needs no extra server
 	$(BIN)/pytest -q -m "not server"
 
-test-all: setup  ## those that need Chromium, PostgreSQL or Redis (.ci/run installs them)
+test-all: setup  ## those that need a real server (tests/servers/packages.sh installs Debian's part)
+	@tests/servers/install.sh
 	$(BIN)/pytest -q -m "server"
 
 lint: setup  ## ruff (the compiled SQL is linted by the tests, which have a warehouse to compile against)

@@ -64,7 +64,7 @@ def mariadb() -> Iterator[MariaDB]:
     """MariaDB with password authentication and nothing in it."""
     daemon = process.program("mariadbd", package="mariadb-server-core")
     install = process.program("mariadb-install-db", package="mariadb-server-core")
-    user = process.account("mysql")
+    user = process.account("nobody")  # it refuses root, and its own account comes with its service
     port = process.free_port()
     server = MariaDB("127.0.0.1", port, "owner", secrets.token_hex(12))
     with process.folder("my", user) as folder:
