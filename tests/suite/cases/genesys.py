@@ -142,18 +142,18 @@ def answer(exchange: Exchange, records: Sequence[Record]) -> Reply:
         return Reply(
             {"entities": USERS, "pageSize": 10, "pageNumber": 1, "total": 3, "pageCount": 1}
         )
-    if exchange.path == JOBS and exchange.method == "POST":
-        interval = exchange.json()["interval"]
-        begin, end = map(datetime.fromisoformat, interval.split("/"))
-        if end - begin > LONGEST:
-            return Reply({"code": "bad.request", "status": 400}, 400)
-        return Reply({"jobId": base64.urlsafe_b64encode(interval.encode()).decode()}, 202)
-    if exchange.path.startswith(f"{JOBS}/"):
+    if exchange.path.startswith(JOBS):
         return _job(exchange, records)
     return Reply({"code": "not.found", "status": 404}, 404)
 
 
 def _job(exchange: Exchange, records: Sequence[Record]) -> Reply:
+    if exchange.method == "POST":
+        interval = exchange.json()["interval"]
+        begin, end = map(datetime.fromisoformat, interval.split("/"))
+        if end - begin > LONGEST:
+            return Reply({"code": "bad.request", "status": 400}, 400)
+        return Reply({"jobId": base64.urlsafe_b64encode(interval.encode()).decode()}, 202)
     job, _, results = exchange.path.removeprefix(f"{JOBS}/").partition("/")
     if exchange.method == "DELETE":
         return Reply(b"", 204)
@@ -190,6 +190,5 @@ url = "{url}"
     required=lambda record: {k: v for k, v in record.items() if k != "conversationId"},
     moved=moved,
     watermark=True,
-    settle=True,
     fuzzed=("conversationStart", "conversationEnd"),
 )
