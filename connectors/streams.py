@@ -325,11 +325,46 @@ KB_CONTRIBUTIONS = Stream(
     ),
 )
 
+IMPROVEMENT_SUGGESTIONS = Stream(
+    "improvement_suggestions",
+    key=("suggestion_id",),
+    event_at=("submitted_at",),
+    columns=(
+        *_columns(ID, "suggestion_id*", "proposer_id*"),
+        _enum("kind", "process", "automation", "training_content", "product"),
+        *_columns(AT, "submitted_at*"),
+        _enum("status", "submitted", "accepted", "rejected", "implemented", "withdrawn"),
+        *_columns(AT, "decided_at"),
+        *_columns(ID, "decided_by"),
+        *_columns(AT, "implemented_at"),
+        Column("benefit_amount", "DECIMAL(18,2)"),
+        *_columns(TEXT, "currency"),
+        *_columns(ID, "approval_ref"),
+    ),
+)
+
+APPEALS = Stream(
+    "appeals",
+    key=("appeal_id",),
+    event_at=("raised_at",),
+    columns=(
+        *_columns(ID, "appeal_id*", "scorecard_id*", "metric_id", "employee_id*"),
+        *_columns(AT, "raised_at*"),
+        *_columns(TEXT, "reason_code"),
+        _enum("status", "open", "upheld", "partly_upheld", "rejected", "withdrawn"),
+        *_columns(AT, "decided_at"),
+        *_columns(ID, "decided_by"),
+        *_columns(TEXT, "old_value", "new_value"),
+        *_columns(ID, "evidence_ref", "approval_ref"),
+    ),
+)
+
 STREAMS: dict[str, Stream] = {
     stream.name: stream
     for stream in (
         *(TICKETS, TICKET_EVENTS, CALLS, SURVEY_RESPONSES, SURVEY_AGGREGATES, TRAINING_RECORDS),
         *(HR_ROSTER, EMPLOYMENT_EVENTS, ORG_UNITS, IDENTITY_MAP, SOURCE_USERS, KB_CONTRIBUTIONS),
+        *(IMPROVEMENT_SUGGESTIONS, APPEALS),
     )
 }
 
