@@ -1,7 +1,7 @@
-"""Amazon Connect contact trace records: JSON files dropped every hour, corrected ones sent again.
+"""Amazon Connect contact records: JSON objects dropped by the hour, corrected ones sent again.
 
-Brings a ready-made mapping to `calls`; several versions of a contact may land, by
-LastUpdateTimestamp.
+Brings a ready-made mapping to `calls`; several versions of a contact may land, the newest
+LastUpdateTimestamp counts. It may not know where the files lie: that is for `files`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,29 @@ _CONNECTED = '"Agent.ConnectedToAgentTimestamp"'
 _QUEUED = '"Queue.EnqueueTimestamp"'
 
 
+# Of no customer's call: a supervisor listening in, and flows that only run after a hang-up.
+_WHERE = (
+    "coalesce(\"Channel\", 'VOICE') in ('VOICE', 'CHAT') "
+    "and coalesce(\"InitiationMethod\", '') <> 'MONITOR' "
+    "and not (coalesce(\"InitiationMethod\", '') = 'DISCONNECT' "
+    f"and {_QUEUED} is null and {_CONNECTED} is null)"
+)
+_SETTLE_MINUTES = 60  # a record is made after the agent's wrap-up, then the stream collects
+
+
 def extract(source: Source, month: Month, context: ExtractContext) -> Iterator[Extracted]:
-    """Yield the hourly files whose UTC hour lies in the company's local month."""
-    return files.extract(replace(source, time_zone="UTC"), month, context)
+    """Yield the files that arrived in the hours (UTC) of the company's local month."""
+    return files.extract(_in_utc(source), month, context)
+
+
+def plan(source: Source, month: Month, context: ExtractContext) -> Iterator[str]:
+    """Say which files would be looked for."""
+    return files.plan(_in_utc(source), month, context)
+
+
+def _in_utc(source: Source) -> Source:
+    options = {"settle_minutes": _SETTLE_MINUTES, **source.options}
+    return replace(source, time_zone="UTC", options=options)
 
 
 def _milliseconds(field: str) -> ColumnMapping:
@@ -38,10 +58,11 @@ _COLUMNS = {
         sql="case when \"InitiationMethod\" = 'CALLBACK' then 'callback' "
         "when \"Channel\" = 'CHAT' then 'chat' else 'voice' end"
     ),
+    # a program starts voice contacts outwards and chats on behalf of a customer
     "direction": ColumnMapping(
-        source="InitiationMethod",
-        values={"OUTBOUND": "outbound", "CALLBACK": "outbound", "EXTERNAL_OUTBOUND": "outbound"},
-        otherwise="inbound",
+        sql="case when \"InitiationMethod\" in ('OUTBOUND', 'CALLBACK', 'EXTERNAL_OUTBOUND') "
+        "or (\"InitiationMethod\" = 'API' and coalesce(\"Channel\", 'VOICE') = 'VOICE') "
+        "then 'outbound' else 'inbound' end"
     ),
     "queue_id": _field("Queue.Name"),
     "agent_id": _field("Agent.Username"),
@@ -56,10 +77,12 @@ _COLUMNS = {
     "hold_ms": _milliseconds("Agent.CustomerHoldDuration"),
     "hold_count": _field("Agent.NumberOfHolds"),
     "acw_ms": _milliseconds("Agent.AfterContactWorkDuration"),
-    # a contact that met no agent was abandoned in its queue, or never reached one
+    # who met no agent gave up in the queue, unless a further leg took over: another queue, or the
+    # callback that was asked for
     "disposition": ColumnMapping(
-        sql=f"case when {_CONNECTED} is not null then 'answered' "
-        f"when {_QUEUED} is not null then 'abandoned' else 'failed' end"
+        sql=f"case when {_CONNECTED} is not null then 'answered' when {_QUEUED} is null "
+        "then 'failed' when \"NextContactId\" is not null then 'transferred' "
+        "else 'abandoned' end"
     ),
     "raw_disposition": _field("DisconnectReason"),
     "transfer_type": ColumnMapping(
@@ -80,12 +103,15 @@ _COLUMNS = {
 CONNECTOR = Connector(
     name="amazon_connect",
     title="Amazon Connect",
-    reads="contact trace records dropped hourly as ctr/YYYY/MM/DD/HH/*.json (UTC)",
+    reads="contact records dropped hourly as ctr/YYYY/MM/DD/HH/* (UTC), in S3 or a folder",
     extract=extract,
+    options=files.OPTIONS,
+    stream_options=files.STREAM_OPTIONS,
+    plan=plan,
     defaults={
         "calls": StreamMapping(
             stream="calls",
-            options={"path": "ctr/{yyyy}/{mm}/{dd}/{hh}/*.json", "format": "json"},
+            options={"path": "ctr/{yyyy}/{mm}/{dd}/{hh}/*", "format": "json", "where": _WHERE},
             window=None,
             columns=_COLUMNS,
             ignore=("AWSAccountId", "AWSContactTraceRecordFormatVersion", "InstanceARN"),

@@ -19,7 +19,7 @@ from connectors.remote import Address, Entry
 from perfhouse.errors import ConfigError, PerfhouseError, TransientError
 from perfhouse.settings import Connection
 
-ATTEMPTS = 4
+ATTEMPTS = 6
 _AT_ONCE = 8
 _CHUNK = 1 << 20
 _SLOWEST = 100_000  # bytes a second that a download must reach on average
@@ -225,8 +225,13 @@ def _open(connection: Connection) -> Any:
     extra = connection.extra
     region = extra.get("region") or extra.get("region_name")
     style = extra.get("addressing_style")
-    config: dict[str, Any] = {"connect_timeout": 20, "read_timeout": 60, "max_pool_connections": 16}
-    return s3fs.S3FileSystem(
+    config: dict[str, Any] = {
+        "connect_timeout": 20,
+        "read_timeout": 60,
+        "max_pool_connections": 16,
+        "retries": {"total_max_attempts": 1},  # it is tried again here, and nowhere else
+    }
+    files = s3fs.S3FileSystem(
         anon=str(extra.get("anon", "")).lower() == "true",
         key=connection.login or None,
         secret=connection.password or None,
@@ -237,3 +242,5 @@ def _open(connection: Connection) -> Any:
         skip_instance_cache=True,
         use_listings_cache=False,
     )
+    files.retries = 1
+    return files
