@@ -1,0 +1,169 @@
+"""Survey tools: which questions count, what an answer is worth, and whose it is."""
+
+from __future__ import annotations
+
+import importlib
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from connectors import surveys
+from connectors.base import Beside
+from perfhouse.errors import ConfigError
+
+STARS = {"id": "11", "metric": "csat", "scale": [1, 5]}
+WORDS = {"id": "12", "metric": "comment", "scale": [0, 0]}
+TONE = {"id": "13", "metric": "attitude", "scale": [0, 1], "scores": {"kind": 1, "rude": 0}}
+SURVEY = {
+    "id": "901",
+    "kind": "csat",
+    "version": 3,
+    "fields": {"agent_id": "agent", "rater_key": "customer"},
+    "questions": [STARS, WORDS, TONE],
+}
+START, END = datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC)
+
+
+def unfolded(connector: str, record: Any, **lookups: Any) -> list[dict[str, Any]]:
+    module = importlib.import_module(f"connectors.{connector}")
+    beside = Beside(
+        page=record,
+        name="responses/901/000001.json",
+        lookup=lambda endpoint, key: lookups.get(endpoint, {}),
+        start=START,
+        end=END,
+        options={"surveys": [SURVEY]},
+    )
+    return [dict(row) for row in module.CONNECTOR.unfold["survey_responses"](record, beside)]
+
+
+def short(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    names = ("question_id", "metric", "score", "score_choice", "has_comment", "agent_id")
+    return [tuple(row.get(name) for name in names) for row in rows]
+
+
+WANTED = [
+    ("11", "csat", 4, None, None, "a7"),
+    ("12", "comment", None, None, True, "a7"),
+    ("13", "attitude", 1.0, "kind", None, "a7"),
+]
+
+
+def test_typeform_answers_are_told_by_their_type_and_choices_by_their_label() -> None:
+    rows = unfolded(
+        "typeform",
+        {
+            "token": "t",
+            "response_id": "t",
+            "landed_at": "2026-09-05T08:00:00Z",
+            "submitted_at": "2026-09-05T08:01:00Z",
+            "hidden": {"agent": "a7", "customer": "c1"},
+            "answers": [
+                {"field": {"id": "x1", "ref": "11"}, "type": "number", "number": 4},
+                {"field": {"id": "12"}, "type": "text", "text": "private words"},
+                {"field": {"id": "13"}, "type": "choice", "choice": {"label": "kind"}},
+                {"field": {"id": "99"}, "type": "number", "number": 1},
+            ],
+            "brand_new": 1,
+        },
+    )
+    assert short(rows) == WANTED
+    assert {row["rater_key"] for row in rows} == {"c1"}
+    assert {row["survey_version"] for row in rows} == {"3"}
+    assert {row["brand_new"] for row in rows} == {1}, "a field nobody knows is reported"
+    assert "private words" not in str(rows)
+
+
+DETAILS = {
+    "pages": [
+        {
+            "questions": [
+                {"answers": {"choices": [{"id": "c4", "weight": 4, "text": "good"}]}},
+                {"answers": {"choices": [{"id": "k", "text": "kind"}]}},
+            ]
+        }
+    ]
+}
+
+
+def monkey(**changed: Any) -> dict[str, Any]:
+    return {
+        "id": "1",
+        "survey_id": 901,
+        "response_status": "completed",
+        "date_modified": "2026-09-05T08:01:00+00:00",
+        "custom_variables": {"agent": "a7"},
+        "pages": [
+            {
+                "questions": [
+                    {"id": "11", "answers": [{"choice_id": "c4", "row_id": "1"}]},
+                    {"id": "12", "answers": [{"text": "private words"}]},
+                    {"id": "13", "answers": [{"choice_id": "k"}]},
+                ]
+            }
+        ],
+        **changed,
+    }
+
+
+def test_surveymonkey_choices_are_worth_their_weight_or_their_words() -> None:
+    assert short(unfolded("surveymonkey", monkey(), details={"901": DETAILS})) == WANTED
+
+
+def test_surveymonkey_responses_outside_the_half_open_month_are_left_out() -> None:
+    for changed, count in (
+        ("2026-09-01T00:00:00+00:00", 3),
+        ("2026-08-31T23:59:59+00:00", 0),
+        ("2026-10-01T00:00:00+00:00", 0),
+    ):
+        rows = unfolded("surveymonkey", monkey(date_modified=changed), details={"901": DETAILS})
+        assert len(rows) == count
+
+
+def test_a_choice_that_the_details_do_not_know_is_no_row_but_an_error() -> None:
+    with pytest.raises(KeyError):
+        unfolded("surveymonkey", monkey(), details={"901": {}})
+
+
+def test_qualtrics_previews_are_tests_and_spam_is_invalid() -> None:
+    values = {
+        "recordedDate": "2026-09-05T08:01:00Z",
+        "finished": 1,
+        "status": 0,
+        "agent": "a7",
+        "11": 4,
+        "12": "private words",
+        "13": "kind",
+    }
+    assert short(unfolded("qualtrics", {"responseId": "R", "values": values})) == WANTED
+    for status, state, test in ((1, "completed", True), (8, "invalid", False)):
+        rows = unfolded("qualtrics", {"responseId": "R", "values": {**values, "status": status}})
+        assert {(row["status"], row["is_test"]) for row in rows} == {(state, test)}
+    late = {**values, "recordedDate": "2026-10-01T00:00:00Z"}
+    assert not unfolded("qualtrics", {"responseId": "R", "values": late})
+
+
+def test_everything_wrong_with_the_surveys_is_told_at_once() -> None:
+    wrong = {
+        "kind": "happiness",
+        "colour": "red",
+        "fields": {"agent": "x"},
+        "questions": [{"id": "", "metric": "csat", "scale": [5]}, {"scores": {"a": "b"}}],
+    }
+    with pytest.raises(ConfigError) as refused:
+        surveys.surveys({"surveys": [wrong]})
+    told = str(refused.value)
+    for part in (
+        "surveys[0].colour: expected one of",
+        "surveys[0].id: expected text",
+        "surveys[0].kind: expected one of csat, nps",
+        "surveys[0].fields.agent: expected one of agent_id",
+        "surveys[0].questions[0].id: expected text",
+        "surveys[0].questions[0].scale: expected the least and the most",
+        "surveys[0].questions[1].metric: expected one of",
+        "surveys[0].questions[1].scores: expected a number for each choice",
+    ):
+        assert part in told
+    with pytest.raises(ConfigError, match="at least one"):
+        surveys.surveys({})
