@@ -22,7 +22,18 @@ FIELD, ERROR = "\x1f", "\x1e"  # unit and record separators: field, reason; then
 _ISO_DAY = r"\d{4}-\d{2}-\d{2}"
 _ISO_TIME = _ISO_DAY + r"[T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?"
 _ISO_ZONE = r"([Zz]|[+-]\d{2}(:?\d{2})?)"
+_USUAL_TIME = _ISO_DAY + r"[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?"  # needs no care to be cast
+_USUAL_ZONE = r"(Z|[+-]\d{2}:\d{2})"
 _NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?"
+_WHOLE_NUMBER = r"[+-]?\d+(\.0*)?"
+_WHOLE = frozenset(
+    (
+        *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
+        *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
+    )
+)
+_CLOCKS = frozenset(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS"))
+_ZONED = "TIMESTAMP WITH TIME ZONE"
 # an expression that knows the clock, chance or our key would not be a function of its row
 _FORBIDDEN = frozenset(
     (
@@ -126,15 +137,27 @@ def _hmac(text: str) -> str:
     return f"sha256(getvariable('hmac_outer') || {inner})"
 
 
+def native_name(inner: str) -> str:
+    """Return the SQL name of a source column in the type it was archived with."""
+    return quoted(f"\x1f{inner}")
+
+
 def plan(
     stream: Stream,
     mapping: StreamMapping,
     source: Source,
     company: Company,
     fields: Mapping[str, str],
+    native: Mapping[str, str] | None = None,
 ) -> list[Planned]:
-    """Plan every mapped column; `fields` gives a source column's internal name."""
+    """Plan every mapped column.
+
+    `fields` gives a source column's internal name, `native` its type by that name, where it was
+    archived with one.
+    """
     planned = []
+    empty = {str(text) for text in mapping.options.get("null_values", ())} <= {""}
+    types = dict(native or {}) if empty else {}  # a text that means nothing may stand for a number
     for column in (*stream.columns, *MAPPABLE):
         chosen = mapping.columns.get(column.name)
         if chosen is None:
@@ -143,10 +166,31 @@ def plan(
         required = column.required
         if chosen.required is not None:
             required = chosen.required
+        alias = quoted(f"t.{column.name}")
         text = _text(column, chosen, fields)
-        typed, expected = _typed(column, chosen, zone, quoted(f"t.{column.name}"))
+        typed, expected = _typed(column, chosen, zone, alias)
+        inner = fields.get(chosen.source or "", "")
+        straight = _straight(column, chosen, types.get(inner, ""), zone, alias)
+        if straight is not None:
+            text, typed = native_name(inner), straight
         planned.append(Planned(column, chosen, text, typed, expected, required))
     return planned
+
+
+def _straight(
+    column: Column, chosen: ColumnMapping, kind: str, zone: str, value: str
+) -> str | None:
+    """Return the cast of a typed value that its text would give too; None when it takes text."""
+    plain = chosen.source is not None and chosen.values is None and chosen.format is None
+    if not kind or not plain or chosen.hash or chosen.decimal or chosen.thousands:
+        return None
+    if column.type in ("BIGINT", "DOUBLE") or column.type.startswith("DECIMAL"):
+        exact = kind.startswith("DECIMAL") and column.type != "BIGINT"
+        return f"try_cast({value} as {column.type})" if exact or kind in _WHOLE else None
+    if column.type == "TIMESTAMPTZ" and kind in _CLOCKS:
+        return f"timezone({literal(zone)}, cast({value} as timestamp))"
+    same = {"TIMESTAMPTZ": _ZONED, "DATE": "DATE", "BOOLEAN": "BOOLEAN"}
+    return value if same.get(column.type) == kind else None
 
 
 def _constant(value: object) -> str:
@@ -172,26 +216,26 @@ def _text(column: Column, chosen: ColumnMapping, fields: Mapping[str, str]) -> s
 
 def _mapped(text: str, chosen: ColumnMapping) -> str:
     values = {key: _constant(value) for key, value in (chosen.values or {}).items()}
-    subject = f"trim(coalesce({text}, ''))" if "" in values else f"trim({text})"
     pairs = " ".join(f"when {literal(k)} then {literal(v)}" for k, v in values.items())
     pairs = pairs or "when null then null"
     rest = text if chosen.otherwise is None else literal(_constant(chosen.otherwise))
-    return (
-        f"case when {subject} is null then null else (case {subject} {pairs} else {rest} end) end"
-    )
+    if "" in values:
+        return f"(case trim(coalesce({text}, '')) {pairs} else {rest} end)"
+    careful = f"case trim({text}) {pairs} else {rest} end"
+    return f"(case when {text} is null then null else (case {text} {pairs} else {careful} end) end)"
 
 
 def _typed(column: Column, chosen: ColumnMapping, zone: str, text: str) -> tuple[str, str]:
     kind = column.type
     trimmed = f"trim({text})"
     if kind == "TIMESTAMPTZ":
-        return _instant(chosen, zone, trimmed)
+        return _instant(chosen, zone, text)
     if kind == "DATE":
         return _day(chosen, trimmed)
     if kind == "BIGINT":
-        return _number(kind, trimmed, r"[+-]?\d+(\.0*)?"), "a whole number"
+        return _number(kind, text, _WHOLE_NUMBER), "a whole number"
     if kind.startswith(("DECIMAL", "DOUBLE")):
-        return _number(kind, trimmed, _NUMBER), "a number"
+        return _number(kind, text, _NUMBER), "a number"
     others = {
         "BOOLEAN": (_flag(trimmed), "true or false"),
         "VARCHAR[]": (_list(text), ""),
@@ -207,7 +251,12 @@ def _flag(text: str) -> str:
 
 
 def _number(kind: str, text: str, pattern: str) -> str:
-    return f"case when regexp_full_match({text}, '{pattern}') then try_cast({text} as {kind}) end"
+    """Return a strict cast; spaces around a number are only looked for where it does not fit."""
+    tries = " ".join(
+        f"when regexp_full_match({given}, '{pattern}') then try_cast({given} as {kind})"
+        for given in (text, f"trim({text})")
+    )
+    return f"case {tries} end"
 
 
 def _list(text: str) -> str:
@@ -240,17 +289,23 @@ def sane(column: Column) -> str:
 def _instant(chosen: ColumnMapping, zone: str, text: str) -> tuple[str, str]:
     place = literal(zone)
     formats = _formats(chosen)
+    trimmed = f"trim({text})"
     if formats:
-        value = "coalesce(" + ", ".join(_parsed(text, f, place) for f in formats) + ", null)"
+        value = "coalesce(" + ", ".join(_parsed(trimmed, f, place) for f in formats) + ", null)"
         return value, f"a time like {' or '.join(formats)}"
-    comma = f"replace({text}, ',', '.')"
-    aware = f"regexp_full_match({text}, '{_ISO_TIME}\\s?{_ISO_ZONE}')"
-    naive = f"regexp_full_match({text}, '{_ISO_TIME}')"
-    value = (
-        f"case when {aware} then try_cast(replace({comma}, ' Z', 'Z') as timestamptz) "
-        f"when {naive} then timezone({place}, try_cast({comma} as timestamp)) end"
+    comma = f"replace({trimmed}, ',', '.')"
+    cases = (
+        (text, _USUAL_TIME + _USUAL_ZONE, f"try_cast({text} as timestamptz)"),
+        (text, _USUAL_TIME, f"timezone({place}, try_cast({text} as timestamp))"),
+        (
+            trimmed,
+            rf"{_ISO_TIME}\s?{_ISO_ZONE}",
+            f"try_cast(replace({comma}, ' Z', 'Z') as timestamptz)",
+        ),
+        (trimmed, _ISO_TIME, f"timezone({place}, try_cast({comma} as timestamp))"),
     )
-    return value, "a time like YYYY-MM-DD hh:mm:ss"
+    tries = " ".join(f"when regexp_full_match({g}, '{p}') then {v}" for g, p, v in cases)
+    return f"case {tries} end", "a time like YYYY-MM-DD hh:mm:ss"
 
 
 def _parsed(text: str, form: str, place: str) -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from connectors.casting import ERROR, FIELD, Planned, literal, quoted, sane
+from connectors.casting import ERROR, FIELD, Planned, literal, native_name, quoted, sane
 from connectors.streams import Stream
 from perfhouse.month import Month
 
 FILE, ROW, RAW = "__file", "__row", "__raw"
-WRONG, OUTSIDE, HASH = "__error", "__outside", "__hash"
+WRONG, OUTSIDE, HASH, DIGEST = "__error", "__outside", "__hash", "__digest"
 LEFT_OUT = "__left_out"
 MISSING = "missing"
 
@@ -21,6 +21,7 @@ MISSING = "missing"
 def typed_query(
     planned: Sequence[Planned],
     used: Mapping[str, str],
+    native: Mapping[str, str],
     nulls: Sequence[str],
     window: tuple[str, Month, str] | None,
     where: str | None = None,
@@ -30,15 +31,17 @@ def typed_query(
     Args:
         planned: every mapped column of the stream.
         used: SQL by internal column name over `records`, of every source column in use.
+        native: SQL name by internal column name, of those that have their own type.
         nulls: texts that mean null.
         window: column, month and time zone; rows outside are marked, none means all are inside.
         where: condition over the source columns; rows it does not hold for count as outside.
     """
     empty = ", ".join(literal(text) for text in dict.fromkeys(("", *nulls)))
     source = [
-        f"case when trim({what}) in ({empty}) then null else {what} end as {quoted(name)}"
+        f"{_known(what, empty, bool({*nulls} - {''}))} as {quoted(name)}"
         for name, what in used.items()
     ]
+    source += [f"{what} as {native_name(name)}" for name, what in native.items()]
     texts = [f"{p.text} as {_t(p)}" for p in planned]
     typed = [f"{p.typed} as {_c(p)}" for p in planned]
     failed = [
@@ -61,18 +64,29 @@ texts as (select {_join(ids, texts)} from source),
 cast_values as (select {_join(ids, typed, casts)} from texts),
 sane as (select {_join(ids, [sane(p.column) for p in planned], casts)} from cast_values),
 flagged as (select {_join("*", failed, nulled)} from sane),
-known as (select {_join(ids, known, carried)} from flagged)
-select {_join(ids, [_c(p) for p in planned], [_flag(p) for p in unknown])},
-    {_errors(planned, window[0] if window else None)} as {quoted(WRONG)},
-    {_outside(window, planned)} as {quoted(OUTSIDE)},
-    {_row_hash(planned)} as {quoted(HASH)}
-from known"""
+known as (select {_join(ids, known, carried)} from flagged),
+judged as (
+    select {_join(ids, [_c(p) for p in planned], [_flag(p) for p in unknown])},
+        {_errors(planned, window[0] if window else None)} as {quoted(WRONG)},
+        {_outside(window, planned)} as {quoted(OUTSIDE)},
+        {_row_hash(planned)} as {quoted(HASH)}
+    from known
+)
+select *, unhex({quoted(HASH)}) as {quoted(DIGEST)} from judged"""
+
+
+def _known(text: str, empty: str, words: bool) -> str:
+    """Return SQL of a text that is null where it means nothing; most need no look for spaces."""
+    quick = "" if words else f"when {text} between '!' and '~' then {text} "
+    return f"case {quick}when trim({text}) in ({empty}) then null else {text} end"
 
 
 def unknown_flags(planned: Sequence[Planned]) -> list[tuple[str, str, str]]:
     """Return (flag column, field, reason) of every field that a condition may null."""
     return [
-        (_flag(p), p.column.name, p.mapping.unknown_when) for p in planned if p.mapping.unknown_when
+        (f"u.{p.column.name}", p.column.name, p.mapping.unknown_when)
+        for p in planned
+        if p.mapping.unknown_when
     ]
 
 

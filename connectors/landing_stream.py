@@ -5,11 +5,15 @@ Fills tables of a scratch connection; `writing` takes them to files.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
-from connectors import casting, checking, reading, reading_json, writing
+from connectors import base, casting, checking, reading, reading_json, reading_pages, writing
 from connectors.casting import Planned
+from connectors.checking import FILE, ROW
 from connectors.reading import ReadFile, Records, Wanted
 from connectors.streams import STREAMS, Stream
 from connectors.writing import Delivery
@@ -19,6 +23,8 @@ from perfhouse.errors import ConfigError, SourceMissing
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+_TABULAR = ("csv", "parquet", "xlsx")
 
 
 def land_stream(
@@ -32,13 +38,18 @@ def land_stream(
     reading.prepare(con)
     scratch = delivery.staging / f"text-{stream.name}"
     scratch.mkdir(parents=True, exist_ok=True)
-    tabular = all(file.format in ("csv", "parquet") for file in files)
+    tabular = all(file.format in _TABULAR for file in files)
     read = reading.read_tables if tabular else reading_json.read_json
     records = read(con, files, wanted, scratch)
-    planned = casting.plan(stream, mapping, delivery.source, delivery.company, records.fields)
-    _cast(con, delivery, mapping, planned, records)
-    writing.name_files(con, files)
-    return writing.write(con, delivery, stream, planned, records)
+    planned = casting.plan(
+        stream, mapping, delivery.source, delivery.company, records.fields, records.types
+    )
+    query = _query(delivery, mapping, planned, records)
+    draft = writing.Draft(con, delivery, stream, planned, files)
+    for rows in records.chunks:
+        records.rows += rows
+        draft.add(_cast(con, delivery, mapping, query))
+    return draft.finish(records)
 
 
 def _stream(delivery: Delivery, mapping: StreamMapping) -> Stream:
@@ -86,14 +97,29 @@ def _wanted(
         if column is not None and column.required and mapping.columns[name].source is not None:
             required.update(names)
     _check_conditions(con, mapping, stream, where)
-    return Wanted(
+    connector = base.get(delivery.source.connector)
+    wanted = Wanted(
         stream=stream.name,
         owner=delivery.source.owner,
         options=mapping.options,
         fields=fields,
         required=frozenset(required),
         quiet=frozenset(mapping.ignore) | _siblings(con, delivery, mapping),
+        records=connector.records,
+        unfold=connector.unfold.get(stream.name),
     )
+    beside = reading_pages.besides(
+        _archived(delivery), wanted, _window(delivery), delivery.source.options
+    )
+    return replace(wanted, beside=beside)
+
+
+def _window(delivery: Delivery) -> tuple[datetime, datetime]:
+    """Return the month of the company's zone as half-open UTC instants."""
+    zone = ZoneInfo(delivery.company.time_zone)
+    days = (delivery.month.start, delivery.month.end)
+    start, end = (datetime.combine(day, time(), zone).astimezone(UTC) for day in days)
+    return start, end
 
 
 def _used_fields(
@@ -137,43 +163,64 @@ def _siblings(con: DuckDBPyConnection, delivery: Delivery, mapping: StreamMappin
 
 def _files(delivery: Delivery, mapping: StreamMapping) -> list[ReadFile]:
     chosen = mapping.options.get("format")
-    kept = [f for f in delivery.receipt.files if mapping.stream in f.streams]
+    archived = zip(_archived(delivery), delivery.receipt.files, strict=True)
+    kept = [file for file, f in archived if mapping.stream in f.streams]
     if not kept:
         raise SourceMissing(
             f"{delivery.source.id} {delivery.month}: the archived delivery has no files of "
             f"{mapping.stream}; ingest the month again"
         )
-    sql = delivery.source.connector == "sql"
+    told = delivery.source.connector != "sql" and chosen
     return [
-        ReadFile(
-            number=at,
-            name=f.name,
-            path=lake.archived_path(delivery.home, delivery.receipt, f.name),
-            format=f.format if sql or not chosen else str(chosen),
-        )
-        for at, f in enumerate(kept)
+        replace(file, number=at, format=_format(file.format, str(chosen)) if told else file.format)
+        for at, file in enumerate(kept)
     ]
 
 
-def _cast(
-    con: DuckDBPyConnection,
-    delivery: Delivery,
-    mapping: StreamMapping,
-    planned: list[Planned],
-    records: Records,
-) -> None:
-    import duckdb
+def _format(archived: str, chosen: str) -> str:
+    return archived if archived == reading_pages.FORMAT else chosen
 
+
+def _archived(delivery: Delivery) -> list[ReadFile]:
+    """Return every file of the delivery, in archive order."""
+    return [
+        ReadFile(at, f.name, lake.archived_path(delivery.home, delivery.receipt, f.name), f.format)
+        for at, f in enumerate(delivery.receipt.files)
+    ]
+
+
+def _query(
+    delivery: Delivery, mapping: StreamMapping, planned: list[Planned], records: Records
+) -> str:
     window = (
         (mapping.window, delivery.month, delivery.company.time_zone) if mapping.window else None
     )
     nulls = [str(text) for text in mapping.options.get("null_values", ("",))]
     where = str(mapping.options["where"]) if mapping.options.get("where") else None
-    query = checking.typed_query(planned, records.used, nulls, window, where)
+    return checking.typed_query(planned, records.used, records.native, nulls, window, where)
+
+
+def _cast(con: DuckDBPyConnection, delivery: Delivery, mapping: StreamMapping, query: str) -> Any:
+    """Return the typed and judged rows of the chunk that the view `records` holds, as Arrow."""
+    import duckdb
+
     try:
-        con.execute(f"create table typed as {query}")
+        return in_order(con.execute(query).to_arrow_table())
+    except (duckdb.OutOfMemoryException, duckdb.IOException):
+        raise
     except duckdb.Error as error:
         raise ConfigError(_blame(delivery, mapping, error)) from None
+
+
+def in_order(rows: Any) -> Any:
+    """Return rows by file and row number: the engine may hand them over as its threads end."""
+    import numpy as np
+
+    file, row = (rows[name].to_numpy() for name in (FILE, ROW))
+    files, steps = np.diff(file), np.diff(row)
+    if ((files > 0) | ((files == 0) & (steps > 0))).all():
+        return rows
+    return rows.sort_by([(FILE, "ascending"), (ROW, "ascending")])
 
 
 def _blame(delivery: Delivery, mapping: StreamMapping, error: Exception) -> list[str]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connectors import decoding
+from connectors.base import Beside, Unfold
 from connectors.casting import literal, quoted
 from connectors.checking import FILE, RAW, ROW
 from perfhouse.errors import SourceChanged
@@ -22,9 +23,12 @@ from perfhouse.errors import SourceChanged
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+CHUNK_ROWS = 122_880  # records that are cast at a time, unless their bytes are more than this
+CHUNK_BYTES = 48 << 20
 _BLOCK = 8 << 20
+_SLICE = 16_384  # records that one thread takes at a time
 _TOLD = 20  # unknown names that a message lists; the rest is a count
-_PRIVATE = re.compile(r"@|\d{6}|.{41}", re.DOTALL)  # looks like a value, not like a column's name
+PRIVATE = re.compile(r"@|\d{6}|.{41}", re.DOTALL)  # looks like a value, not like a column's name
 _BARE = "hive_partitioning = false"  # folder names are ours and no columns of the source
 
 
@@ -46,6 +50,9 @@ class Wanted:
         fields: source fields it uses, by the canonical column that uses them first.
         required: those of them that a required column needs.
         quiet: fields that need no report: ignored, or used by a sibling stream.
+        records: by folder of the archive, where in an answer the list of records lies.
+        unfold: what turns one record into rows, if the connector has it for the stream.
+        beside: what it is given beside a record, of a page and its file's name.
     """
 
     stream: str
@@ -54,24 +61,53 @@ class Wanted:
     fields: Mapping[str, str]
     required: Collection[str] = ()
     quiet: Collection[str] = ()
+    records: Mapping[str, str] = field(default_factory=dict)
+    unfold: Unfold | None = None
+    beside: Callable[[Any, str], Beside] = lambda page, name: Beside(page, name, lambda *_: {})
 
 
 @dataclass
 class Records:
-    """The filled tables `records` and `broken`, and how to address them.
+    """What was read, a chunk at a time: views `records` and `raws`, and the table `broken`.
 
     Args:
         fields: internal column name by source field.
-        used: SQL over `records` by internal column name.
-        raw: SQL over `records` that gives a row's raw text.
-        rows: records and broken rows, counted while reading.
+        used: SQL over `records` by internal column name that gives its text.
+        native: likewise, the value in its own type, of columns that were archived with one.
+        types: those types, as DuckDB names them.
+        chunks: each step fills the views anew and returns how many records they hold; the
+            counts below are complete after the last one.
+        rows: records and broken rows.
+        outside: records that are about no row of the stream.
     """
 
     fields: dict[str, str] = field(default_factory=dict)
     used: dict[str, str] = field(default_factory=dict)
-    raw: str = "null"
+    native: dict[str, str] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
+    chunks: Iterable[int] = ()
     rows: int = 0
+    outside: int = 0
     undeclared: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A file with a header.
+
+    Args:
+        path: where it can be read, decoded already.
+        header: its column names; `columns` are the SQL names they are read by, in Parquet.
+        types: likewise, as DuckDB names them; none where all is text.
+        row: SQL of a row's number, in Parquet.
+    """
+
+    file: ReadFile
+    path: Path
+    header: list[str]
+    columns: list[str] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
+    row: str = "file_row_number + 1"
 
 
 def prepare(con: DuckDBPyConnection) -> None:
@@ -90,34 +126,55 @@ def note_broken(con: DuckDBPyConnection, rows: Sequence[tuple[int, int, str, str
 def read_tables(
     con: DuckDBPyConnection, files: Sequence[ReadFile], wanted: Wanted, scratch: Path
 ) -> Records:
-    """Fill `records` from CSV or Parquet files whose headers fit the mapping.
+    """Return the records of CSV, Parquet or Excel files whose headers fit the mapping.
 
     Raises:
         SourceChanged: a header lacks a column the mapping uses, or a file cannot be read.
     """
-    readers = {"csv": _csv_header, "parquet": _parquet_header}
-    headers = []
+    openers = {"csv": _open_csv, "parquet": _open_parquet, "xlsx": _open_sheet}
+    tables = []
     for file in files:
-        path, header = readers[file.format](con, file, wanted, scratch)
-        _check_header(file, header, wanted)
-        headers.append((file, path, header))
-    names = internal_names([name for _, _, header in headers for name in dict.fromkeys(header)])
+        table = openers[file.format](con, file, wanted, scratch)
+        _check_header(file, table.header, wanted)
+        tables.append(table)
+    names = internal_names([name for table in tables for name in dict.fromkeys(table.header)])
     records = Records(fields={name: names[name] for name in wanted.fields if name in names})
-    records.used = {inner: quoted(inner) for inner in records.fields.values()}
+    for name, inner in records.fields.items():
+        kind = _common_type(tables, name)
+        records.used[inner] = f"cast({quoted(inner)} as varchar)" if kind else quoted(inner)
+        if kind:
+            records.native[inner], records.types[inner] = quoted(inner), kind
     records.undeclared = {
         label(name, at)
-        for _, _, header in headers
-        for at, name in enumerate(header, start=1)
+        for table in tables
+        for at, name in enumerate(table.header, start=1)
         if name not in wanted.fields and name not in wanted.quiet
     }
-    pairs = ", ".join(f"{literal(name)}, {quoted(inner)}" for name, inner in names.items())
-    records.raw = f"cast(json_object({pairs}) as varchar)"
-    columns = "".join(f", {quoted(inner)} varchar" for inner in names.values())
-    con.execute(f"create table records ({FILE} integer, {ROW} bigint{columns})")
-    for file, path, header in headers:
-        fill = _fill_csv if file.format == "csv" else _fill_parquet
-        records.rows += fill(con, file, path, header, names, wanted)
+    records.chunks = _chunks(con, tables, names, wanted, records)
     return records
+
+
+def _common_type(tables: Sequence[_Table], name: str) -> str:
+    """Return the type that a column has in every file, or nothing: then it is read as text."""
+    kinds = {
+        table.types[table.header.index(name)] if table.types else "VARCHAR" for table in tables
+    }
+    kind = kinds.pop() if len(kinds) == 1 else "VARCHAR"
+    return "" if kind == "VARCHAR" else kind
+
+
+def _chunks(
+    con: DuckDBPyConnection,
+    tables: Sequence[_Table],
+    names: Mapping[str, str],
+    wanted: Wanted,
+    records: Records,
+) -> Iterator[int]:
+    for table in tables:
+        if table.file.format == "csv":
+            yield from _fill_csv(con, table, names, wanted, records)
+        else:
+            yield from _fill_parquet(con, table, names, records)
 
 
 def internal_names(names: Sequence[str]) -> dict[str, str]:
@@ -170,7 +227,7 @@ def _headless(file: ReadFile, wanted: Wanted) -> str:
 
 def _public(name: str) -> str:
     """Return a column's name, or a stand-in for what may be a person's data."""
-    return "<hidden>" if _PRIVATE.search(name) else name
+    return "<hidden>" if PRIVATE.search(name) else name
 
 
 def _told(name: str, wanted: Wanted, fresh: Sequence[str]) -> str:
@@ -183,9 +240,7 @@ def _csv_options(wanted: Wanted) -> tuple[str, str]:
     return str(wanted.options.get("delimiter") or ","), str(wanted.options.get("quote", '"'))
 
 
-def _csv_header(
-    _: DuckDBPyConnection, file: ReadFile, wanted: Wanted, scratch: Path
-) -> tuple[Path, list[str]]:
+def _open_csv(_: DuckDBPyConnection, file: ReadFile, wanted: Wanted, scratch: Path) -> _Table:
     encoding = str(wanted.options.get("encoding") or "utf-8")
     target = scratch / f"text-{file.number}"
     path = decoding.utf8(file.path, encoding, target, file.name, wanted.owner)
@@ -195,7 +250,7 @@ def _csv_header(
             f"{file.name}: the file is empty, not even a header; nothing was landed; "
             f"ask the source's owner: {wanted.owner}"
         )
-    return path, header[0]
+    return _Table(file, path, header[0])
 
 
 def _first_rows(path: Path, wanted: Wanted, count: int) -> list[list[str]]:
@@ -221,27 +276,43 @@ def _first_rows(path: Path, wanted: Wanted, count: int) -> list[list[str]]:
 
 def _fill_csv(
     con: DuckDBPyConnection,
-    file: ReadFile,
-    path: Path,
-    header: Sequence[str],
+    table: _Table,
     names: Mapping[str, str],
     wanted: Wanted,
-) -> int:
+    records: Records,
+) -> Iterator[int]:
     import pyarrow as pa
 
-    if len(_first_rows(path, wanted, 2)) < 2:
-        return 0
-    inner = _distinct([names[name] for name in header])
-    for block in (_BLOCK, path.stat().st_size + 1):
+    if len(_first_rows(table.path, wanted, 2)) < 2:
+        return
+    inner = _distinct([names[name] for name in table.header])
+    passed = 0  # good rows that went on already; a row too long for a block comes after them
+    for block in (_BLOCK, 8 * _BLOCK, table.path.stat().st_size + 1):
         try:
-            return _stream_csv(con, file, path, inner, block, wanted)
+            for batch in _stream_csv(table, inner, block, wanted, passed, records, con):
+                passed += batch.num_rows
+                yield show(con, batch, names, table.header)
         except pa.ArrowInvalid:
-            con.execute(f"delete from records where {FILE} = ?", [file.number])
-            con.execute(f"delete from broken where {FILE} = ?", [file.number])
+            continue
+        return
     raise SourceChanged(
-        f"{file.name}: the file cannot be read as CSV (a quote that is never closed?); nothing "
-        f"was landed; ask the source's owner: {wanted.owner}"
+        f"{table.file.name}: the file cannot be read as CSV (a quote that is never closed?); "
+        f"nothing was landed; ask the source's owner: {wanted.owner}"
     )
+
+
+def show(
+    con: DuckDBPyConnection, batch: Any, names: Mapping[str, str], header: Sequence[str]
+) -> int:
+    """Let the views `records` and `raws` give an Arrow table of text columns."""
+    con.register("batch", batch)
+    con.execute("create or replace temp view records as select * from batch")
+    pairs = ", ".join(f"{literal(name)}, {quoted(names[name])}" for name in dict.fromkeys(header))
+    con.execute(
+        f"create or replace temp view raws as select {FILE}, {ROW}, "
+        f"cast(json_object({pairs}) as varchar) as raw from batch"
+    )
+    return int(batch.num_rows)
 
 
 def _distinct(inner: Sequence[str]) -> list[str]:
@@ -255,24 +326,64 @@ def _distinct(inner: Sequence[str]) -> list[str]:
 
 
 def _stream_csv(
-    con: DuckDBPyConnection,
-    file: ReadFile,
-    path: Path,
+    table: _Table,
     inner: Sequence[str],
     block: int,
     wanted: Wanted,
-) -> int:
+    passed: int,
+    records: Records,
+    con: DuckDBPyConnection,
+) -> Iterator[Any]:
+    """Yield Arrow tables of the good rows after the first `passed`; note the others at the end."""
+    invalid: list[Any] = []
+    kept = [name for name in inner if not name.startswith("__again_")]
+    following, size = 2, 0  # the header is row 1, as a spreadsheet counts
+    waiting: list[Any] = []
+    for batch in _csv_batches(table.path, inner, block, wanted, invalid):
+        numbers, following = _ordinals(following, batch.num_rows, [row.number for row in invalid])
+        skipped = min(passed, batch.num_rows)
+        passed -= skipped
+        waiting.append(_numbered(table.file.number, numbers, batch.select(kept)).slice(skipped))
+        size += batch.nbytes
+        if size >= CHUNK_BYTES or sum(t.num_rows for t in waiting) >= CHUNK_ROWS:
+            yield sliced(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield sliced(waiting)
+    broken = [entry for row in invalid for entry in _broken(table.file, row)]
+    note_broken(con, broken)
+    records.rows += len(broken)
+
+
+def sliced(tables: Sequence[Any]) -> Any:
+    """Return Arrow tables as one, cut so that all threads find work."""
+    import pyarrow as pa
+
+    whole = pa.concat_tables(tables)
+    return pa.Table.from_batches(whole.to_batches(max_chunksize=_SLICE), whole.schema)
+
+
+def _numbered(file: int, numbers: Any, batch: Any) -> Any:
+    import pyarrow as pa
+
+    files = pa.repeat(pa.scalar(file, pa.int32()), batch.num_rows)
+    columns = [files, pa.array(numbers, pa.int64()), *batch.columns]
+    return pa.table(columns, [FILE, ROW, *batch.schema.names])
+
+
+def _csv_batches(
+    path: Path, inner: Sequence[str], block: int, wanted: Wanted, invalid: list[Any]
+) -> Iterator[Any]:
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
     delimiter, quote = _csv_options(wanted)
-    invalid: list[Any] = []
 
     def skip(row: Any) -> str:
         invalid.append(row)
         return "skip"
 
-    reader = arrow_csv.open_csv(
+    yield from arrow_csv.open_csv(
         path,
         read_options=arrow_csv.ReadOptions(
             use_threads=False, column_names=inner, skip_rows_after_names=1, block_size=block
@@ -287,22 +398,6 @@ def _stream_csv(
             column_types=dict.fromkeys(inner, pa.string()), strings_can_be_null=False
         ),
     )
-    kept = [name for name in inner if not name.startswith("__again_")]
-    columns = ", ".join(quoted(name) for name in (FILE, ROW, *kept))
-    rows, following = 0, 2  # the header is row 1, as a spreadsheet counts
-    for batch in reader:
-        numbers, following = _ordinals(following, batch.num_rows, [row.number for row in invalid])
-        table = pa.table([pa.array(numbers, pa.int64()), *batch.select(kept).columns], [ROW, *kept])
-        con.register("batch", table)
-        con.execute(
-            f"insert into records ({columns}) "
-            f"select {file.number}, {', '.join(quoted(n) for n in (ROW, *kept))} from batch"
-        )
-        con.unregister("batch")
-        rows += batch.num_rows
-    broken = [entry for row in invalid for entry in _broken(file, row)]
-    note_broken(con, broken)
-    return rows + len(broken)
 
 
 def _ordinals(following: int, count: int, invalid: Sequence[int]) -> tuple[Any, int]:
@@ -324,9 +419,7 @@ def _broken(file: ReadFile, row: Any) -> list[tuple[int, int, str, str]]:
     return [(file.number, row.number, reason, line) for line in lines]
 
 
-def _parquet_header(
-    con: DuckDBPyConnection, file: ReadFile, wanted: Wanted, _: Path
-) -> tuple[Path, list[str]]:
+def _open_parquet(con: DuckDBPyConnection, file: ReadFile, wanted: Wanted, _: Path) -> _Table:
     import duckdb
 
     try:
@@ -338,7 +431,18 @@ def _parquet_header(
             f"{file.name}: the file cannot be read as Parquet; nothing was landed; "
             f"ask the source's owner: {wanted.owner}"
         ) from None
-    return file.path, [str(row[0]) for row in found]
+    names, types = ([str(row[at]) for row in found] for at in (0, 1))
+    return _Table(file, file.path, names, [quoted(name) for name in names], types)
+
+
+def _open_sheet(_: DuckDBPyConnection, file: ReadFile, wanted: Wanted, scratch: Path) -> _Table:
+    from connectors import reading_xlsx
+
+    target = scratch / f"sheet-{file.number}.parquet"
+    path = reading_xlsx.to_parquet(file.path, target, wanted.options, file.name, wanted.owner)
+    header = reading_xlsx.header(path)
+    columns = [quoted(f"c{at}") for at in range(1, len(header) + 1)]
+    return _Table(file, path, header, columns, row=quoted(ROW))
 
 
 def _plain(path: Path) -> list[str]:
@@ -347,19 +451,40 @@ def _plain(path: Path) -> list[str]:
 
 
 def _fill_parquet(
-    con: DuckDBPyConnection,
-    file: ReadFile,
-    path: Path,
-    header: Sequence[str],
-    names: Mapping[str, str],
-    _: Wanted,
-) -> int:
-    inner = ", ".join(quoted(names[name]) for name in header)
-    texts = ", ".join(f"cast({quoted(name)} as varchar)" for name in header)
-    con.execute(
-        f"insert into records ({FILE}, {ROW}, {inner}) select {file.number}, file_row_number + 1, "
-        f"{texts} from read_parquet(?, file_row_number = true, {_BARE})",
-        [_plain(path)],
+    con: DuckDBPyConnection, table: _Table, names: Mapping[str, str], records: Records
+) -> Iterator[int]:
+    """Show one span of a file after the other; row groups outside a span are not touched."""
+    (path,) = _plain(table.path)
+    scan = f"read_parquet([{literal(path)}], file_row_number = true, {_BARE})"
+    columns = dict(zip(reversed(table.header), reversed(table.columns), strict=True))
+    texts = {name: f"cast({columns[name]} as varchar)" for name in dict.fromkeys(table.header)}
+    shown = "".join(
+        f", {columns[name] if inner in records.native else texts[name]} as {quoted(inner)}"
+        for name, inner in records.fields.items()
     )
-    row = con.execute(f"select count(*) from records where {FILE} = {file.number}").fetchone()
-    return int(row[0]) if row else 0
+    pairs = ", ".join(f"{literal(name)}, {text}" for name, text in texts.items())
+    rows, step = _spans(con, path)
+    for first in range(0, rows, step):
+        span = f"file_row_number >= {first} and file_row_number < {first + step}"
+        numbers = f"cast({table.file.number} as integer) as {FILE}, {table.row} as {ROW}"
+        con.execute(
+            f"create or replace temp view records as select {numbers}{shown} "
+            f"from {scan} where {span}"
+        )
+        con.execute(
+            f"create or replace temp view raws as select {numbers}, "
+            f"cast(json_object({pairs}) as varchar) as raw from {scan} where {span}"
+        )
+        yield min(step, rows - first)
+
+
+def _spans(con: DuckDBPyConnection, path: str) -> tuple[int, int]:
+    """Return a file's rows, and how many of them are read at a time."""
+    found = con.execute(
+        "select coalesce(sum(n), 0), coalesce(sum(size), 0) from (select row_group_id, "
+        "any_value(row_group_num_rows) as n, sum(total_uncompressed_size) as size "
+        f"from parquet_metadata([{literal(path)}]) group by all)"
+    ).fetchone() or (0, 0)
+    rows, size = int(found[0]), int(found[1])
+    wide = max(size // max(rows, 1), 1)
+    return rows, max(1, min(CHUNK_ROWS, CHUNK_BYTES // wide))

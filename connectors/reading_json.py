@@ -1,4 +1,4 @@
-"""Archived JSON to a table of records: one object a line, arrays, or objects end to end.
+"""Archived JSON to records: one object a line, arrays, objects end to end, answers of an API.
 
 Every record keeps its raw text and its ordinal (JSON lines: its line). Nothing here casts,
 judges or writes a file.
@@ -8,14 +8,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from connectors import decoding
+from connectors import decoding, reading_pages
 from connectors.casting import literal
 from connectors.checking import FILE, RAW, ROW
-from connectors.reading import ReadFile, Records, Wanted, internal_names
+from connectors.reading import (
+    CHUNK_BYTES,
+    CHUNK_ROWS,
+    ReadFile,
+    Records,
+    Wanted,
+    internal_names,
+    note_broken,
+    sliced,
+)
+from connectors.reading_pages import Piece
 from perfhouse.errors import ConfigError, SourceChanged
 
 if TYPE_CHECKING:
@@ -26,10 +37,9 @@ _STEP = re.compile(r'\.?([^.\[\]"]+)|\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]')
 _LINES = 16 << 20
 _NEXT_OBJECT = re.compile(r"\n\s*(?=\{)")
 _SPACE = re.compile(r"[\s,]*")
-# A key's plain value: without values few shapes are left, and only they are looked into.
-_VALUE = r'":\s*("(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*|true|false|null)'
 
 Step = str | int
+Names = tuple[str, ...]
 
 
 def path_steps(text: str) -> tuple[Step, ...]:
@@ -62,42 +72,267 @@ def engine_path(steps: Sequence[Step]) -> str:
 def read_json(
     con: DuckDBPyConnection, files: Sequence[ReadFile], wanted: Wanted, scratch: Path
 ) -> Records:
-    """Fill `records` from JSON files.
+    """Return the records of JSON files.
 
     Raises:
         SourceChanged: a file cannot be read, or no record has a field that is required.
     """
     steps = {name: path_steps(name) for name in wanted.fields}
-    paths = ", ".join(literal(engine_path(path)) for path in steps.values())
-    con.execute(f"create table lines ({FILE} integer, {ROW} bigint, {RAW} varchar)")
-    rest = _fast(con, [f for f in files if f.format == "json"], wanted)
-    for file in rest:
-        _slow(con, file, wanted, scratch)
-    for file in (f for f in files if f.format == "jsonl"):
-        _lines(con, file, wanted, scratch)
-    good = f"case when json_valid({RAW}) then json_type({RAW}) = 'OBJECT' end"
-    con.execute(
-        f"insert into broken select {FILE}, {ROW}, {literal(NOT_JSON)}, {RAW} from lines "
-        f"where not coalesce({good}, false)"
-    )
-    values = f"json_extract_string({RAW}, [{paths}])" if steps else "cast([] as varchar[])"
-    con.execute(
-        f"create table records as select {FILE}, {ROW}, {RAW}, {values} as __values from lines "
-        f"where coalesce({good}, false)"
-    )
-    con.execute("drop table lines")
     names = internal_names(list(steps))
-    records = Records(fields=names, raw=RAW)
+    records = Records(fields=names)
     records.used = {names[name]: f"__values[{at}]" for at, name in enumerate(steps, start=1)}
-    records.rows = _count(con, "records") + _count(con, "broken")
-    _check_required(con, wanted, steps)
-    records.undeclared = _undeclared(con, wanted, steps)
+    records.chunks = _chunks(con, files, wanted, scratch, steps, records)
     return records
 
 
-def _count(con: DuckDBPyConnection, table: str) -> int:
-    row = con.execute(f"select count(*) from {table}").fetchone()
-    return int(row[0]) if row else 0
+def _chunks(
+    con: DuckDBPyConnection,
+    files: Sequence[ReadFile],
+    wanted: Wanted,
+    scratch: Path,
+    steps: dict[str, tuple[Step, ...]],
+    records: Records,
+) -> Iterator[int]:
+    paths = ", ".join(literal(engine_path(path)) for path in steps.values())
+    values = f"json_extract_string({RAW}, [{paths}])" if steps else "cast([] as varchar[])"
+    shapes = _Shapes.of(steps.values(), wanted)
+    good = 0
+    for batch in _batches(con, files, wanted, scratch, records):
+        con.register("batch", batch)
+        rows = _check(con, shapes, batch)
+        good += rows
+        records.rows += batch.num_rows - rows
+        con.execute(
+            f"create or replace temp view records as select {FILE}, {ROW}, {values} as __values "
+            "from good"
+        )
+        con.execute(
+            f"create or replace temp view raws as select {FILE}, {ROW}, {RAW} as raw from good"
+        )
+        yield rows
+    if good:
+        _check_required(wanted, steps, shapes)
+    records.undeclared = shapes.undeclared()
+
+
+def _check(con: DuckDBPyConnection, shapes: _Shapes, batch: Any) -> int:
+    """Let `good` be the records of a batch that are objects; keep the others as broken."""
+    import duckdb
+
+    con.execute("create or replace temp view good as from batch")
+    try:
+        if _all_begin(batch):
+            shapes.look(con)
+            return int(batch.num_rows)
+    except duckdb.InvalidInputException:  # one of them is no JSON
+        pass
+    test = f"coalesce(case when json_valid({RAW}) then json_type({RAW}) = 'OBJECT' end, false)"
+    con.execute(
+        f"insert into broken select {FILE}, {ROW}, {literal(NOT_JSON)}, {RAW} from batch "
+        f"where not {test}"
+    )
+    objects = con.execute(f"from batch where {test}").to_arrow_table()
+    con.register("batch", objects)
+    con.execute("create or replace temp view good as from batch")
+    shapes.look(con)
+    return int(objects.num_rows)
+
+
+def _all_begin(batch: Any) -> bool:
+    import pyarrow.compute as pc
+
+    return bool(pc.all(pc.starts_with(batch[RAW], "{"), min_count=0).as_py())
+
+
+# --- what fields there are ---------------------------------------------------------------
+
+
+@dataclass
+class _Shapes:
+    """The fields that records have: at the top, and below each object that a mapping looks into.
+
+    Args:
+        known: paths that are used or need no report; what lies below them is known too.
+        plain: objects that are looked into; `listed` are those inside a list.
+        found: every field seen, by its path.
+    """
+
+    known: set[Names]
+    plain: list[tuple[Names, str]]
+    listed: list[tuple[Names, str]]
+    found: set[Names] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, used: Iterable[Sequence[Step]], wanted: Wanted) -> _Shapes:
+        """Return what to look for, of the paths in use and those that need no report."""
+        paths = [*used, *(_steps(name) for name in wanted.quiet)]
+        known = {_names(path) for path in paths}
+        above = {tuple(path[:at]) for path in paths for at in range(1, len(path))}
+        plain: dict[Names, str] = {(): "$"}
+        listed: dict[Names, str] = {}
+        for path in sorted(above, key=str):
+            if any(isinstance(step, int) for step in path):
+                listed[_names(path)] = _any_element(path)
+            else:
+                plain[_names(path)] = engine_path(path)
+        return cls(known, list(plain.items()), list(listed.items()))
+
+    def look(self, con: DuckDBPyConnection) -> None:
+        """Note the fields of the view `good`; only distinct shapes come to Python."""
+        paths = ", ".join(literal(path) for _, path in self.plain)
+        query = (
+            f"with shapes as (select distinct json_keys({RAW}, [{paths}]) as shape from good) "
+            f"select distinct nth, unnest(shape[nth]) from shapes, "
+            f"range(1, {len(self.plain) + 1}) as places(nth)"
+        )
+        for nth, key in con.execute(query).fetchall():
+            self.found.add((*self.plain[nth - 1][0], key))
+        for names, path in self.listed:
+            query = f"select distinct json_keys({RAW}, {literal(path)}) as shape from good"
+            keys = con.execute(f"select distinct unnest(flatten(shape)) from ({query})").fetchall()
+            self.found.update((*names, key) for (key,) in keys)
+
+    def undeclared(self) -> set[str]:
+        """Return the fields that nobody asked for; of an object only its own name."""
+        return {".".join(path) for path in self.found if not self._is_known(path)}
+
+    def _is_known(self, path: Names) -> bool:
+        return any(path[: len(k)] == k or k[: len(path)] == path for k in self.known)
+
+
+def _any_element(path: Sequence[Step]) -> str:
+    parts = [engine_path([s])[1:] if isinstance(s, str) else "[*]" for s in path]
+    return "$" + "".join(parts)
+
+
+def _steps(name: str) -> tuple[Step, ...]:
+    try:
+        return path_steps(name)
+    except ConfigError:  # a sibling's field of a table, or a name that is no path
+        return (name,)
+
+
+def _names(path: Sequence[Step]) -> Names:
+    return tuple(step for step in path if isinstance(step, str))
+
+
+def _check_required(wanted: Wanted, steps: dict[str, tuple[Step, ...]], shapes: _Shapes) -> None:
+    absent = [
+        name
+        for name in wanted.fields
+        if name in wanted.required and _names(steps[name]) not in shapes.found
+    ]
+    if absent:
+        told = ", ".join(f"{name!r} (for {wanted.fields[name]})" for name in absent)
+        raise SourceChanged(
+            f"{wanted.stream}: no record of the delivery has {told}. The whole delivery was "
+            "refused, nothing was landed: the mapping's author adapts perfhouse.toml, or "
+            f"{wanted.owner} delivers again"
+        )
+
+
+# --- from files to batches ---------------------------------------------------------------
+
+
+def _batches(
+    con: DuckDBPyConnection,
+    files: Sequence[ReadFile],
+    wanted: Wanted,
+    scratch: Path,
+    records: Records,
+) -> Iterator[Any]:
+    """Yield Arrow tables of file, row and raw text, in the order of files and rows."""
+    if wanted.unfold is None and files and all(file.format == "json" for file in files):
+        yield from _json_batches(con, files, wanted, scratch)
+        return
+    pieces: Iterator[Piece] = (p for file in files for p in _pieces(file, wanted, scratch))
+    if wanted.unfold is not None:
+        pieces = reading_pages.unfolded(con, pieces, wanted, records)
+    yield from gathered(con, pieces, records)
+
+
+def _pieces(file: ReadFile, wanted: Wanted, scratch: Path) -> Iterator[Piece]:
+    if file.format == "pages":
+        yield reading_pages.page(file, wanted)
+    elif file.format == "jsonl":
+        yield from _lines(file, wanted, scratch)
+    else:
+        raws = [text.encode() for text in _slow(file, wanted, scratch)]
+        yield Piece(file, 1, raws)
+
+
+def gathered(con: DuckDBPyConnection, pieces: Iterable[Piece], records: Records) -> Iterator[Any]:
+    """Yield pieces as Arrow tables of bounded size."""
+    waiting: list[Any] = []
+    rows = size = 0
+    for piece in pieces:
+        table = _table(con, piece, records)
+        waiting.append(table)
+        rows, size = rows + table.num_rows, size + table.nbytes
+        if rows >= CHUNK_ROWS or size >= CHUNK_BYTES:
+            yield sliced(waiting)
+            waiting, rows, size = [], 0, 0
+    if rows:
+        yield sliced(waiting)
+
+
+def _table(con: DuckDBPyConnection, piece: Piece, records: Records) -> Any:
+    """Return a piece as Arrow without an object of Python for each record."""
+    import numpy as np
+    import pyarrow as pa
+
+    raws = piece.raws
+    ends = np.cumsum(np.fromiter((memoryview(raw).nbytes for raw in raws), np.int64, len(raws)))
+    offsets = np.concatenate([np.zeros(1, np.int64), ends])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(raws))]
+    binary = pa.Array.from_buffers(pa.large_binary(), len(raws), buffers)
+    rows = np.arange(piece.first, piece.first + len(raws), dtype=np.int64)
+    keep = ends - offsets[:-1] > 0  # an empty line is no record
+    files = pa.repeat(pa.scalar(piece.file.number, pa.int32()), len(raws))
+    table = pa.table([files, pa.array(rows), binary], [FILE, ROW, RAW])
+    table = table if keep.all() else table.filter(pa.array(keep))
+    try:
+        return table.set_column(2, RAW, table[RAW].cast(pa.large_string()))
+    except pa.ArrowInvalid:
+        return _readable(con, table, piece, records)
+
+
+def _readable(con: DuckDBPyConnection, table: Any, piece: Piece, records: Records) -> Any:
+    """Keep what is not UTF-8 as broken; return the rest."""
+    import pyarrow as pa
+
+    good, broken = [], []
+    for at, raw in enumerate(table[RAW].to_pylist()):
+        try:
+            raw.decode("utf-8")
+            good.append(at)
+        except UnicodeDecodeError:
+            row = table[ROW][at].as_py()
+            broken.append((piece.file.number, row, NOT_JSON, raw.decode("utf-8", "replace")))
+    note_broken(con, broken)
+    records.rows += len(broken)
+    table = table.take(pa.array(good, pa.int64()))
+    return table.set_column(2, RAW, table[RAW].cast(pa.large_string()))
+
+
+def _json_batches(
+    con: DuckDBPyConnection, files: Sequence[ReadFile], wanted: Wanted, scratch: Path
+) -> Iterator[Any]:
+    """Let DuckDB split all files at once; those it cannot split are read patiently."""
+    con.execute(f"create table lines ({FILE} integer, {ROW} bigint, {RAW} varchar)")
+    patient = _fast(con, files, wanted)
+    for file in patient:
+        _insert(con, file, _slow(file, wanted, scratch))
+    order = f" order by {FILE}, {ROW}" if patient else ""
+    size = con.execute(f"select avg(length({RAW})) from lines").fetchone()
+    step = CHUNK_BYTES // max(int((size[0] if size else None) or 1), 1)
+    reader = (
+        con.cursor().execute(f"from lines{order}").to_arrow_reader(max(1, min(CHUNK_ROWS, step)))
+    )
+    for batch in reader:
+        import pyarrow as pa
+
+        yield sliced([pa.Table.from_batches([batch])])
 
 
 def _fast(con: DuckDBPyConnection, files: Sequence[ReadFile], wanted: Wanted) -> list[ReadFile]:
@@ -148,21 +383,6 @@ def _split(con: DuckDBPyConnection, form: str, group: Sequence[ReadFile]) -> Non
     )
 
 
-def _slow(con: DuckDBPyConnection, file: ReadFile, wanted: Wanted, scratch: Path) -> None:
-    """Split one file patiently, so that what is no JSON is kept and the rest lands."""
-    encoding = str(wanted.options.get("encoding") or "utf-8")
-    target = scratch / f"text-{file.number}"
-    path = decoding.utf8(file.path, encoding, target, file.name, wanted.owner)
-    text = path.read_text(encoding="utf-8-sig")
-    if not text:
-        raise SourceChanged(
-            f"{file.name}: the file is empty, not even an empty list; nothing was landed; "
-            f"ask the source's owner: {wanted.owner}"
-        )
-    within = path_steps(wanted.options["records"]) if wanted.options.get("records") else ()
-    _insert(con, file, [piece for raw in _objects(text) for piece in _within(raw, within)])
-
-
 def _insert(con: DuckDBPyConnection, file: ReadFile, raws: Sequence[str]) -> None:
     import pyarrow as pa
 
@@ -174,6 +394,21 @@ def _insert(con: DuckDBPyConnection, file: ReadFile, raws: Sequence[str]) -> Non
     )
     con.execute(f"insert into lines select {file.number}, {ROW}, {RAW} from batch")
     con.unregister("batch")
+
+
+def _slow(file: ReadFile, wanted: Wanted, scratch: Path) -> list[str]:
+    """Split one file patiently, so that what is no JSON is kept and the rest lands."""
+    encoding = str(wanted.options.get("encoding") or "utf-8")
+    target = scratch / f"text-{file.number}"
+    path = decoding.utf8(file.path, encoding, target, file.name, wanted.owner)
+    text = path.read_text(encoding="utf-8-sig")
+    if not text:
+        raise SourceChanged(
+            f"{file.name}: the file is empty, not even an empty list; nothing was landed; "
+            f"ask the source's owner: {wanted.owner}"
+        )
+    within = path_steps(wanted.options["records"]) if wanted.options.get("records") else ()
+    return [piece for raw in _objects(text) for piece in _within(raw, within)]
 
 
 def _objects(text: str) -> Iterator[str]:
@@ -192,7 +427,7 @@ def _objects(text: str) -> Iterator[str]:
             yield text[at:]
             return
         if isinstance(value, list):
-            yield from (json.dumps(item, ensure_ascii=False) for item in value)
+            yield from map(_dumped, value)
         else:
             yield text[at:end]
         at = _SPACE.match(text, end).end()  # type: ignore[union-attr]
@@ -211,29 +446,25 @@ def _within(raw: str, within: Sequence[Step]) -> Iterator[str]:
         yield raw
         return
     items = value if isinstance(value, list) else [value]
-    yield from (json.dumps(item, ensure_ascii=False) for item in items)
+    yield from map(_dumped, items)
 
 
-def _lines(con: DuckDBPyConnection, file: ReadFile, wanted: Wanted, scratch: Path) -> None:
-    import pyarrow as pa
+def _dumped(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a character: kept as an escape, and judged as no JSON
+        return json.dumps(value)
+    return text
 
+
+def _lines(file: ReadFile, wanted: Wanted, scratch: Path) -> Iterator[Piece]:
     encoding = str(wanted.options.get("encoding") or "utf-8")
     target = scratch / f"text-{file.number}"
     path = decoding.utf8(file.path, encoding, target, file.name, wanted.owner)
-    line = 0
+    line = 1
     for parts in _line_blocks(path):
-        table = pa.table(
-            {
-                ROW: pa.array(range(line + 1, line + len(parts) + 1), pa.int64()),
-                RAW: pa.array(parts, pa.binary()).cast(pa.string()),
-            }
-        )
-        con.register("batch", table)
-        con.execute(
-            f"insert into lines select {file.number}, {ROW}, {RAW} from batch "
-            f"where trim({RAW}, ' ' || chr(9) || chr(13)) <> ''"
-        )
-        con.unregister("batch")
+        yield Piece(file, line, [part.strip(b" \t\r") for part in parts])
         line += len(parts)
 
 
@@ -245,60 +476,3 @@ def _line_blocks(path: Path) -> Iterator[list[bytes]]:
             *parts, tail = (tail + chunk).split(b"\n")
             yield parts
     yield [tail]
-
-
-def _check_required(
-    con: DuckDBPyConnection, wanted: Wanted, steps: dict[str, tuple[Step, ...]]
-) -> None:
-    needed = [name for name in wanted.fields if name in wanted.required]
-    if not needed or not _count(con, "records"):
-        return
-    tests = ", ".join(
-        f"count(*) filter (where json_exists({RAW}, {literal(engine_path(steps[name]))}))"
-        for name in needed
-    )
-    row = con.execute(f"select {tests} from records").fetchone() or ()
-    absent = [name for name, count in zip(needed, row, strict=True) if not count]
-    if absent:
-        told = ", ".join(f"{name!r} (for {wanted.fields[name]})" for name in absent)
-        raise SourceChanged(
-            f"{wanted.stream}: no record of the delivery has {told}. The whole delivery was "
-            "refused, nothing was landed: the mapping's author adapts perfhouse.toml, or "
-            f"{wanted.owner} delivers again"
-        )
-
-
-def _undeclared(
-    con: DuckDBPyConnection, wanted: Wanted, steps: dict[str, tuple[Step, ...]]
-) -> set[str]:
-    shapes = f"select distinct regexp_replace({RAW}, {literal(_VALUE)}, '\":null', 'g') as shape"
-    row = con.execute(
-        "select cast(json_group_structure(cast(shape as json)) as varchar) "
-        f"from ({shapes} from records)"
-    ).fetchone()
-    if not row or row[0] is None:
-        return set()
-    known = {tuple(s for s in path if isinstance(s, str)) for path in steps.values()}
-    known |= {_names(name) for name in wanted.quiet}
-    return set(_unknown_paths(json.loads(row[0]), (), known))
-
-
-def _names(text: str) -> tuple[str, ...]:
-    try:
-        return tuple(step for step in path_steps(text) if isinstance(step, str))
-    except ConfigError:
-        return (text,)
-
-
-def _unknown_paths(node: Any, path: tuple[str, ...], known: set[tuple[str, ...]]) -> Iterator[str]:
-    while isinstance(node, list):
-        node = node[0] if node else None
-    below = [k for k in known if k[: len(path)] == path and len(k) > len(path)]
-    if any(path[: len(k)] == k for k in known if k) and path:
-        return
-    if path and not below:
-        yield ".".join(path)
-        return
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from _unknown_paths(value, (*path, key), known)

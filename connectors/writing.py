@@ -5,17 +5,20 @@ Writes only into the staging folder it is given; the commit is the lake's.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from connectors import checking
 from connectors.base import Progress
-from connectors.casting import ERROR, FIELD, Planned, literal, quoted
-from connectors.checking import FILE, HASH, OUTSIDE, RAW, ROW, WRONG
+from connectors.casting import ERROR, FIELD, Planned, literal
+from connectors.checking import DIGEST, FILE, HASH, OUTSIDE, RAW, ROW, WRONG
 from connectors.reading import ReadFile, Records
-from connectors.streams import ENVELOPE, SCHEMA_VERSION, Column, Stream
+from connectors.rows import ROW_GROUP, RowGroups, Seen, digests
+from connectors.streams import ENVELOPE, SCHEMA_VERSION, Stream
 from perfhouse import lake
 from perfhouse.company import Company, Source
 from perfhouse.errors import PerfhouseError
@@ -25,8 +28,8 @@ from perfhouse.settings import Home
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_ROW_GROUP = 122_880
-_PARQUET = f"(format parquet, compression zstd, row_group_size {_ROW_GROUP})"
+_PARQUET = f"(format parquet, compression zstd, row_group_size {ROW_GROUP})"
+_DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 
 
 class LandingFailed(PerfhouseError):
@@ -52,99 +55,182 @@ class Delivery:
     progress: Progress
 
 
-def name_files(con: DuckDBPyConnection, files: Sequence[ReadFile]) -> None:
+class Draft:
+    """One stream's rows on their way into staging: landed ones to Parquet, broken ones aside.
+
+    Rows are added in the order of files and rows, a chunk at a time; nothing but hashes of them
+    stays in memory.
+    """
+
+    def __init__(
+        self,
+        con: DuckDBPyConnection,
+        delivery: Delivery,
+        stream: Stream,
+        planned: list[Planned],
+        files: Sequence[ReadFile],
+    ) -> None:
+        self.con, self.delivery, self.stream, self.planned = con, delivery, stream, planned
+        self.names = [file.name for file in files]
+        self.data = delivery.staging / f"{stream.name}.parquet"
+        self.outside = self.duplicates = 0
+        self.unknown = dict.fromkeys((flag for flag, _, _ in checking.unknown_flags(planned)), 0)
+        self._seen = Seen(delivery.staging / f"seen-{stream.name}")
+        self._rows = RowGroups(self.data, schema(stream))
+        con.execute(
+            f"create table refused ({FILE} integer, {ROW} bigint, errors varchar, raw varchar)"
+        )
+
+    def add(self, typed: Any) -> None:
+        """Take the typed and judged rows of the chunk whose raw text is in the view `raws`."""
+        import pyarrow.compute as pc
+
+        inside = pc.invert(typed[OUTSIDE])
+        self.outside += typed.num_rows - pc.sum(inside, min_count=0).as_py()
+        fine = pc.equal(typed[WRONG], "")
+        if not pc.all(fine, min_count=0).as_py():
+            self._refuse(typed.filter(pc.and_(pc.invert(fine), inside)))
+        keep = pc.and_(fine, inside)
+        good = typed if pc.all(keep, min_count=0).as_py() else typed.filter(keep)
+        first = self._seen.first(digests(good[DIGEST]))
+        if not first.all():
+            good = good.filter(first)
+            self.duplicates += len(first) - good.num_rows
+        for flag in self.unknown:
+            self.unknown[flag] += pc.sum(good[flag], min_count=0).as_py()
+        self._rows.write(self._landed(good))
+
+    def _refuse(self, bad: Any) -> None:
+        if not bad.num_rows:
+            return
+        self.con.register("bad", bad.select([FILE, ROW, WRONG]))
+        self.con.execute(
+            f"insert into refused select bad.{FILE}, bad.{ROW}, bad.{WRONG}, raws.raw "
+            f"from bad left join raws using ({FILE}, {ROW})"
+        )
+        self.con.unregister("bad")
+
+    def _landed(self, good: Any) -> Any:
+        """Return rows with exactly the stream's columns, envelope first."""
+        import pyarrow as pa
+
+        names = pa.array(self.names, pa.string())
+        known = _constants(self.delivery)
+        columns = []
+        for place in self._rows.schema:
+            if place.name == "_file":
+                column = names.take(good[FILE].combine_chunks())
+            elif place.name in _RENAMED:
+                column = good[_RENAMED[place.name]]
+            elif place.name in good.column_names:
+                column = good[place.name]
+            else:
+                value = pa.scalar(known.get(place.name), place.type)
+                column = pa.repeat(value, good.num_rows)
+            columns.append(column.cast(place.type))
+        return pa.table(_ops(columns, self._rows.schema), schema=self._rows.schema)
+
+    def finish(self, records: Records) -> tuple[lake.StreamLanding, dict[Path, Path]]:
+        """Return the counts, taken from what was written, and final paths by staged path.
+
+        Raises:
+            AccountingError: rows in are not landed + duplicates + quarantined.
+        """
+        con, delivery, stream = self.con, self.delivery, self.stream
+        self._rows.close()
+        name_files(con, self.names)
+        bad = delivery.staging / f"{stream.name}.quarantine.parquet"
+        _copy(con, _quarantine_query(), bad)
+        landed, quarantined = _rows(con, self.data), _rows(con, bad)
+        outside = self.outside + records.outside
+        rows_in = records.rows - outside
+        if rows_in != landed + self.duplicates + quarantined:
+            raise AccountingError(
+                f"{delivery.source.id} {delivery.month} {stream.name}: {rows_in} rows in, but "
+                f"{landed} landed + {self.duplicates} duplicates + {quarantined} quarantined"
+            )
+        staged: dict[Path, Path] = {}
+        files = _final(delivery, stream, self.data, landed, staged)
+        quarantine = _final_quarantine(con, delivery, stream, bad, quarantined, staged)
+        return lake.StreamLanding(
+            files=files,
+            rows_read=records.rows,
+            outside_window=outside,
+            rows_in=rows_in,
+            landed=landed,
+            duplicates=self.duplicates,
+            quarantined=quarantined,
+            unknown=self._unknown(),
+            undeclared_fields=tuple(sorted(records.undeclared)),
+            late_rows=_late(con, delivery, stream, self.data),
+            quarantine_file=quarantine,
+            reasons=_reasons(con, bad),
+        ), staged
+
+    def _unknown(self) -> Mapping[str, Mapping[str, int]]:
+        return {
+            name: {reason: self.unknown[flag]}
+            for flag, name, reason in checking.unknown_flags(self.planned)
+            if self.unknown[flag]
+        }
+
+
+_RENAMED = {"_row_hash": HASH, "_row_number": ROW}
+
+
+def _constants(delivery: Delivery) -> Mapping[str, Any]:
+    return {
+        "_source": delivery.source.id,
+        "_run_id": delivery.receipt.sha256[:12],
+        "_window": delivery.month.key,
+        "_landed_at": datetime.fromisoformat(delivery.receipt.extracted_at),
+        "_schema_version": SCHEMA_VERSION,
+        "_op": "upsert",
+    }
+
+
+def _ops(columns: list[Any], schema: Any) -> list[Any]:
+    """Return the columns with a row's default operation filled in."""
+    at = schema.get_field_index("_op")
+    return [*columns[:at], columns[at].fill_null("upsert"), *columns[at + 1 :]]
+
+
+def schema(stream: Stream) -> Any:
+    """Return the Arrow schema of a stream's landed files."""
+    import pyarrow as pa
+
+    kinds = {
+        "VARCHAR": pa.string(),
+        "VARCHAR[]": pa.list_(pa.string()),
+        "TIMESTAMPTZ": pa.timestamp("us", "UTC"),
+        "DATE": pa.date32(),
+        "BIGINT": pa.int64(),
+        "DOUBLE": pa.float64(),
+        "BOOLEAN": pa.bool_(),
+    }
+
+    def kind(name: str) -> Any:
+        found = _DECIMAL.fullmatch(name)
+        return pa.decimal128(int(found[1]), int(found[2])) if found else kinds[name]
+
+    columns = (*ENVELOPE, *stream.columns)
+    return pa.schema([pa.field(column.name, kind(column.type)) for column in columns])
+
+
+def name_files(con: DuckDBPyConnection, names: Sequence[str]) -> None:
     """Keep the names that people know the files by."""
     con.execute(f"create table names ({FILE} integer, __name varchar)")
-    con.executemany("insert into names values (?, ?)", [(f.number, f.name) for f in files])
+    con.executemany("insert into names values (?, ?)", list(enumerate(names)))
 
 
-def write(
-    con: DuckDBPyConnection,
-    delivery: Delivery,
-    stream: Stream,
-    planned: list[Planned],
-    records: Records,
-) -> tuple[lake.StreamLanding, dict[Path, Path]]:
-    """Write the tables `typed` and `broken` to staging; return counts and final paths.
-
-    Raises:
-        AccountingError: rows in are not landed + duplicates + quarantined.
-    """
-    good = f"{WRONG} = '' and not {OUTSIDE}"
-    con.execute(
-        f"create table repeated as select {FILE}, {ROW} from (select {FILE}, {ROW}, row_number() "
-        f"over (partition by {HASH} order by {FILE}, {ROW}) as nth from typed where {good} and "
-        f"{HASH} in (select {HASH} from typed where {good} group by 1 having count(*) > 1)) "
-        "where nth > 1"
-    )
-    data = delivery.staging / f"{stream.name}.parquet"
-    bad = delivery.staging / f"{stream.name}.quarantine.parquet"
-    mapped = {p.column.name for p in planned}
-    _copy(con, _landed_query(delivery, stream, mapped, good), data)
-    _copy(con, _quarantine_query(records), bad)
-    landed, quarantined = _rows(con, data), _rows(con, bad)
-    outside = _number(con, f"select count(*) from typed where {OUTSIDE}")
-    duplicates = _number(con, "select count(*) from repeated")
-    rows_in = records.rows - outside
-    if rows_in != landed + duplicates + quarantined:
-        raise AccountingError(
-            f"{delivery.source.id} {delivery.month} {stream.name}: {rows_in} rows in, but "
-            f"{landed} landed + {duplicates} duplicates + {quarantined} quarantined"
-        )
-    staged: dict[Path, Path] = {}
-    files = _final(delivery, stream, data, landed, staged)
-    quarantine = _final_quarantine(con, delivery, stream, bad, quarantined, staged)
-    return lake.StreamLanding(
-        files=files,
-        rows_read=records.rows,
-        outside_window=outside,
-        rows_in=rows_in,
-        landed=landed,
-        duplicates=duplicates,
-        quarantined=quarantined,
-        unknown=_unknown(con, planned, good),
-        undeclared_fields=tuple(sorted(records.undeclared)),
-        late_rows=_late(con, delivery, stream, data),
-        quarantine_file=quarantine,
-        reasons=_reasons(con, bad),
-    ), staged
-
-
-def _landed_query(delivery: Delivery, stream: Stream, mapped: Collection[str], good: str) -> str:
-    envelope = {
-        "_source": literal(delivery.source.id),
-        "_run_id": literal(delivery.receipt.sha256[:12]),
-        "_window": literal(delivery.month.key),
-        "_landed_at": f"cast({literal(delivery.receipt.extracted_at)} as timestamptz)",
-        "_row_hash": HASH,
-        "_schema_version": literal(SCHEMA_VERSION),
-        "_op": "coalesce(_op, 'upsert')" if "_op" in mapped else "'upsert'",
-        "_file": "__name",
-        "_row_number": ROW,
-    }
-    columns = [
-        f"{envelope.get(c.name) or _value(c, mapped)} as {quoted(c.name)}"
-        for c in (*ENVELOPE, *stream.columns)
-    ]
-    return (
-        f"select {', '.join(columns)} from typed join names using ({FILE}) "
-        f"anti join repeated using ({FILE}, {ROW}) where {good} order by {FILE}, {ROW}"
-    )
-
-
-def _value(column: Column, mapped: Collection[str]) -> str:
-    return quoted(column.name) if column.name in mapped else f"cast(null as {column.type})"
-
-
-def _quarantine_query(records: Records) -> str:
-    first = f"split_part({WRONG}, {literal(ERROR)}, 1)"
-    rest = f"string_split({WRONG}, {literal(ERROR)})[2:]"
+def _quarantine_query() -> str:
+    first = f"split_part(errors, {literal(ERROR)}, 1)"
+    rest = f"string_split(errors, {literal(ERROR)})[2:]"
     others = f"list_transform({rest}, lambda e: replace(e, {literal(FIELD)}, ': '))"
     judged = (
         f"select {FILE}, {ROW}, split_part({first}, {literal(FIELD)}, 1) as field, "
-        f"split_part({first}, {literal(FIELD)}, 2) as reason, {others} as others, "
-        f"raw from typed join (select {FILE}, {ROW}, {records.raw} as raw from records) "
-        f"using ({FILE}, {ROW}) where {WRONG} <> '' and not {OUTSIDE}"
+        f"split_part({first}, {literal(FIELD)}, 2) as reason, {others} as others, raw "
+        "from refused"
     )
     broken = f"select {FILE}, {ROW}, '(row)', reason, [], {RAW} from broken"
     return (
@@ -203,21 +289,6 @@ def _final_quarantine(
     staged[draft] = final
     staged[people] = final.with_suffix(".csv")
     return final.as_posix()
-
-
-def _unknown(
-    con: DuckDBPyConnection, planned: list[Planned], good: str
-) -> Mapping[str, Mapping[str, int]]:
-    found = {}
-    for flag, name, reason in checking.unknown_flags(planned):
-        count = _number(
-            con,
-            f"select count(*) from typed anti join repeated using ({FILE}, {ROW}) "
-            f"where {good} and {flag}",
-        )
-        if count:
-            found[name] = {reason: count}
-    return found
 
 
 def _late(

@@ -173,7 +173,7 @@ Place(Path({root!r})).ingest()
     [
         ("lake", "keep", False, False),
         ("lake", "keep", True, False),
-        ("writing", "write", True, False),
+        ("writing.Draft", "finish", True, False),
         ("lake", "_install", False, False),
         ("lake", "_install", True, False),
         ("lake", "_swap", False, False),

@@ -1,0 +1,131 @@
+"""Rows by the chunk: which of them came before, and files of even row groups.
+
+Knows hashes and Arrow tables; may not know streams, sources or the lake.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+ROW_GROUP = 122_880
+_RUN = 1 << 20  # hashes that are sorted together: 16 MiB
+_KEPT = 6  # runs in memory; earlier ones wait in files
+_MARKS = 1 << 25  # one byte for each: most new rows are told by a look at one of them
+
+
+def digests(column: Any) -> Any:
+    """Return 128-bit hashes, an Arrow column of 16 bytes each, as pairs of numbers."""
+    import numpy as np
+    import pyarrow as pa
+
+    parts = [np.zeros((0, 2), np.uint64)]
+    for chunk in column.chunks:
+        fixed = chunk.cast(pa.binary(16))
+        body = np.frombuffer(fixed.buffers()[1], np.uint8) if len(fixed) else np.zeros(0, np.uint8)
+        start = fixed.offset * 16
+        parts.append(body[start : start + len(fixed) * 16].view(np.uint64).reshape(-1, 2))
+    return np.concatenate(parts)
+
+
+class Seen:
+    """The hashes of all rows so far: sorted runs, the oldest in files, so memory stays small."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._runs: list[Any] = []
+        self._fresh: list[Any] = []
+        self._marks: Any = None
+
+    def first(self, rows: Any) -> Any:
+        """Tell which rows of a chunk are the first of their kind; remember those."""
+        import numpy as np
+
+        if self._marks is None:
+            self._marks = np.zeros(_MARKS, bool)
+        order = np.lexsort((rows[:, 1], rows[:, 0]))  # stable: equal rows keep their order
+        ranked = rows[order]
+        new = np.ones(len(rows), bool)
+        new[1:] = (ranked[1:] != ranked[:-1]).any(axis=1)
+        marks = (ranked[:, 0] % np.uint64(_MARKS)).astype(np.int64)
+        asked = np.flatnonzero(new & self._marks[marks])
+        for run in (*self._runs, *self._fresh):
+            asked = asked[~_found(np.load(run) if isinstance(run, Path) else run, ranked[asked])]
+        known = new & self._marks[marks]
+        known[asked] = False
+        new &= ~known
+        self._marks[marks[new]] = True
+        self._remember(ranked[new])
+        result = np.zeros(len(rows), bool)
+        result[order[new]] = True
+        return result
+
+    def _remember(self, rows: Any) -> None:
+        import numpy as np
+
+        self._fresh.append(rows)
+        if sum(map(len, self._fresh)) < _RUN:
+            return
+        run = np.concatenate(self._fresh)
+        self._runs.append(run[np.lexsort((run[:, 1], run[:, 0]))])
+        self._fresh = []
+        if len(self._runs) > _KEPT:
+            self._folder.mkdir(exist_ok=True)
+            at = len(self._runs) - _KEPT - 1
+            file = self._folder / f"{at}.npy"
+            np.save(file, self._runs[at])
+            self._runs[at] = file
+
+
+def _found(run: Any, asked: Any) -> Any:
+    """Tell which of the asked hashes lie in a sorted run."""
+    import numpy as np
+
+    high, low = run[:, 0], run[:, 1]
+    found = np.zeros(len(asked), bool)
+    at = np.searchsorted(high, asked[:, 0])
+    open_ = np.arange(len(asked))
+    while len(open_):
+        open_ = open_[at[open_] < len(run)]
+        open_ = open_[high[at[open_]] == asked[open_, 0]]
+        found[open_] = low[at[open_]] == asked[open_, 1]
+        open_ = open_[~found[open_]]
+        at[open_] += 1
+    return found
+
+
+class RowGroups:
+    """A Parquet file whose row groups are all of one size, whatever chunks come in."""
+
+    def __init__(self, path: Path, schema: Any) -> None:
+        self.schema = schema
+        self._path = path
+        self._writer: Any = None
+        self._waiting: list[Any] = []
+
+    def write(self, table: Any) -> None:
+        """Append a table of the schema."""
+        import pyarrow as pa
+
+        self._waiting.append(table)
+        if sum(map(len, self._waiting)) < ROW_GROUP:
+            return
+        whole = pa.concat_tables(self._waiting)
+        full = len(whole) - len(whole) % ROW_GROUP
+        self._write(whole.slice(0, full))
+        self._waiting = [whole.slice(full)]
+
+    def close(self) -> None:
+        """Write what is left; a file is there even without a row."""
+        import pyarrow as pa
+
+        self._write(pa.concat_tables(self._waiting or [self.schema.empty_table()]))
+        self._writer.close()
+
+    def _write(self, table: Any) -> None:
+        import pyarrow.parquet as pq
+
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, self.schema, compression="zstd")
+        if len(table) or not self._path.exists():
+            self._writer.write_table(table, row_group_size=ROW_GROUP)
