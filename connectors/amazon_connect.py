@@ -44,7 +44,9 @@ def _in_utc(source: Source) -> Source:
 
 
 def _milliseconds(field: str) -> ColumnMapping:
-    return ColumnMapping(sql=f'cast(round(cast("{field}" as double) * 1000) as bigint)')
+    """Turn whole seconds into milliseconds; what is no number stays itself, to be quarantined."""
+    number = f'try_cast(round(try_cast("{field}" as double) * 1000) as bigint)'
+    return ColumnMapping(sql=f'coalesce(cast({number} as varchar), "{field}")')
 
 
 def _field(name: str) -> ColumnMapping:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,34 @@ def test_a_plan_names_the_first_and_the_last_hour_in_utc(place: Place) -> None:
     given = amazon_connect.CONNECTOR.defaults["calls"]
     (line,) = amazon_connect.plan(source(given, connector="amazon_connect"), MONTH, context)
     assert "ctr/2026/08/31/16/* ... ctr/2026/09/30/15/* (720 patterns) -> calls" in line
+
+
+def test_of_2000_mutated_records_each_lands_or_is_quarantined(place: Place) -> None:
+    chance = random.Random(11)
+    for hour in range(4):
+        drop(place, *(mutated(chance) for _ in range(500)), name=f"part-{hour}")
+    manifest = place.ingest(voice())
+    calls = manifest.streams["calls"]
+    assert balances(manifest)
+    assert calls.rows_read == 2_000
+    assert calls.landed > 400
+    assert calls.quarantined > 200
+    assert len(place.bad(manifest, "calls")) == calls.quarantined
+
+
+def mutated(chance: random.Random) -> dict[str, Any]:
+    record = contact(f"c{chance.randrange(10**9)}")
+    odd = [None, "", "soon", -1, 1e300, True, [], {}, [{"x": 1}], "2026-02-30T00:00:00Z", "\u0000"]
+    for _ in range(chance.randint(0, 3)):
+        inner = chance.choice(["Agent", "Queue", "CustomerEndpoint", ""])
+        target = record[inner] if inner and isinstance(record[inner], dict) else record
+        name = chance.choice(sorted(target) or ["New"])
+        if chance.random() < 0.3:
+            target.pop(name, None)
+        else:
+            target[name] = chance.choice(odd)
+        record = {**dict.fromkeys(("Agent", "Queue", "CustomerEndpoint")), **record}
+    return record
 
 
 @pytest.mark.parametrize("name", ["ctr_2022_inbound.json", "ctr_2020_mongo_export.json"])
