@@ -201,7 +201,10 @@ def _honoured(call: Call, near: str) -> bool:
         f"LastUpdated >= '{at:{_TIME}}' AND LastUpdated < '{at + timedelta(seconds=1):{_TIME}}'"
     )
     found = call.send(_search(f"id = {number(ticket)} AND {second}", 1))
-    return number(found.at("total")) == 1
+    total = number(found.at("total"))
+    if total not in (0, 1):
+        raise SourceChanged(f"{REST}/tickets: one ticket was asked for, RT tells of {total}")
+    return total == 1
 
 
 def _transactions(call: Call, *limits: dict[str, Any], order: str = "ASC") -> Request:
