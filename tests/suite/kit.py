@@ -184,7 +184,7 @@ class Vendor:
                 if fault == "half":
                     body = body[: len(body) // 2]
                 self.send_response_only(reply.status)
-                self.send_header("Date", format_datetime(vendor.now, usegmt=True))
+                self.send_header("Date", format_datetime(vendor.now.astimezone(UTC), usegmt=True))
                 self.send_header("Content-Length", str(len(body)))
                 headers = {"Content-Type": "application/json", **reply.headers}
                 for name, value in headers.items():
