@@ -5,8 +5,10 @@ Runs the configured queries in a read-only session and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from functools import partial
 from pathlib import Path
@@ -15,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from connectors import sql_archive, sql_query, sql_sessions
 from connectors.base import Connector, ExtractContext, Extracted
+from connectors.casting import literal
 from connectors.sql_sessions import Session, Words
 from connectors.streams import STREAMS
 from perfhouse import settings
@@ -24,6 +27,9 @@ from perfhouse.month import Month
 
 OPTIONS = ("watermark", "statement_timeout")
 STREAM_OPTIONS = ("lookback", "control")
+_COLUMN = re.compile(r"[A-Za-z_]\w{0,62}")
+# what a ready-made query leaves open, by source and kind of database: always ours or checked
+Fill = Callable[[Source, str], Mapping[str, str]]
 
 
 def extract(source: Source, month: Month, context: ExtractContext) -> Iterator[Extracted]:
@@ -190,6 +196,66 @@ def _keys(stream: StreamMapping) -> Sequence[str]:
     declared = STREAMS.get(stream.stream)
     mapped = [stream.columns.get(key) for key in declared.key] if declared else []
     return tuple(dict.fromkeys(m.source for m in mapped if m is not None and m.source))
+
+
+def ready(
+    name: str,
+    title: str,
+    reads: str,
+    defaults: Sequence[StreamMapping],
+    *,
+    options: tuple[str, ...] = (),
+    fill: Fill = lambda source, backend: {},
+    zone: str | None = None,
+) -> Connector:
+    """Make the connector of a product whose tables are known.
+
+    `fill` gives what stands for each `{word}` of its queries, out of `options` of [[sources]];
+    `zone` is the one in which the product writes times, where the operator has no say in it.
+    """
+
+    def filled(source: Source, context: ExtractContext) -> Source:
+        words = fill(source, _url(source, context).get_backend_name())
+        form = re.compile(r"\{(" + "|".join(words or ("-",)) + r")\}")
+        streams = []
+        for stream in source.streams:
+            text = form.sub(lambda found: words[found[1]], str(stream.options.get("query") or ""))
+            streams.append(replace(stream, options={**stream.options, "query": text}))
+        return replace(source, streams=tuple(streams), time_zone=zone or source.time_zone)
+
+    def ready_extract(source: Source, month: Month, context: ExtractContext) -> Iterator[Extracted]:
+        return extract(filled(source, context), month, context)
+
+    def ready_plan(source: Source, month: Month, context: ExtractContext) -> Iterator[str]:
+        return plan(filled(source, context), month, context)
+
+    return Connector(
+        name=name,
+        title=title,
+        reads=reads,
+        extract=ready_extract,
+        defaults={mapping.stream: mapping for mapping in defaults},
+        options=(*OPTIONS, *options),
+        stream_options=STREAM_OPTIONS,
+        plan=ready_plan,
+    )
+
+
+def name_option(source: Source, option: str, default: str) -> str:
+    """Return an option that names a table or column, or begins its name."""
+    text = str(source.options.get(option, default))
+    if not _COLUMN.fullmatch(text):
+        raise ConfigError(
+            [f"{source.id}.{option}: expected a name of A-Z, 0-9 and _, got {text!r}"]
+        )
+    return text
+
+
+def text_option(value: object, where: str) -> str:
+    """Return a literal of a text that an operator wrote; safe in every kind of database."""
+    if not isinstance(value, str) or not value.isprintable() or "\\" in value:
+        raise ConfigError([f"{where}: expected a text without backslash, got {value!r}"])
+    return literal(value)
 
 
 CONNECTOR = Connector(
