@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from connectors.streams import MAPPABLE, Column, Stream
+from connectors.streams import ADDRESSES, MAPPABLE, Column, Stream
 from perfhouse.company import ColumnMapping, Company, Source, StreamMapping
 from perfhouse.errors import ConfigError
 
@@ -162,6 +162,9 @@ def plan(
         chosen = mapping.columns.get(column.name)
         if chosen is None:
             continue
+        if column.name in ADDRESSES and not chosen.hash:
+            where = f"{source.id}.{stream.name}.{column.name}"
+            raise ConfigError([f"{where}: expected hash = true, for no address may land"])
         zone = chosen.time_zone or source.time_zone or company.time_zone
         required = column.required
         if chosen.required is not None:
@@ -211,6 +214,8 @@ def _text(column: Column, chosen: ColumnMapping, fields: Mapping[str, str]) -> s
         text = quoted(fields[chosen.source or ""])
     if chosen.values is not None:
         text = _mapped(text, chosen)
+    if column.name in ADDRESSES:  # one spelling, so that two systems' hashes of it are equal
+        text = f"lower(trim({text}))"
     return _hmac(text) if chosen.hash else text
 
 

@@ -299,6 +299,9 @@ IDENTITY_MAP = Stream(
     ),
 )
 
+# Columns for a person's work address: landing lowers, trims and hashes it, and refuses it plain.
+ADDRESSES = frozenset({"email_hash", "work_email_hash"})
+
 # The accounts a source knows; each delivery is the whole directory as it stands in that month.
 SOURCE_USERS = Stream(
     "source_users",

@@ -240,9 +240,10 @@ claims_for_any as (
 
 ),
 
+-- A source that tells employee numbers or logins lists its accounts; mere addresses are no directory.
 directories as (
 
-    select _source from {{ source_users }} group by _source
+    select _source from {{ source_users }} where employee_no is not null or login is not null group by _source
 
 ),
 
@@ -325,7 +326,8 @@ candidates as (
         on o._source = l._source and o.source_user_id = l.source_user_id
     left join directories as d
         on o._source = d._source
-    where (a.preference <> 43 or l._source is null) and (a.preference <> 53 or d._source is null)
+    where (a.preference <> 43 or l._source is null)
+        and (a.preference <> 53 or (l._source is null and d._source is null))
     union all
     select '*' as _source, source_user_id, employee_id, match_rule, preference, valid_from, valid_to
     from claims_for_any

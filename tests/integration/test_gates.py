@@ -102,6 +102,7 @@ TWO_PLACES = f"""
     from ({ROSTER}) where employee_id = 'E1'
 """
 OVERLAP = TWO_PLACES.replace("null::date as valid_to", "date '2026-09-20' as valid_to")
+PLAIN = ROSTER.replace("null::varchar as work_email_hash", "e || '@example.cn' as work_email_hash")
 STRANGERS = CALLS.replace("'E' || (1 + i % 2)", "case when i < 10 then 'X9' else 'E1' end")
 NO_LEG = CALLS.replace("'L' || i as leg_id", "if(i = 7, null, 'L' || i) as leg_id")
 TWICE = CALLS.replace("'L' || i as leg_id", "'L' || (i // 2) as leg_id")
@@ -120,6 +121,7 @@ FAULTS = {
     "calls_unique": (lambda h: land_all(h, calls=TWICE), "leg_id=L0"),
     "calls_plausible": (lambda h: land_all(h, calls=FAR), "leg_id=L5"),
     "calls_codes": (lambda h: land_all(h, calls=BAD_CODE), "leg_id=L3"),
+    "hr_roster_hashed": (lambda h: land_all(h, roster=PLAIN), "employee_id=E1"),
     "source_delivered": (lambda h: small.land(h, "hr", {"hr_roster": ROSTER}), "source=calls"),
     "stream_not_empty": (lambda h: land_all(h, calls=f"{CALLS} where false"), "stream=calls"),
     "counts_reconcile": (lambda h: land_all(h, rows_in=101), "rows_in=101"),

@@ -263,18 +263,20 @@ def test_a_fault_of_the_file_is_told_by_line(
         stages.open_workspace(tmp_path, home=ws.home.root)
 
 
-def test_an_address_that_was_not_hashed_stops_the_month(tmp_path: Path) -> None:
-    put(
-        tmp_path / "perfhouse.toml",
-        TOML.replace('{ sql = "lower(trim(mail))", hash = true }', '"mail"'),
-    )
+def test_an_address_lands_hashed_in_one_spelling_or_not_at_all(tmp_path: Path) -> None:
     put(tmp_path / "targets.csv", TARGETS)
-    put(tmp_path / "users_2026-09.csv", "id,number,mail", "u,A1,li@example.cn")
-    put(tmp_path / "roster_2026-09.csv", "day,id,mail,manager", "2026-09-30,A1,,")
+    put(tmp_path / "users_2026-09.csv", "id,number,mail", "u,A1,li@example.cn", "v,,Li@Example.CN")
     put(tmp_path / "tickets_2026-09.csv", "id,opened,solved,agent")
+    put(tmp_path / "perfhouse.toml", TOML.replace(HASHED, '"mail"'))
     opened = stages.open_workspace(tmp_path, tmp_path, tmp_path / "home")
-    for source in ("hr", "desk"):
-        stages.ingest(opened, source, SEPTEMBER)
-    with pytest.raises(GateFailed, match=r"source_users_hashed.*source_user_id=u") as stop:
-        stages.gate_raw(opened, SEPTEMBER)
-    assert "example" not in str(stop.value)
+    with pytest.raises(ConfigError, match=r"desk\.source_users\.email_hash: expected hash = true"):
+        stages.ingest(opened, "desk", SEPTEMBER)
+    put(tmp_path / "perfhouse.toml", TOML.replace(HASHED, '{ from = "mail", hash = true }'))
+    opened = stages.open_workspace(tmp_path, tmp_path, tmp_path / "home")
+    stages.ingest(opened, "desk", SEPTEMBER)
+    landed = f"{opened.home.raw}/source_users/*/*/*.parquet"
+    with warehouse.connect() as con:
+        found = con.execute(
+            f"select count(*), count(distinct email_hash), min(length(email_hash)) from '{landed}'"
+        ).fetchall()
+    assert found == [(2, 1, 64)]

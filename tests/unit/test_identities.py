@@ -75,7 +75,8 @@ class World:
         found[33] = self.roster_says(2, id, day)
         if not rows:
             found[43] = self.roster_says(1, id, day)
-        if source not in {row[0] for row in self.directory}:
+        lists_accounts = any(row[0] == source and (row[2] or row[4]) for row in self.directory)
+        if not rows and not lists_accounts:
             found[53] = self.roster_says(0, id, day)
         return {strength: who for strength, who in sorted(found.items()) if who}
 
