@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -18,7 +19,7 @@ from connectors import decoding
 from connectors.base import Beside, Unfold
 from connectors.casting import literal, quoted
 from connectors.checking import FILE, RAW, ROW
-from perfhouse.errors import SourceChanged
+from perfhouse.errors import ConfigError, SourceChanged
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -29,6 +30,7 @@ _BLOCK = 8 << 20
 _SLICE = 16_384  # records that one thread takes at a time
 _TOLD = 20  # unknown names that a message lists; the rest is a count
 PRIVATE = re.compile(r"@|\d{6}|.{41}", re.DOTALL)  # looks like a value, not like a column's name
+_SEP_LINE = re.compile(rb'"?sep=([\x20-\x7e\t])"?\r?\n', re.IGNORECASE)
 _BARE = "hive_partitioning = false"  # folder names are ours and no columns of the source
 
 
@@ -244,6 +246,7 @@ def _open_csv(_: DuckDBPyConnection, file: ReadFile, wanted: Wanted, scratch: Pa
     encoding = str(wanted.options.get("encoding") or "utf-8")
     target = scratch / f"text-{file.number}"
     path = decoding.utf8(file.path, encoding, target, file.name, wanted.owner)
+    path = _without_sep_line(path, scratch / f"plain-{file.number}", file, wanted)
     header = _first_rows(path, wanted, 1)
     if not header:
         raise SourceChanged(
@@ -251,6 +254,22 @@ def _open_csv(_: DuckDBPyConnection, file: ReadFile, wanted: Wanted, scratch: Pa
             f"ask the source's owner: {wanted.owner}"
         )
     return _Table(file, path, header[0])
+
+
+def _without_sep_line(path: Path, target: Path, file: ReadFile, wanted: Wanted) -> Path:
+    """Leave out the line `sep=;` that tells Excel the delimiter, and that Excel never shows."""
+    with path.open("rb") as handle:
+        line = handle.readline(16)
+        told = _SEP_LINE.fullmatch(line)
+        if told is None:
+            return path
+        delimiter = told[1].decode()
+        if delimiter != _csv_options(wanted)[0]:
+            where = f"{wanted.stream}.delimiter"
+            raise ConfigError([f"{where}: expected {delimiter!r}, as {file.name} itself says"])
+        with target.open("wb") as out:
+            shutil.copyfileobj(handle, out, _BLOCK)
+    return target
 
 
 def _first_rows(path: Path, wanted: Wanted, count: int) -> list[list[str]]:

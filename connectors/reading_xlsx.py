@@ -302,7 +302,8 @@ def _number(value: float) -> str:
     """Return a number as people know it: 1001 and not 1001.0; a fraction to 15 digits."""
     if value == int(value) and abs(value) < _EXACT:
         return str(int(value))
-    return format(Decimal(format(value, ".15g")), "f")
+    text = format(value, ".15g")
+    return format(Decimal(text), "f") if "e" in text else text
 
 
 def _duration(value: dt.timedelta) -> str:

@@ -16,7 +16,7 @@ from perfhouse.config_reader import Table, did_you_mean
 
 ID = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
 ENCODINGS = ("utf-8", "gb18030", "auto")
-FORMATS = ("csv", "json", "jsonl", "parquet")
+FORMATS = ("csv", "json", "jsonl", "parquet", "xlsx")
 SOURCE_OPTIONS = ("url", "connection", "max_loss")
 STREAM_OPTIONS = (
     "path",
