@@ -27,7 +27,13 @@ _PEOPLE = {
         "coalesce(resolved_at, closed_at, source_updated_at, created_at)",
         "false",
     ),
-    "ticket_events": ("case when actor_type = 'agent' then actor_id end", "occurred_at", "false"),
+    # only what somebody is credited for
+    "ticket_events": (
+        "case when actor_type = 'agent' and event_type in ('public_reply', 'solved') "
+        "then actor_id end",
+        "occurred_at",
+        "false",
+    ),
     "calls": ("agent_id", "ended_at", "false"),
     "survey_responses": (
         "coalesce(subject_employee_id, agent_id)",

@@ -12,7 +12,7 @@ people as (
         ('fct_tickets', 'tickets', '_source', 'resolver_id', 'resolver_employee_id', 'coalesce(resolved_on, created_on)', "(resolver_id <> coalesce(assignee_id, '') or assignee_employee_id is not null)"),
         ('fct_tickets', 'tickets', '_source', 'first_solver_id', 'first_solver_employee_id', 'coalesce(first_solved_on, created_on)', "(first_solver_id <> coalesce(assignee_id, '') or assignee_employee_id is not null) and (first_solver_id <> coalesce(resolver_id, '') or resolver_employee_id is not null)"),
         ('fct_tickets', 'tickets', '_source', 'replier_id', 'replier_employee_id', 'coalesce(first_reply_on, created_on)', "(replier_id <> coalesce(assignee_id, '') or assignee_employee_id is not null) and (replier_id <> coalesce(resolver_id, '') or resolver_employee_id is not null) and (replier_id <> coalesce(first_solver_id, '') or first_solver_employee_id is not null)"),
-        ('fct_ticket_events', 'ticket_events', '_source', 'actor_id', 'actor_employee_id', 'occurred_on', "actor_type = 'agent'"),
+        ('fct_ticket_events', 'ticket_events', '_source', 'actor_id', 'actor_employee_id', 'occurred_on', "actor_type = 'agent' and event_type in ('public_reply', 'solved')"),
         ('fct_calls', 'calls', '_source', 'agent_id', 'agent_employee_id', 'ended_on', 'true'),
         ('fct_survey_responses', 'survey_responses', 'credited_source', 'credited_id', 'credited_employee_id', 'submitted_on', 'true'),
         ('fct_training_records', 'training_records', '_source', 'learner_id', 'learner_employee_id', 'due_on', 'true'),
