@@ -24,9 +24,12 @@ class World:
     data: Path
     home: Path
 
-    def run(self, month: str = BAD, command: str = "run"):
-        words = ["--company", self.company, "--data", self.data, "--home", self.home]
-        return tiny.perfhouse(command, *words, "--month", month)
+    def words(self, month: str) -> list[str | Path]:
+        places = ["--company", self.company, "--data", self.data, "--home", self.home]
+        return ["run", *places, "--month", month]
+
+    def run(self, month: str = BAD):
+        return tiny.perfhouse(*self.words(month))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> World:
     world = World(tiny.company(root / "company"), root / "data", root / "home")
     tiny.deliver(world.data, GOOD)
     tiny.deliver(world.data, BAD)
-    done = world.run(GOOD)
+    done = tiny.process(*world.words(GOOD))
     assert done.returncode == 0, done.stdout + done.stderr
     return world
 
