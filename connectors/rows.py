@@ -95,7 +95,7 @@ def _found(run: Any, asked: Any) -> Any:
 
 
 class RowGroups:
-    """A Parquet file whose row groups are all of one size, whatever chunks come in."""
+    """A Parquet file whose row groups are large, however small the chunks are that come in."""
 
     def __init__(self, path: Path, schema: Any) -> None:
         self.schema = schema
@@ -104,28 +104,23 @@ class RowGroups:
         self._waiting: list[Any] = []
 
     def write(self, table: Any) -> None:
-        """Append a table of the schema."""
-        import pyarrow as pa
-
+        """Append a table of the schema; it is one row group, or part of one."""
         self._waiting.append(table)
-        if sum(map(len, self._waiting)) < ROW_GROUP:
-            return
-        whole = pa.concat_tables(self._waiting)
-        full = len(whole) - len(whole) % ROW_GROUP
-        self._write(whole.slice(0, full))
-        self._waiting = [whole.slice(full)]
+        if sum(map(len, self._waiting)) >= ROW_GROUP // 2:
+            self._flush()
 
     def close(self) -> None:
         """Write what is left; a file is there even without a row."""
-        import pyarrow as pa
-
-        self._write(pa.concat_tables(self._waiting or [self.schema.empty_table()]))
+        if self._waiting or self._writer is None:
+            self._flush()
         self._writer.close()
 
-    def _write(self, table: Any) -> None:
+    def _flush(self) -> None:
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, self.schema, compression="zstd")
-        if len(table) or not self._path.exists():
-            self._writer.write_table(table, row_group_size=ROW_GROUP)
+        table = pa.concat_tables(self._waiting or [self.schema.empty_table()])
+        self._waiting = []
+        self._writer.write_table(table, row_group_size=max(len(table), 1))
