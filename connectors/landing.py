@@ -190,6 +190,7 @@ def _mapping_sha256(configured: Source, source: Source, company: Company) -> str
         company.time_zone,
         SCHEMA_VERSION,
         ENGINE_VERSION,
+        str(base.get(source.connector).version),
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -281,6 +281,10 @@ def test_the_mapping_hash_follows_what_decides_the_rows_and_nothing_else(tmp_pat
 
     assert mapping_sha256(dataclasses.replace(source, owner="else", schedule="0 4 1 * *")) == sha
     assert mapping_sha256(dataclasses.replace(source, time_zone="UTC")) != sha
+    moved = dataclasses.replace(source, options={**source.options, "connection": "elsewhere"})
+    assert mapping_sha256(moved) == sha
+    asked = dataclasses.replace(source, options={**source.options, "surveys": [{"id": "s"}]})
+    assert mapping_sha256(asked) != sha
     other = load_company(write(tmp_path, edited('"solved"', '"closed"')), STREAMS).sources[0]
     assert mapping_sha256(other) != sha
 
