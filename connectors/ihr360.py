@@ -78,6 +78,7 @@ def _lease(connection: Connection, bare: Client) -> tuple[str, float]:
         "/openapi/oauth/token",
         params={"grant_type": "client_credentials", "scope": "client"},
         headers={who.name: f"{who.prefix}{who.value}"},
+        judge=_whole,
     )
     page = Page(answer.body, Request("/openapi/oauth/token"))
     token = page.at("access_token") or page.at("data.access_token")
@@ -85,6 +86,13 @@ def _lease(connection: Connection, bare: Client) -> tuple[str, float]:
         raise ConfigError(["/openapi/oauth/token: the application's credentials are refused"])
     seconds = number(page.at("expires_in") or page.at("data.expires_in")) or 0
     return token, float(seconds)
+
+
+def _whole(answer: Answer) -> None:
+    try:
+        msgspec.json.decode(answer.body, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        raise Later("/openapi/oauth/token: the answer is no complete JSON") from None
 
 
 class _Envelope(msgspec.Struct, rename={"failed": "errorResult"}):

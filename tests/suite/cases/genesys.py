@@ -27,6 +27,7 @@ USERS = [
 
 
 def _text(at: datetime) -> str:
+    at = at.astimezone(UTC)
     return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
