@@ -253,23 +253,34 @@ listed as (
 
 ),
 
+account_marks as (
+
+    select _source, source_user_id, valid_from, valid_to, 'same_id' as match_rule, employee_no as identifier
+    from {{ source_users }}
+    where employee_no is not null
+    union all
+    select _source, source_user_id, valid_from, valid_to, 'email' as match_rule, email_hash as identifier
+    from {{ source_users }}
+    where email_hash is not null
+    union all
+    select _source, source_user_id, valid_from, valid_to, 'userid' as match_rule, coalesce(login, source_user_id) as identifier
+    from {{ source_users }}
+
+),
+
 directory_claims as (
 
     select
-        u._source,
-        u.source_user_id,
+        m._source,
+        m.source_user_id,
         r.employee_id,
-        case r.match_rule when 'same_id' then 'employee_no' else r.match_rule end as match_rule,
-        case r.match_rule when 'same_id' then 20 when 'email' then 30 else 40 end as preference,
-        greatest(u.valid_from, r.valid_from) as valid_from,
-        least(u.valid_to, r.valid_to) as valid_to
-    from {{ source_users }} as u
+        case m.match_rule when 'same_id' then 'employee_no' else m.match_rule end as match_rule,
+        case m.match_rule when 'same_id' then 20 when 'email' then 30 else 40 end as preference,
+        greatest(m.valid_from, r.valid_from) as valid_from,
+        least(m.valid_to, r.valid_to) as valid_to
+    from account_marks as m
     inner join roster_claims as r
-        on r.identifier = case r.match_rule
-            when 'same_id' then u.employee_no
-            when 'email' then u.email_hash
-            else coalesce(u.login, u.source_user_id)
-        end
+        on m.match_rule = r.match_rule and m.identifier = r.identifier
 
 ),
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from expectations import people
 from perfhouse import warehouse
+from perfhouse.company_identities import read_identities
 from perfhouse.month import Month
+from perfhouse.settings import project_dir
 
 START, FOREVER = date(1900, 1, 1), date(2999, 1, 1)
 DAYS = [date(2026, 9, 1) + timedelta(n) for n in range(12)]
@@ -147,3 +150,18 @@ def test_another_employee_whom_a_rule_names_is_never_kept_silent(seed: int) -> N
             for row in on(rows, day):
                 named = set().union(*world.candidates(source, id, day).values(), set())
                 assert (row[4] is not None) == (len(named) > 1), (source, id, day)
+
+
+def test_the_file_that_the_documentation_shows_is_read_as_it_says(tmp_path: Path) -> None:
+    page = (project_dir().parent / "docs" / "identity.md").read_text(encoding="utf-8")
+    shown = page.split("```csv\n")[1].split("```")[0]
+    (tmp_path / "identity.csv").write_text(shown, encoding="utf-8")
+    problems: list[str] = []
+    found = read_identities(tmp_path, problems, ["zendesk"])
+    assert problems == []
+    assert [(i.source, i.employee_id, i.valid_from, i.valid_to) for i in found] == [
+        ("*", "-", None, None),
+        ("zendesk", "E1007", None, None),
+        ("zendesk", "E1012", None, date(2026, 9, 16)),
+        ("zendesk", "E1044", date(2026, 9, 16), None),
+    ]
