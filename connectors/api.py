@@ -366,9 +366,14 @@ def parsed(text: Any, what: str) -> datetime | None:
     if text in (None, ""):
         return None
     try:
-        found = datetime.fromisoformat(str(text))
+        return instant(text)
     except ValueError:
         raise SourceChanged(f"{what}: expected an ISO time") from None
+
+
+def instant(text: Any) -> datetime:
+    """Return an ISO instant of a record in UTC; ValueError when it is none: it is quarantined."""
+    found = datetime.fromisoformat(str(text))
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 

@@ -60,9 +60,7 @@ def _responses(call: Call) -> Iterator[Page]:
 
 def _unfold(record: Any, beside: Beside) -> Iterable[Mapping[str, Any]]:
     values = record["values"]
-    recorded = api.parsed(values["recordedDate"], "recordedDate")
-    if recorded is None:
-        raise ValueError("recordedDate")
+    recorded = api.instant(values["recordedDate"])
     if (beside.start and recorded < beside.start) or (beside.end and recorded >= beside.end):
         return
     survey = surveys.surveys(beside.options)[beside.name.split("/")[1]]

@@ -5,6 +5,7 @@ Each vendor runs behind a real HTTP server on the loopback; what goes wrong ther
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import random
@@ -414,7 +415,7 @@ def _mangled(record: dict[str, Any], chance: random.Random, spared: tuple[str, .
         if chance.random() < 0.3 and isinstance(holder, dict):
             del holder[last]
         else:
-            holder[last] = chance.choice(_ODD)
+            holder[last] = copy.deepcopy(chance.choice(_ODD))
     return changed
 
 
