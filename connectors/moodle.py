@@ -121,7 +121,7 @@ _RECORDS = {
 _USERS = {
     "source_user_id": _field("id"),
     "employee_no": _field("employee_no"),
-    "email_hash": ColumnMapping(sql='lower(trim("email"))', hash=True),
+    "email_hash": ColumnMapping(source="email", hash=True),
     "login": _field("login"),
     "is_active": _field("is_active"),
     "source_updated_at": _instant("modified"),

@@ -44,11 +44,13 @@ select
     q.Name as queue_name,
     case when o.Name <> 'Nobody' then t.Owner end as owner_id,
     (
-        select min(coalesce(nullif(trim(u.EmailAddress), ''), u.Name))
+        select coalesce(nullif(trim(u.EmailAddress), ''), u.Name)
         from {{groups}} g
         join CachedGroupMembers m on m.GroupId = g.id and m.Disabled = 0
         join Users u on u.id = m.MemberId
         where g.Domain = 'RT::Ticket-Role' and g.Name = 'Requestor' and g.Instance = t.id
+        order by m.id
+        limit 1
     ) as requestor,
     t.Priority as priority,
     t.SLA as sla,
@@ -120,19 +122,23 @@ left join CustomFields f on x.Type = 'CustomField' and concat(f.id, '') = x.Fiel
 left join {_STAFF} s on s.id = x.Creator
 where {_WINDOW}
 """
+# RT keeps the value that was set beside the transaction, in the version of the field it made
 _RATINGS_QUERY = f"""
 select
     x.id,
     x.ObjectId as ticket_id,
     f.Name as field,
-    x.NewValue as score,
-    case when x.NewValue is null or x.NewValue = '' then 'deleted' else 'completed' end as answer,
+    coalesce(x.NewValue, v.Content) as score,
+    case when coalesce(x.NewValue, v.Content, '') = '' then 'deleted' else 'completed' end
+        as answer,
     x.Created as created,
     case when o.Name <> 'Nobody' then t.Owner end as owner_id
 from Transactions x
 join CustomFields f on concat(f.id, '') = x.Field
 join Tickets t on t.id = x.ObjectId
 join Users o on o.id = t.Owner
+left join ObjectCustomFieldValues v on v.id = x.NewReference
+    and x.ReferenceType = 'RT::ObjectCustomFieldValue'
 where x.Type = 'CustomField' and f.Name = {{csat}} and {_WINDOW}
 """
 _USERS_QUERY = f"""
@@ -290,7 +296,7 @@ _RATINGS = {
 }
 _USERS = {
     "source_user_id": _field("id"),
-    "email_hash": ColumnMapping(sql='lower(trim("email"))', hash=True),
+    "email_hash": ColumnMapping(source="email", hash=True),
     # who signs in by an address is known by its hash alone
     "login": _field("login"),
     "role": ColumnMapping(value="agent"),
