@@ -177,7 +177,7 @@ id = "it"
 connector = "genesys"
 connection = "it"
 owner = "Telephony <tel@corp.example>"
-page_size = 10
+page_size = 60
 url = "{url}"
 """,
     connection=f"https://client:{SECRET}@mypurecloud.de",
@@ -187,7 +187,7 @@ url = "{url}"
     key=key,
     key_columns=("leg_id",),
     main="/results",
-    page_size=10,
+    page_size=60,
     required=lambda record: {k: v for k, v in record.items() if k != "conversationId"},
     moved=moved,
     watermark=True,

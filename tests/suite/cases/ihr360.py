@@ -9,7 +9,7 @@ from typing import Any
 from suite.kit import SECRET, Case, Exchange, Record, Reply
 
 API = "/openapi/thirdparty/api"
-PAGE = 7  # ids in one answer
+PAGE = 50  # ids in one answer
 
 
 def world(count: int) -> list[Record]:
@@ -160,7 +160,7 @@ id = "it"
 connector = "ihr360"
 connection = "it"
 owner = "HR <hr@corp.example>"
-batch = 10
+batch = 40
 per_second = 1000
 """,
     connection=f"http://app:{SECRET}@{{host}}:{{port}}",
@@ -170,7 +170,7 @@ per_second = 1000
     key=lambda person: [(person["staffNo"],)],
     key_columns=("employee_id",),
     main="/staffs/basic",
-    page_size=10,
+    page_size=40,
     required=lambda person: {k: v for k, v in person.items() if k != "staffNo"},
     fuzzed=("staffId",),
 )

@@ -100,7 +100,7 @@ id = "it"
 connector = "twilio"
 connection = "it"
 owner = "Telephony <tel@corp.example>"
-page_size = 10
+page_size = 40
 """,
     connection=f"http://{ACCOUNT}:{SECRET}@{{host}}:{{port}}",
     stream="calls",
@@ -109,7 +109,7 @@ page_size = 10
     key=lambda record: [(record["sid"],)],
     key_columns=("leg_id",),
     main="/Calls.json",
-    page_size=10,
+    page_size=40,
     required=lambda record: {k: v for k, v in record.items() if k != "sid"},
     moved=moved,
     fuzzed=("start_time",),
