@@ -76,13 +76,16 @@ def _at_verbs(*verbs: str) -> ColumnMapping:
     return ColumnMapping(sql=f'case when {_VERB} in ({listed}) then "timestamp" end')
 
 
+_MAIL = r"""lower(trim(regexp_replace("actor.mbox", '^mailto:', '', 'i')))"""
 _COLUMNS = {
     "record_id": ColumnMapping(sql=f'case when {_VOIDED} then "object.id" else "id" end'),
     # the roster is matched by employee number (the account's name) or by identity map; an
     # e-mail is personal data that verdicts would quote, so only its hash stands in
     "learner_id": ColumnMapping(
-        sql=r"""coalesce("actor.account.name", 'mbox:' || left(sha256(
-            lower(trim(regexp_replace("actor.mbox", '^mailto:', '', 'i')))), 16))"""
+        sql=f"""coalesce("actor.account.name",
+            'mbox:' || left(sha256({_MAIL}), 16),
+            'mbox_sha1sum:' || left("actor.mbox_sha1sum", 16),
+            'openid:' || left(sha256("actor.openid"), 16))"""
     ),
     "course_id": _field("object.id"),
     "course_name": ColumnMapping(
@@ -115,11 +118,12 @@ _COLUMNS = {
     "source_updated_at": _field("timestamp"),
 }
 
-_MAIL = r"""lower(trim(regexp_replace("actor.mbox", '^mailto:', '', 'i')))"""
-# who is known by e-mail alone is joined to the roster by its keyed hash
+# a source that lists its accounts must list all: an id left out is nobody's
 _LEARNERS = {
     "source_user_id": _COLUMNS["learner_id"],
+    "employee_no": _field("actor.account.name"),
     "email_hash": ColumnMapping(sql=_MAIL, hash=True),
+    "login": _field("actor.account.name"),
 }
 _QUIET = ("actor.name", "actor.objectType", "verb.display", "version", "authority", "stored")
 
@@ -219,10 +223,8 @@ def _plan(source: Source, month: Month, context: ExtractContext) -> Iterator[str
         yield from files.plan(source, month, context)
 
 
-def _ready(
-    stream: str, columns: dict[str, ColumnMapping], **options: str
-) -> dict[str, StreamMapping]:
-    path = {"path": "xapi/{month}/*.jsonl", **options}
+def _ready(stream: str, columns: dict[str, ColumnMapping]) -> dict[str, StreamMapping]:
+    path = {"path": "xapi/{month}/*.jsonl"}
     return {stream: StreamMapping(stream, path, None, columns, _QUIET)}
 
 
@@ -232,8 +234,7 @@ CONNECTOR = Connector(
     reads="statements stored in the month, from a store or as xapi/YYYY-MM/*.jsonl",
     extract=_extract,
     plan=_plan,
-    defaults=_ready("training_records", _COLUMNS)
-    | _ready("source_users", _LEARNERS, where='"actor.mbox" is not null'),
+    defaults=_ready("training_records", _COLUMNS) | _ready("source_users", _LEARNERS),
     unfold={"training_records": _statement},
     records={"statements": "statements"},
     options=("lookback_days", *files.OPTIONS),

@@ -132,18 +132,18 @@ def test_a_statement_keeps_its_learner_course_score_and_time(
     assert checked > 720
 
 
-def test_learners_known_by_mail_alone_are_accounts_with_a_hash(
+def test_every_learner_is_an_account_by_number_or_by_hash_of_the_mail(
     ralph: Lrs, september: tuple[Landed, Manifest]
 ) -> None:
     landed, manifest = september
     users = landed.rows(manifest, "source_users", "source_user_id")
-    mails = {
-        s["actor"]["mbox"].removeprefix("mailto:")
-        for s in _stored(ralph, START - timedelta(days=7), END + timedelta(seconds=1)).values()
-        if "mbox" in s["actor"]
-    }
-    assert len(users) == len(mails) > 10
-    assert all(user["email_hash"] and "@" not in str(user) for user in users.values())
+    assert {row["learner_id"] for row in _rows(september)} <= set(users)
+    numbered = {key for key, user in users.items() if user["employee_no"] == key}
+    hashed = {key for key, user in users.items() if user["email_hash"]}
+    assert numbered | hashed == set(users)
+    assert not numbered & hashed
+    assert len(hashed) > 10
+    assert "@" not in str(users)
 
 
 def test_three_months_hold_every_statement_once(
