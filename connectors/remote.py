@@ -5,15 +5,16 @@ What a drop answers goes through here; which files are wanted and when is for `f
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from pathlib import Path, PurePosixPath
-from typing import NoReturn, Protocol, Self
+from typing import Any, NoReturn, Protocol, Self
 from urllib.parse import unquote, urlsplit
 
 from perfhouse import settings
@@ -276,6 +277,17 @@ def matches(name: str, pattern: str) -> bool:
     if name.startswith(".") and not pattern.startswith("."):
         return False
     return re.match(translate(pattern), name) is not None
+
+
+async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Await all of it; the first failure cancels the rest and is raised when all have ended."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 # --- a folder of this machine ---------------------------------------------------------------

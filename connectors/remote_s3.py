@@ -143,13 +143,7 @@ class S3:
                 await self._download(files, *pair)
             missing.remove(pair)
 
-        tasks = [asyncio.ensure_future(one(pair)) for pair in list(missing)]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await remote.together([one(pair) for pair in missing])
 
     async def _download(self, files: Any, entry: Entry, target: Path) -> None:
         size = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -11,9 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pytest
 import stamina
+import xlsxwriter
 from file_drops import GOOD, OWNER, SURVEY, Warehouse, connect_sftp, source, stream, wire
+from fsspec.asyn import get_loop, sync
 from servers.sshd import Sftp
 
 from connectors import remote_sftp
@@ -83,24 +87,49 @@ def test_the_files_of_the_month_land_and_no_other_and_the_drop_stays_as_it_is(
 def test_a_gb18030_file_with_day_first_dates_and_comma_decimals_lands(
     drop: Drop, warehouse: Warehouse
 ) -> None:
-    text = "编号;提交时间;评分;部门\n甲一;02/09/2026 10:00;4,5;客服䶮部\n"
+    text = (
+        "编号;提交时间;评分;部门\n甲一;02/09/2026 10:00;4,5;客服䶮部\n"
+        "甲二;02/09/2026 10:00;4.5;乙\n"
+    )
     drop.put("2026-09/问卷.csv", text.encode("gb18030"))
     columns = {
         **SURVEY,
         "response_id": ColumnMapping(source="编号"),
         "submitted_at": ColumnMapping(source="提交时间", format="%d/%m/%Y %H:%M"),
-        "score": ColumnMapping(sql="replace(\"评分\", ',', '.')"),
+        "score": ColumnMapping(source="评分", decimal=","),
         "team_id": ColumnMapping(source="部门"),
     }
     mapping = stream(columns, encoding="auto", delimiter=";")
     manifest = warehouse.ingest(drop.source(mapping))
     found = warehouse.rows(manifest, "response_id, cast(score as varchar), team_id")
     assert found == [("甲一", "4.5000", "客服䶮部")]
+    assert manifest.streams["survey_responses"].reasons == {"score: expected a number": 1}
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_column(drop: Drop, warehouse: Warehouse) -> None:
     drop.put("2026-09/a.csv", b"\xef\xbb\xbf" + GOOD.encode())
     assert warehouse.ingest(drop.source()).streams["survey_responses"].landed == 2
+
+
+def test_a_workbook_lands_with_its_dates_numbers_and_errors(
+    drop: Drop, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    path = tmp_path / "s.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        moment = book.add_format({"num_format": "dd/mm/yyyy hh:mm"})
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["id", "when", "score"])
+        for at, key in enumerate((1001, 1002), start=1):
+            sheet.write(at, 0, key)
+            sheet.write_number(at, 1, 46267.416666666664, moment)
+        sheet.write(1, 2, 4.5)
+        sheet.write_formula(2, 2, "=1/0", None, "#DIV/0!")
+    drop.put("2026-09/s.xlsx", path.read_bytes())
+    mapping = stream({**SURVEY, "submitted_at": ColumnMapping(source="when")}, path="{month}/*")
+    manifest = warehouse.ingest(drop.source(mapping))
+    what = "response_id, cast(submitted_at as varchar), cast(score as varchar)"
+    assert warehouse.rows(manifest, what) == [("1001", "2026-09-02 02:00:00+00", "4.5000")]
+    assert manifest.streams["survey_responses"].quarantined == 1
 
 
 def test_links_are_followed_and_links_to_nothing_are_no_files(
@@ -273,6 +302,73 @@ def test_a_key_may_be_held_by_the_connection_itself(
     connect_sftp(monkeypatch, drop.server, extra=extra)
     drop.put("2026-09/a.csv", GOOD)
     assert warehouse.ingest(drop.source()).streams["survey_responses"].landed == 2
+
+
+class Strict(asyncssh.SFTPServer):
+    """Lets nobody into one folder."""
+
+    def scandir(self, path: bytes) -> Any:
+        if path.endswith(b"2026-08"):
+            raise asyncssh.SFTPPermissionDenied("not you, hunter2-secret")
+        return super().scandir(path)
+
+
+class Doorman(asyncssh.SSHServer):
+    """Knows one password."""
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return (username, password) == ("hr", "hunter2-secret")
+
+
+@pytest.fixture
+def other_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Another SSH implementation, for what OpenSSH under root cannot refuse; gives its url."""
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    root = tmp_path / "served"
+    (root / "2026-09").mkdir(parents=True)
+    (root / "2026-09" / "a.csv").write_text(GOOD)
+    (root / "2026-08").mkdir()
+    os.utime(root / "2026-09" / "a.csv", (SETTLED, SETTLED))
+    loop = get_loop()
+
+    async def listen() -> Any:
+        return await asyncssh.listen(
+            "127.0.0.1", 0, server_factory=Doorman, server_host_keys=[key],
+            sftp_factory=lambda channel: Strict(channel, chroot=os.fsencode(root)),
+        )  # fmt: skip
+
+    async def end(server: Any) -> None:
+        server.close()
+        await server.wait_closed()
+
+    server = sync(loop, listen)
+    form = {
+        "conn_type": "sftp", "host": "127.0.0.1", "port": server.get_port(), "login": "hr",
+        "password": "hunter2-secret", "extra": {"host_key": key.get_fingerprint("sha256")},
+    }  # fmt: skip
+    monkeypatch.setenv("AIRFLOW_CONN_HR_DROP", json.dumps(form))
+    yield "sftp:///"
+    sync(loop, end, server)
+
+
+def test_a_password_opens_the_door(other_server: str, warehouse: Warehouse) -> None:
+    manifest = warehouse.ingest(source(url=other_server, connection="hr_drop"))
+    assert manifest.streams["survey_responses"].landed == 2
+
+
+def test_a_folder_we_may_not_list_is_the_operators_matter(
+    other_server: str, warehouse: Warehouse
+) -> None:
+    given = source(url=other_server, connection="hr_drop")
+    with pytest.raises(ConfigError, match="the account may not read") as caught:
+        warehouse.ingest(given, lake.Month("2026-08"))
+    assert "hunter2" not in str(caught.value)
 
 
 # --- a network that fails --------------------------------------------------------------------
