@@ -22,6 +22,11 @@ FIELD, ERROR = "\x1f", "\x1e"  # unit and record separators: field, reason; then
 _ISO_DAY = r"\d{4}-\d{2}-\d{2}"
 _ISO_TIME = _ISO_DAY + r"[T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?"
 _ISO_ZONE = r"([Zz]|[+-]\d{2}(:?\d{2})?)"
+# marks between thousands; people and programs write several kinds of space and apostrophe
+_BETWEEN = {" ": " \u00a0\u2009\u202f", "'": "'\u2019", ".": ".", ",": ","}
+_FRACTION, _ZEROS = r"(\.\d*)?", r"(\.0*)?"
+_NEVER = "\\x00"
+_EXCEL = {"excel": 25_569, "excel1904": 24_107}  # days from day 0 to 1970-01-01
 _USUAL_TIME = _ISO_DAY + r"[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?"  # needs no care to be cast
 _USUAL_ZONE = r"(Z|[+-]\d{2}:\d{2})"
 _NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?"
@@ -237,10 +242,8 @@ def _typed(column: Column, chosen: ColumnMapping, zone: str, text: str) -> tuple
         return _instant(chosen, zone, text)
     if kind == "DATE":
         return _day(chosen, trimmed)
-    if kind == "BIGINT":
-        return _number(kind, text, _WHOLE_NUMBER), "a whole number"
-    if kind.startswith(("DECIMAL", "DOUBLE")):
-        return _number(kind, text, _NUMBER), "a number"
+    if kind == "BIGINT" or kind.startswith(("DECIMAL", "DOUBLE")):
+        return _any_number(kind, chosen, text)
     others = {
         "BOOLEAN": (_flag(trimmed), "true or false"),
         "VARCHAR[]": (_list(text), ""),
@@ -253,6 +256,24 @@ def _flag(text: str) -> str:
     yes = f"when lower({text}) in ('true', 't', 'yes', 'y', '1') then true"
     no = f"when lower({text}) in ('false', 'f', 'no', 'n', '0') then false"
     return f"case {yes} {no} end"
+
+
+def _any_number(kind: str, chosen: ColumnMapping, text: str) -> tuple[str, str]:
+    what = "a whole number" if kind == "BIGINT" else "a number"
+    if not chosen.decimal and not chosen.thousands:
+        return _number(kind, text, _WHOLE_NUMBER if kind == "BIGINT" else _NUMBER), what
+    mark, between = chosen.decimal or ".", _BETWEEN.get(chosen.thousands or "", "")
+    group = chosen.thousands or ""
+    whole = rf"(\d+|\d{{1,3}}([{between or _NEVER}]\d{{3}})+)"
+    rest = rf"([{mark}]0*)?" if kind == "BIGINT" else rf"([{mark}]\d*)?"
+    trimmed = f"trim({text})"
+    bare = f"regexp_replace({trimmed}, {literal(f'[{between or _NEVER}]')}, '', 'g')"
+    value = (
+        f"case when regexp_full_match({trimmed}, {literal(f'[+-]?{whole}{rest}')}) "
+        f"then try_cast(replace({bare}, {literal(mark)}, '.') as {kind}) end"
+    )
+    shown = f"1{group}234" if kind == "BIGINT" else f"1{group}234{mark}5"
+    return value, f"{what} like {shown}"
 
 
 def _number(kind: str, text: str, pattern: str) -> str:
@@ -297,7 +318,7 @@ def _instant(chosen: ColumnMapping, zone: str, text: str) -> tuple[str, str]:
     trimmed = f"trim({text})"
     if formats:
         value = "coalesce(" + ", ".join(_parsed(trimmed, f, place) for f in formats) + ", null)"
-        return value, f"a time like {' or '.join(formats)}"
+        return value, _like("a time", formats)
     comma = f"replace({trimmed}, ',', '.')"
     cases = (
         (text, _USUAL_TIME + _USUAL_ZONE, f"try_cast({text} as timestamptz)"),
@@ -313,7 +334,29 @@ def _instant(chosen: ColumnMapping, zone: str, text: str) -> tuple[str, str]:
     return f"case {tries} end", "a time like YYYY-MM-DD hh:mm:ss"
 
 
+def _like(what: str, formats: list[str]) -> str:
+    """Say what was expected, for people."""
+    texts = [f for f in formats if f not in _EXCEL]
+    told = [f"{what} like {' or '.join(texts)}"] if texts else []
+    return " or ".join([*told, *(["an Excel day number"] if len(texts) < len(formats) else [])])
+
+
+def _excel(text: str, form: str, fraction: str) -> str:
+    """Return the local time of a day number; Excel's 1900 has a 29 February, which is refused."""
+    number = f"cast({text} as double)"
+    days = f"{number} - {_EXCEL[form]}"
+    possible = f"regexp_full_match({text}, '\\d{{1,7}}{fraction}')"
+    if form == "excel":
+        days = f"({days} + if({number} < 60, 1, 0))"
+        fits = f"case when {possible} then {number} >= 1 and floor({number}) <> 60 end"
+    else:
+        fits = possible
+    return f"case when {fits} then epoch_ms(cast(round(({days}) * 86400000) as bigint)) end"
+
+
 def _parsed(text: str, form: str, place: str) -> str:
+    if form in _EXCEL:
+        return f"timezone({place}, {_excel(text, form, _FRACTION)})"
     if "%z" in form or "%Z" in form:
         return f"try_strptime(regexp_replace({text}, '[Zz]$', '+0000'), {literal(form)})"
     return f"timezone({place}, try_strptime({text}, {literal(form)}))"
@@ -322,9 +365,14 @@ def _parsed(text: str, form: str, place: str) -> str:
 def _day(chosen: ColumnMapping, text: str) -> tuple[str, str]:
     formats = _formats(chosen)
     if formats:
-        parts = ", ".join(f"cast(try_strptime({text}, {literal(f)}) as date)" for f in formats)
+        parts = ", ".join(
+            f"cast({_excel(text, f, _ZEROS)} as date)"
+            if f in _EXCEL
+            else f"cast(try_strptime({text}, {literal(f)}) as date)"
+            for f in formats
+        )
         value = f"coalesce({parts}, null)"
-        return value, f"a day like {' or '.join(formats)}"
+        return value, _like("a day", formats)
     iso = f"regexp_full_match({text}, '{_ISO_DAY}([T ]00:00(:00(\\.0+)?)?)?')"
     value = f"case when {iso} then try_cast(left({text}, 10) as date) end"
     return value, "a day like YYYY-MM-DD"

@@ -1,16 +1,19 @@
-"""Bytes as delivered to UTF-8 text: gzip, byte order marks, GB18030, strictly.
+"""Bytes as delivered to UTF-8 text: packed files, byte order marks, GB18030, strictly.
 
 Nothing here knows streams or mappings; a file that is not what it claims is refused whole.
 """
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import gzip
+import lzma
+import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from perfhouse.errors import SourceChanged
 
@@ -20,6 +23,14 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_PACKED = (
+    (b"\x1f\x8b", "gzip"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"PK\x03\x04", "zip"),
+)
+_BZIP2 = (b"BZh", b"1AY&SY")  # between them one digit
+_DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
 
 
 def utf8(path: Path, encoding: str, scratch: Path, name: str, owner: str) -> Path:
@@ -28,45 +39,78 @@ def utf8(path: Path, encoding: str, scratch: Path, name: str, owner: str) -> Pat
     `auto` tries a byte order mark, then UTF-8, then GB18030; the text goes to `scratch`.
 
     Raises:
-        SourceChanged: not gzip, not in that encoding (source owner or connector author).
+        SourceChanged: damaged, or not in that encoding (source owner or connector author).
     """
     head = _head(path, name, owner)
     mark = next((pair for pair in _BOMS if head.startswith(pair[0])), None)
     candidates = [encoding] if encoding != "auto" else ["utf-8", "gb18030"]
     if mark and (encoding == "auto" or mark[1] == encoding):
         candidates = [mark[1]]
-    plain = not is_gzip(path) and mark is None
+    packed = packing(path)
+    plain = not packed and mark is None
     failure: UnicodeError | None = None
     for candidate in candidates:
         try:
             return _decoded(path, candidate, None if plain and candidate == "utf-8" else scratch)
         except UnicodeError as error:
             failure = error
-        except (OSError, EOFError, zlib.error):
-            raise SourceChanged(f"{name}: the gzip file is damaged; {_act(owner)}") from None
+        except _DAMAGED:
+            raise SourceChanged(f"{name}: the {packed} file is damaged; {_act(owner)}") from None
     raise SourceChanged(
         f"{name}: expected {' or '.join(candidates)} text, {_where(failure)}; "
         f"set the stream's `encoding` if it is another one. {_act(owner)}"
     )
 
 
-def is_gzip(path: Path) -> bool:
-    """Tell gzip by its magic number, whatever the file is called."""
+def packing(path: Path) -> str:
+    """Tell gzip, bzip2, xz, zstd and zip by their magic numbers, whatever the file is called."""
     with path.open("rb") as handle:
-        return handle.read(2) == b"\x1f\x8b"
+        head = handle.read(10)
+    if head.startswith(_BZIP2[0]) and head[4:].startswith(_BZIP2[1]):
+        return "bzip2"
+    return next((name for magic, name in _PACKED if head.startswith(magic)), "")
 
 
 def opened(path: Path) -> BinaryIO:
-    """Open a file for reading, through gzip when it is compressed."""
-    return gzip.open(path, "rb") if is_gzip(path) else path.open("rb")  # type: ignore[return-value]
+    """Open a file for reading, unpacked when it is packed.
+
+    Raises:
+        zipfile.BadZipFile: a zip file that holds none or several files.
+    """
+    openers = {
+        "gzip": gzip.open,
+        "bzip2": bz2.open,
+        "xz": lzma.open,
+        "zstd": _zstd,
+        "zip": _only_member,
+        "": Path.open,
+    }
+    opener: Any = openers[packing(path)]
+    return cast(BinaryIO, opener(path, "rb"))
+
+
+def _zstd(path: Path, _: str) -> Any:
+    import pyarrow as pa
+
+    return pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")
+
+
+def _only_member(path: Path, _: str) -> Any:
+    with zipfile.ZipFile(path) as packed:
+        found = [i for i in packed.infolist() if not i.is_dir() and "__MACOSX/" not in i.filename]
+        if len(found) != 1:
+            raise zipfile.BadZipFile(f"{len(found)} files")
+        return packed.open(found[0])
 
 
 def _head(path: Path, name: str, owner: str) -> bytes:
     try:
         with opened(path) as handle:
             return handle.read(4)
-    except (OSError, EOFError, zlib.error):
-        raise SourceChanged(f"{name}: the file cannot be read; {_act(owner)}") from None
+    except _DAMAGED as error:
+        several = isinstance(error, zipfile.BadZipFile) and str(error).endswith(" files")
+        why = f"the zip file holds {error}, expected one" if several else "the file cannot be read"
+        raise SourceChanged(f"{name}: {why}; {_act(owner)}") from None
 
 
 def _act(owner: str) -> str:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 ENGINE_VERSION = "2"  # raise it when the same bytes and mapping would land differently
+_LOSS, _SNAPSHOT_LOSS = 0.5, 0.2  # shares of a month's rows that its next delivery may lack
+_JUDGED = 20  # rows; of fewer any share is chance
 _MEMORY = "256MB"  # of the engine; rows go through it by the chunk, hashes and files beside it
 
 
@@ -37,12 +39,14 @@ def ingest(
     data: Path,
     home: Home,
     progress: Progress = quiet,
+    accept_loss: bool = False,
 ) -> lake.Manifest:
     """Extract a source's month, archive the bytes, land them; a repeat changes nothing.
 
     Raises:
         SourceMissing: not delivered yet (source owner).
-        SourceChanged: what was delivered does not fit; nothing was landed.
+        SourceChanged: what was delivered does not fit, or is far less than it was before and
+            `accept_loss` is not set; nothing was landed.
         ConfigError: the mapping cannot work (operator).
     """
     lake.recover(home, source.id, month)
@@ -50,11 +54,16 @@ def ingest(
     with _scratch(staging):
         context = ExtractContext(company, data, staging, progress)
         receipt = _archive(source, month, home, staging, context)
-        return _land(source, company, month, home, receipt, progress)
+        return _land(source, company, month, home, receipt, progress, accept_loss)
 
 
 def land(
-    source: Source, company: Company, month: Month, home: Home, progress: Progress = quiet
+    source: Source,
+    company: Company,
+    month: Month,
+    home: Home,
+    progress: Progress = quiet,
+    accept_loss: bool = False,
 ) -> lake.Manifest:
     """Land the newest archived delivery again, without asking the source.
 
@@ -65,7 +74,7 @@ def land(
     lake.check_archive(home, receipt)
     lake.recover(home, source.id, month)
     with _scratch(lake.staging(home, source.id, month)):
-        return _land(source, company, month, home, receipt, progress)
+        return _land(source, company, month, home, receipt, progress, accept_loss)
 
 
 @contextmanager
@@ -127,6 +136,7 @@ def _land(
     home: Home,
     receipt: lake.Receipt,
     progress: Progress,
+    accept_loss: bool,
 ) -> lake.Manifest:
     configured = source
     source = base.effective(source)
@@ -147,6 +157,8 @@ def _land(
         streams[stream.stream] = landed
         staged.update(files)
         progress(_sentence(source.id, month, stream.stream, landed))
+    if not accept_loss:
+        _check_loss(source, month, home, receipt, streams)
     manifest = lake.Manifest(
         source=source.id,
         connector=source.connector,
@@ -159,6 +171,38 @@ def _land(
         key_fingerprint=fingerprint,
     )
     return lake.commit(home, manifest, staged)
+
+
+def _check_loss(
+    source: Source,
+    month: Month,
+    home: Home,
+    receipt: lake.Receipt,
+    streams: Mapping[str, lake.StreamLanding],
+) -> None:
+    """Refuse a delivery that lost many rows.
+
+    The month's delivery before counts if it brought other bytes; for snapshots the month before.
+    """
+    snapshots = base.get(source.connector).snapshots
+    current = lake.read_manifest(home, source.id, month)
+    if current is not None and current.archive_sha256 == receipt.sha256:
+        current = None
+    earlier = lake.read_manifest(home, source.id, month.plus(-1))
+    for name, landed in streams.items():
+        kept = name in snapshots
+        allowed = float(source.options.get("max_loss", _SNAPSHOT_LOSS if kept else _LOSS))
+        for before in (current, earlier if kept else None):
+            rows = before.streams[name].rows_in if before and name in before.streams else 0
+            if before is None or rows < _JUDGED or landed.rows_in >= (1 - allowed) * rows:
+                continue
+            when = "the delivery before" if before.month == month.key else before.month
+            raise SourceChanged(
+                f"{source.id} {month}: {name}: {landed.rows_in:,} rows, {rows:,} in {when}; a loss "
+                f"of more than {allowed:.0%} (max_loss) is refused, nothing was landed; ask the "
+                f"source's owner: {source.owner}. If it is right: perfhouse ingest --source "
+                f"{source.id} --month {month} --accept-loss"
+            )
 
 
 @contextmanager

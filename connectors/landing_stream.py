@@ -15,7 +15,7 @@ from connectors import base, casting, checking, reading, reading_json, reading_p
 from connectors.casting import Planned
 from connectors.checking import FILE, ROW
 from connectors.reading import ReadFile, Records, Wanted
-from connectors.streams import STREAMS, Stream
+from connectors.streams import STREAMS, Column, Stream
 from connectors.writing import Delivery
 from perfhouse import lake
 from perfhouse.company import StreamMapping
@@ -69,6 +69,11 @@ def _stream(delivery: Delivery, mapping: StreamMapping) -> Stream:
         f"{where}.columns.{name}: required by {stream.name}, got nothing"
         for name in sorted(required - set(mapping.columns))
     ]
+    problems += [
+        f"{where}.columns.{name}: decimal and thousands are for numbers"
+        for name, chosen in mapping.columns.items()
+        if (chosen.decimal or chosen.thousands) and not _is_number(stream.column(name))
+    ]
     window = mapping.window
     column = stream.column(window) if window else None
     if window and (window not in mapping.columns or column is None):
@@ -78,6 +83,10 @@ def _stream(delivery: Delivery, mapping: StreamMapping) -> Stream:
     if problems:
         raise ConfigError(problems)
     return stream
+
+
+def _is_number(column: Column | None) -> bool:
+    return column is None or column.type.startswith(("BIGINT", "DECIMAL", "DOUBLE"))
 
 
 def _where(delivery: Delivery, mapping: StreamMapping) -> str:

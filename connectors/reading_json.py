@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -320,7 +320,7 @@ def _json_batches(
 ) -> Iterator[Any]:
     """Let DuckDB split all files at once; those it cannot split are read patiently."""
     con.execute(f"create table lines ({FILE} integer, {ROW} bigint, {RAW} varchar)")
-    patient = _fast(con, files, wanted)
+    patient = _fast(con, files, wanted, scratch)
     for file in patient:
         _insert(con, file, _slow(file, wanted, scratch))
     order = f" order by {FILE}, {ROW}" if patient else ""
@@ -335,18 +335,21 @@ def _json_batches(
         yield sliced([pa.Table.from_batches([batch])])
 
 
-def _fast(con: DuckDBPyConnection, files: Sequence[ReadFile], wanted: Wanted) -> list[ReadFile]:
+def _fast(
+    con: DuckDBPyConnection, files: Sequence[ReadFile], wanted: Wanted, scratch: Path
+) -> list[ReadFile]:
     """Let DuckDB split all files at once; return those that need the patient reader."""
     import duckdb
 
-    if wanted.options.get("encoding", "utf-8") not in ("utf-8", "auto"):
-        return list(files)
     patient: list[ReadFile] = []
     groups: dict[str, list[ReadFile]] = {"array": [], "unstructured": []}
     for file in files:
-        head = _sniff(file)
-        kind = {"[": "array", "{": "unstructured"}.get(head)
-        (groups[kind] if kind and not wanted.options.get("records") else patient).append(file)
+        readable = _readable_by_engine(file, wanted, scratch)
+        kind = {"[": "array", "{": "unstructured"}.get(_sniff(readable))
+        if kind and not wanted.options.get("records"):
+            groups[kind].append(readable)
+        else:
+            patient.append(file)
     threads = con.execute("select current_setting('threads')").fetchone()
     con.execute("set threads = 1")  # files and records keep their order
     for form, group in groups.items():
@@ -356,6 +359,15 @@ def _fast(con: DuckDBPyConnection, files: Sequence[ReadFile], wanted: Wanted) ->
             patient.extend(group)
     con.execute(f"set threads = {int(threads[0]) if threads else 1}")
     return sorted(patient, key=lambda file: file.number)
+
+
+def _readable_by_engine(file: ReadFile, wanted: Wanted, scratch: Path) -> ReadFile:
+    """Return the file, unpacked and in UTF-8 if it was not."""
+    encoding = str(wanted.options.get("encoding") or "utf-8")
+    if encoding in ("utf-8", "auto") and not decoding.packing(file.path):
+        return file
+    target = scratch / f"text-{file.number}"
+    return replace(file, path=decoding.utf8(file.path, encoding, target, file.name, wanted.owner))
 
 
 def _sniff(file: ReadFile) -> str:

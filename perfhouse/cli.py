@@ -64,7 +64,7 @@ def _ingest(args: argparse.Namespace) -> None:
             report.plan(ws, stages.source_of(ws, source_id), args.month, echo)
         else:
             step = stages.land if args.again else stages.ingest
-            report.manifest(step(ws, source_id, args.month, _progress), echo)
+            report.manifest(step(ws, source_id, args.month, _progress, args.accept_loss), echo)
 
 
 def _build(args: argparse.Namespace) -> None:
@@ -169,6 +169,9 @@ def _parser() -> argparse.ArgumentParser:
     ingest.add_argument("--source", help="one source's id (default: all)")
     ingest.add_argument("--dry-run", action="store_true", help="show what would be fetched")
     ingest.add_argument("--again", action="store_true", help="land again from the archive only")
+    ingest.add_argument(
+        "--accept-loss", action="store_true", help="land a delivery that lost many rows"
+    )
     _month_command(commands, "build", _build, "facts, KPIs and scorecards of a month", as_of=True)
     gate = _month_command(commands, "gate", _gate, "ask the gates about a month", as_of=True)
     gate.add_argument(

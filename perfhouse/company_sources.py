@@ -16,6 +16,9 @@ from perfhouse.config_reader import Table, did_you_mean
 
 ID = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
 ENCODINGS = ("utf-8", "gb18030", "auto")
+DECIMALS = (".", ",")
+THOUSANDS = (" ", ".", ",", "'")
+EXCEL = ("excel", "excel1904")
 FORMATS = ("csv", "json", "jsonl", "parquet", "xlsx")
 SOURCE_OPTIONS = ("url", "connection", "max_loss")
 STREAM_OPTIONS = (
@@ -89,6 +92,9 @@ def _source(table: Table, zone: str, known: Known) -> Source:
         options=_options(table, dict.fromkeys((*SOURCE_OPTIONS, *keys.options))),
         streams=tuple(_stream(entry, connector, keys, known) for entry in table.tables("streams")),
     )
+    loss = source.options.get("max_loss", 0)
+    if isinstance(loss, bool) or not isinstance(loss, int | float) or not 0 <= loss <= 1:
+        table.problem("max_loss", "a share from 0 to 1 such as 0.2", loss)
     if not source.streams and not keys.ready:
         table.problem("streams", "at least one [[sources.streams]] table")
     if connector == "sql" and ("url" in source.options) == ("connection" in source.options):
@@ -161,7 +167,11 @@ def _column(nested: Table, name: str) -> ColumnMapping:
         unknown_when=table.optional_text("unknown_when"),
         hash=table.flag("hash", False),
         required=table.flag("required", False) if "required" in table.data else None,
+        decimal=table.one_of("decimal", DECIMALS) if "decimal" in table.data else None,
+        thousands=table.one_of("thousands", THOUSANDS) if "thousands" in table.data else None,
     )
+    if mapping.thousands is not None and mapping.thousands == (mapping.decimal or "."):
+        table.problem("thousands", "another mark than decimal", mapping.thousands)
     if mapping.otherwise is not None and mapping.values is None:
         table.problem("otherwise", "to stand beside values", mapping.otherwise)
     table.finish()
@@ -185,11 +195,15 @@ def _constant(table: Table) -> str | int | float | bool | None:
     return None
 
 
-def _format(table: Table) -> str | None:
-    value = table.optional_text("format")
-    if value is not None and "%" not in value:
-        table.problem("format", "a strptime format such as %d/%m/%Y %H:%M", value)
-    return value
+def _format(table: Table) -> str | tuple[str, ...] | None:
+    value = table.take("format")
+    if value is None:
+        return None
+    given = value if isinstance(value, list) and value else [value]
+    if all(isinstance(item, str) and ("%" in item or item in EXCEL) for item in given):
+        return tuple(given) if isinstance(value, list) else str(value)
+    table.problem("format", "a strptime format such as %d/%m/%Y %H:%M, or excel", value)
+    return None
 
 
 def _values(table: Table) -> dict[str, Any] | None:

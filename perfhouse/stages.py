@@ -95,22 +95,34 @@ def source_of(ws: Workspace, source_id: str) -> Source:
     raise ConfigError([f"--source: expected one of {known}; got {source_id!r}"])
 
 
-def ingest(ws: Workspace, source_id: str, month: Month, progress: Progress = _log.info) -> Manifest:
+def ingest(
+    ws: Workspace,
+    source_id: str,
+    month: Month,
+    progress: Progress = _log.info,
+    accept_loss: bool = False,
+) -> Manifest:
     """Extract, archive, land and commit one source's month; replaces what it delivered before."""
     from connectors import landing
 
     source = source_of(ws, source_id)
     with _exclusive(ws.home, f"ingest-{source_id}-{month}"):
-        return landing.ingest(source, ws.company, month, ws.data, ws.home, progress)
+        return landing.ingest(source, ws.company, month, ws.data, ws.home, progress, accept_loss)
 
 
-def land(ws: Workspace, source_id: str, month: Month, progress: Progress = _log.info) -> Manifest:
+def land(
+    ws: Workspace,
+    source_id: str,
+    month: Month,
+    progress: Progress = _log.info,
+    accept_loss: bool = False,
+) -> Manifest:
     """Land one source's month again from its archive, after a mapping was mended."""
     from connectors import landing
 
     source = source_of(ws, source_id)
     with _exclusive(ws.home, f"ingest-{source_id}-{month}"):
-        return landing.land(source, ws.company, month, ws.home, progress)
+        return landing.land(source, ws.company, month, ws.home, progress, accept_loss)
 
 
 def gate_raw(ws: Workspace, month: Month, as_of: Month | None = None) -> Verdict:
