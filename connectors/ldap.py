@@ -9,6 +9,7 @@ import base64
 import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -111,9 +112,11 @@ def _save(body: bytes, target: Path) -> None:
     target.write_bytes(body)
 
 
-def _opened(source: Source, connection: Connection) -> ldap3.Connection:
-    """Return a bound connection that only reads; its password goes over TLS alone."""
+@contextmanager
+def _opened(source: Source, connection: Connection) -> Iterator[ldap3.Connection]:
+    """Give a bound connection that only reads; its password goes over TLS alone."""
     import ldap3
+    from ldap3.core.exceptions import LDAPException
 
     secure = connection.kind == "ldaps"
     start = str(connection.extra.get("starttls", "false")).lower() == "true"
@@ -145,12 +148,18 @@ def _opened(source: Source, connection: Connection) -> ldap3.Connection:
         check_names=False,
         receive_timeout=_SECONDS,
     )
-    opened.open()
-    if start:
-        opened.start_tls()
-    if not opened.bind():
-        raise _refused(source, opened.result["result"])
-    return opened
+    try:
+        opened.open()
+        if start:
+            opened.start_tls()
+        if not opened.bind():
+            raise _refused(source, opened.result["result"])
+        yield opened
+    finally:
+        with suppress(LDAPException, OSError):
+            opened.unbind()
+        if opened.socket is not None:  # left open where TLS or signing in failed
+            opened.socket.close()
 
 
 def _pages(directory: ldap3.Connection, source: Source) -> Iterator[list[dict[str, Any]]]:

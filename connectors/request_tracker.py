@@ -138,13 +138,15 @@ def _tickets(call: Call) -> Iterator[Page]:
 
 
 def _touched(call: Call) -> Iterator[Page]:
-    """Yield tickets with transactions in the window that were changed again after it.
+    """Yield tickets with transactions in the window whose last change lies outside of it.
 
     A search by the last change finds a ticket in one month only: without this, a ticket solved
-    in the month and asked about an hour after its end would be missing from the month.
+    in the month and asked about an hour after its end would be missing from the month. And a
+    merge need not count as a change of the ticket that ended.
     """
     start, end = f"{call.window.start:{_TIME}}", f"{call.window.end:{_TIME}}"
-    return _found(call, f"LastUpdated >= '{end}' AND Updated >= '{start}' AND Updated < '{end}'")
+    outside = f"(LastUpdated >= '{end}' OR LastUpdated < '{start}')"
+    return _found(call, f"{outside} AND Updated >= '{start}' AND Updated < '{end}'")
 
 
 def _found(call: Call, frame: str) -> Iterator[Page]:
@@ -402,7 +404,6 @@ def rating(record: Any, beside: Beside) -> Iterable[Mapping[str, Any]]:
         "Score": record["NewValue"],
         "Answer": "completed" if record["NewValue"] else "deleted",
         "OwnerId": _person(rated.get("Owner")) if rated else None,
-        "CreatorId": _id(record["Creator"]),
     }
 
 
@@ -455,8 +456,11 @@ _TICKETS = {
     ),
     "due_at": _at("Due"),
     "merged_into": _field("MergedInto"),
-    "csat_score": _field("Rating"),
+    # a rating that is no number keeps no ticket out: the answer is judged by itself
+    "csat_score": ColumnMapping(sql='try_cast("Rating" as decimal(9, 4))'),
     "source_updated_at": _at("LastUpdated"),
+    # a merge need not move LastUpdated: the merged version is the newer one all the same
+    "source_seq": ColumnMapping(sql="case when \"State\" = 'merged' then 1 else 0 end"),
 }
 _EVENTS = {
     "event_id": _field("id"),
