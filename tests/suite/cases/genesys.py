@@ -161,7 +161,8 @@ def _job(exchange: Exchange, records: Sequence[Record]) -> Reply:
     if not results:
         return Reply({"state": "FULFILLED"})
     begin, end = base64.urlsafe_b64decode(job).decode().split("/")
-    active = [r for r in records if r["conversationStart"] < end and r["conversationEnd"] >= begin]
+    started = [r for r in records if r["conversationStart"] < end]
+    active = [r for r in started if r.get("conversationEnd", end) >= begin]
     here, size = int(exchange.query.get("cursor", "0")), int(exchange.query["pageSize"])
     page: Record = {"conversations": active[here : here + size]}
     if here + size < len(active):

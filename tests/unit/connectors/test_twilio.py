@@ -1,0 +1,202 @@
+"""Twilio: what a call and the calls it dialled say about a caller, an agent and a customer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import stamina
+from suite.cases.twilio import ACCOUNT, CASE
+from suite.kit import Bench, Record, Vendor
+
+from perfhouse.lake import Manifest
+
+AT = datetime(2026, 9, 10, 8, tzinfo=UTC)
+DESK = "+8613900000001"
+SHOWN = (
+    "leg_id, interaction_id, direction, agent_id, queue_id, disposition, wait_ms, talk_ms, "
+    "answered_at"
+)
+
+
+def call(sid: str, start: int, seconds: int, status: str = "completed", **more: Any) -> Record:
+    """A call in the shape of Twilio's documentation: starts so many seconds after AT."""
+    begin = AT + timedelta(seconds=start)
+    end = begin + timedelta(seconds=seconds)
+    record = {
+        "sid": sid,
+        "account_sid": ACCOUNT,
+        "api_version": "2010-04-01",
+        "answered_by": None,
+        "caller_name": "",
+        "date_created": format_datetime(begin),
+        "date_updated": format_datetime(end),
+        "direction": "inbound",
+        "duration": str(seconds) if status == "completed" else "0",
+        "end_time": format_datetime(end),
+        "forwarded_from": None,
+        "from": "+15005550100",
+        "group_sid": None,
+        "parent_call_sid": None,
+        "phone_number_sid": "PN1",
+        "price": None,
+        "price_unit": "USD",
+        "queue_time": "0",
+        "start_time": format_datetime(begin),
+        "status": status,
+        "subresource_uris": {},
+        "to": "+15005550006",
+        "trunk_sid": None,
+        "uri": f"/2010-04-01/Accounts/{ACCOUNT}/Calls/{sid}.json",
+    }
+    return {**record, **more}
+
+
+def dialled(sid: str, by: str, to: str, start: int, seconds: int, **more: Any) -> Record:
+    more = {"direction": "outbound-dial", "phone_number_sid": None, **more}
+    return call(sid, start, seconds, parent_call_sid=by, to=to, **more)
+
+
+Land = Callable[[list[Record]], tuple[Bench, Manifest]]
+
+
+@pytest.fixture
+def land(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    case = replace(CASE, source=f'{CASE.source}agents = {{ "{DESK}" = "E7" }}\n')
+
+    def landed(world: list[Record]) -> tuple[Bench, Manifest]:
+        with Vendor(case, world).serving() as url:
+            it = Bench(case, url, tmp_path)
+            monkeypatch.setenv(*it.connection)
+            return it, it.ingest()
+
+    with stamina.set_testing(True, attempts=2):
+        yield landed
+
+
+def rows(it: Bench, manifest: Manifest, what: str = SHOWN) -> list[tuple[Any, ...]]:
+    files = [str(it.home.root / f.path) for f in manifest.streams["calls"].files]
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'")
+        return con.execute(
+            f"select {what} from read_parquet(?) order by leg_id", [files]
+        ).fetchall()
+
+
+def test_an_answered_contact_is_told_by_the_legs_that_rang_agents(land: Land) -> None:
+    it, manifest = land(
+        [
+            call("CA1", 0, 200),
+            dialled("CA2", "CA1", "client:bob", 10, 20, status="no-answer"),
+            dialled("CA3", "CA1", "client:alice", 40, 150),
+        ]
+    )
+    assert rows(it, manifest) == [
+        ("CA2", "CA1", "inbound", "client:bob", "PN1", "no_answer", None, None, None),
+        (
+            *("CA3", "CA1", "inbound", "client:alice", "PN1", "answered", 40_000, 150_000),
+            AT + timedelta(seconds=40),
+        ),
+    ]
+    assert manifest.streams["calls"].outside_window == 1, "the caller's half is told by the agents"
+    assert len({row[0] for row in rows(it, manifest, "customer_key")}) == 1
+    assert "+15005550100" not in str(rows(it, manifest, "*"))
+
+
+def test_a_caller_whom_nobody_answered_has_given_up_in_the_queue_of_the_number(land: Land) -> None:
+    it, manifest = land(
+        [call("CA1", 0, 45), dialled("CA2", "CA1", "sip:bob@x", 5, 40, status="canceled")]
+    )
+    assert rows(it, manifest) == [
+        ("CA1", "CA1", "inbound", None, "PN1", "abandoned", 45_000, None, None),
+        ("CA2", "CA1", "inbound", "sip:bob@x", "PN1", "no_answer", None, None, None),
+    ]
+
+
+def test_of_a_call_that_dialled_nothing_no_queue_and_no_outcome_is_guessed(land: Land) -> None:
+    it, manifest = land([call("CA1", 0, 45), call("CA2", 0, 5, status="canceled")])
+    assert rows(it, manifest, "leg_id, queue_id, disposition, raw_disposition") == [
+        ("CA1", None, None, "completed"),
+        ("CA2", None, "abandoned", "canceled"),
+    ]
+
+
+def test_an_agents_call_is_one_outbound_leg_with_the_customers_answer(land: Land) -> None:
+    it, manifest = land(
+        [
+            # a browser phone calls out: inbound to Twilio, which dials the customer
+            call("CA1", 0, 100, **{"from": "client:alice", "to": ""}),
+            dialled("CA2", "CA1", "+15005550199", 10, 80),
+            # click to dial: Twilio calls the agent, then the customer, who does not answer
+            call("CA3", 0, 60, direction="outbound-api", to="client:bob"),
+            dialled("CA4", "CA3", "+15005550198", 10, 40, status="no-answer"),
+        ]
+    )
+    assert rows(it, manifest, f"{SHOWN}, customer_key is not null") == [
+        (
+            *("CA1", "CA1", "outbound", "client:alice", None, "answered", None, 80_000),
+            *(AT + timedelta(seconds=10), True),
+        ),
+        ("CA3", "CA3", "outbound", "client:bob", None, "no_answer", None, None, None, True),
+    ]
+
+
+def test_a_desk_phone_is_the_agent_that_the_source_says_it_is(land: Land) -> None:
+    it, manifest = land([call("CA1", 0, 200), dialled("CA2", "CA1", DESK, 10, 150)])
+    assert rows(it, manifest, "leg_id, agent_id, disposition") == [("CA2", "E7", "answered")]
+
+
+def test_agents_who_call_each_other_are_internal(land: Land) -> None:
+    it, manifest = land(
+        [
+            call("CA1", 0, 100, **{"from": "client:alice", "to": ""}),
+            dialled("CA2", "CA1", "client:bob", 10, 80),
+        ]
+    )
+    assert rows(it, manifest, "leg_id, direction, agent_id, customer_key") == [
+        ("CA1", "internal", "client:alice", None),
+        ("CA2", "internal", "client:bob", None),
+    ]
+
+
+def test_a_machine_that_answers_is_voicemail_and_a_running_call_waits_for_its_end(
+    land: Land,
+) -> None:
+    notice = {"direction": "outbound-api", "to": "+15005550199"}
+    it, manifest = land(
+        [
+            call("CA1", 0, 20, answered_by="machine_start", **notice),
+            call("CA2", 0, 20, status="in-progress", **notice),
+        ]
+    )
+    assert rows(it, manifest, "leg_id, disposition, talk_ms") == [("CA1", "voicemail", None)]
+    assert manifest.streams["calls"].outside_window == 1
+
+
+def test_a_contact_across_midnight_lands_leg_by_leg_and_still_knows_its_start(land: Land) -> None:
+    last = int((datetime(2026, 9, 30, 16, tzinfo=UTC) - AT).total_seconds())  # in Shanghai
+    it, manifest = land(
+        [
+            call("CA1", last - 300, 600),
+            dialled("CA2", "CA1", "client:alice", last - 250, 200),
+            dialled("CA3", "CA1", "client:bob", last - 40, 300),
+        ]
+    )
+    assert rows(it, manifest, "leg_id, wait_ms") == [("CA2", 50_000)]
+
+
+def test_a_duration_that_is_no_number_quarantines_its_call_alone(land: Land) -> None:
+    it, manifest = land(
+        [
+            call("CA1", 0, 20, direction="outbound-api", to="client:a", duration="enim mollit"),
+            call("CA2", 0, 20, direction="outbound-api", to="client:a"),
+        ]
+    )
+    assert [row[0] for row in rows(it, manifest, "leg_id")] == ["CA2"]
+    assert manifest.streams["calls"].quarantined == 1
