@@ -39,7 +39,7 @@ from (
         ue.userid,
         e.courseid,
         min(case when ue.timestart > 0 then ue.timestart else ue.timecreated end) as assigned,
-        max(ue.timeend) as due,
+        max(case when ue.timeend = 2147483647 then 0 else ue.timeend end) as due,
         min(ue.status) as status,
         max(ue.timemodified) as modified
     from {{prefix}}user_enrolments ue
@@ -83,7 +83,7 @@ def _field(name: str) -> ColumnMapping:
 
 
 def _instant(name: str) -> ColumnMapping:
-    """Moodle counts seconds since 1970; 0 means never."""
+    """Return a time that Moodle counts in seconds since 1970; 0 means never."""
     return ColumnMapping(sql=f'to_timestamp(nullif(try_cast("{name}" as bigint), 0))')
 
 

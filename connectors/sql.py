@@ -21,7 +21,7 @@ from connectors.casting import literal
 from connectors.sql_sessions import Session, Words
 from connectors.streams import STREAMS
 from perfhouse import settings
-from perfhouse.company import Company, Source, StreamMapping
+from perfhouse.company import Source, StreamMapping
 from perfhouse.errors import ConfigError, SourceMissing, TransientError
 from perfhouse.month import Month
 
@@ -60,12 +60,6 @@ def plan(source: Source, month: Month, context: ExtractContext) -> Iterator[str]
         bound = sql_query.bounds(source, stream, context.company, month)
         text = sql_query.rendered(query, bound, url.get_backend_name())
         yield f"{name}: {' '.join(text.split())}"
-
-
-def window(source: Source, company: Company, month: Month) -> tuple[datetime, datetime]:
-    """Return a month's half-open bounds as naive times in the source's zone."""
-    values = sql_query.bounds(source, None, company, month).values()
-    return values["start"], values["end"]
 
 
 def _queries(source: Source) -> dict[str, str]:

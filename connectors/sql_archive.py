@@ -18,7 +18,9 @@ from perfhouse.errors import TransientError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS = 100_000  # of a row group; those of one key are never parted
+# of a row group; rows of one key are never parted
+ROWS = 100_000
+BYTES = 32_000_000  # of text
 MEMORY = "200MB"  # of a sort on disk
 
 
@@ -84,34 +86,65 @@ def _settled(batches: Iterator[pa.RecordBatch], keys: Sequence[str]) -> Iterator
     import pyarrow as pa
 
     held: list[pa.RecordBatch] = []
-    count, enough = 0, ROWS + 1
+    rows = size = 0
+    wait = 1  # where one key fills it all, look again when there is twice as much
     for batch in batches:
         held.append(batch)
-        count += batch.num_rows
-        while count >= enough:
-            table = pa.Table.from_batches(held)
-            fresh = _fresh(table, keys)
-            cut = _cut(fresh)
-            if cut is None:  # one key fills it all: look again when there is much more
-                enough = 2 * count
-                break
-            yield _ties(table.slice(0, cut), fresh[:cut])
-            held = table.slice(cut).to_batches()
-            count, enough = count - cut, ROWS + 1
-    if count:
-        table = pa.Table.from_batches(held)
-        yield from _rest(table, keys)
+        rows += batch.num_rows
+        size += batch.nbytes
+        if rows <= wait * ROWS and size <= wait * BYTES:
+            continue
+        done, rest = _cut_off(pa.Table.from_batches(held), keys)
+        yield from done
+        held, rows, size = rest.to_batches(), rest.num_rows, rest.nbytes
+        wait = 1 if done else 2 * wait
+    if rows:
+        done, rest = _cut_off(pa.Table.from_batches(held), keys)
+        yield from (*done, _ties(rest, _fresh(rest, keys)))
 
 
-def _rest(table: pa.Table, keys: Sequence[str]) -> Iterator[pa.Table]:
-    """Cut what is left when no row follows."""
-    fresh = _fresh(table, keys)
-    cut = _cut(fresh) if table.num_rows > ROWS else None
-    if cut is None:
-        yield _ties(table, fresh)
-        return
-    yield _ties(table.slice(0, cut), fresh[:cut])
-    yield from _rest(table.slice(cut), keys)
+def _cut_off(table: pa.Table, keys: Sequence[str]) -> tuple[list[pa.Table], pa.Table]:
+    """Return the groups that are complete, and the rows after them."""
+    import numpy as np
+
+    fresh, lengths = _fresh(table, keys), _lengths(table)
+    done: list[pa.Table] = []
+    start = 0
+    while start < table.num_rows:
+        before = lengths[start - 1] if start else 0
+        fits = int(np.searchsorted(lengths, before + BYTES, side="right")) - start
+        cut = _cut(fresh, start, min(max(fits, 1), ROWS))
+        if cut is None:
+            break
+        done.append(_ties(table.slice(start, cut - start), fresh[start:cut]))
+        start = cut
+    return done, table.slice(start)
+
+
+def _cut(fresh: Any, start: int, limit: int) -> int | None:
+    """Return the last place within the limit where a new key begins, else the first after it."""
+    import numpy as np
+
+    if len(fresh) - start <= limit:
+        return None
+    within = np.flatnonzero(fresh[start + 1 : start + limit + 1])
+    if len(within):
+        return start + 1 + int(within[-1])
+    after = np.flatnonzero(fresh[start + limit + 1 :])
+    return start + limit + 1 + int(after[0]) if len(after) else None
+
+
+def _lengths(table: pa.Table) -> Any:
+    """Return how many bytes of text the rows have up to and with each one."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    total = np.zeros(table.num_rows, dtype=np.int64)
+    for column in table.columns:
+        if pa.types.is_string(column.type):
+            total += np.asarray(pc.fill_null(pc.binary_length(column), 0))
+    return np.cumsum(total)
 
 
 def _fresh(table: pa.Table, keys: Sequence[str]) -> Any:
@@ -128,17 +161,6 @@ def _fresh(table: pa.Table, keys: Sequence[str]) -> Any:
         empty = pc.and_(pc.is_null(one), pc.is_null(other))
         fresh[1:] |= ~np.asarray(pc.or_(same, empty))
     return fresh
-
-
-def _cut(fresh: Any) -> int | None:
-    """Return the last place up to ROWS where a new key begins, else the first one after."""
-    import numpy as np
-
-    before = np.flatnonzero(fresh[1 : ROWS + 1])
-    if len(before):
-        return int(before[-1]) + 1
-    after = np.flatnonzero(fresh[ROWS + 1 :])
-    return int(after[0]) + ROWS + 1 if len(after) else None
 
 
 def _ties(table: pa.Table, fresh: Any) -> pa.Table:

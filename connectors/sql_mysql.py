@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from connectors.sql_query import Bounds
 
-BATCH = 50_000
+BATCH = 10_000
 _TIMESTAMP, _DATE, _DATETIME = 7, 10, 12
 _PLAIN = (1, 2, 3, 4, 5, 8, 9, 13)  # whole numbers, floats, years
 _TEXTS = (15, 247, 248, 249, 250, 251, 252, 253, 254)  # char, enum, set, text; blobs too
@@ -176,7 +176,7 @@ def _value(name: str, kind: int, binary: bool) -> str:
     if kind in (_TIMESTAMP, _DATE, _DATETIME):
         form = "date" if kind == _DATE else "datetime"
         return (
-            f"case when {column} = 0 then null when month({column}) = 0 or "
+            f"case when {column} + 0 = 0 then null when month({column}) = 0 or "
             f"dayofmonth({column}) = 0 then {_NOT_A_DAY.format(form)} else {column} end"
         )
     if kind in _TEXTS:
@@ -264,8 +264,10 @@ def _sort(code: int, message: str, words: Words) -> NoReturn:
         1142: r"for table ([`.\w]+)",
         1143: r"for column '([^']*)'",
         1052: r"[Cc]olumn '([^']*)'",
+        1060: r"[Cc]olumn name '([^']*)'",
     }.get(code)
     found = re.search(named, message) if named else None
-    why = {1142: "no permission to read", 1143: "no permission to read", 1064: "syntax"}
-    kind = why.get(code, {1054: "unknown column", 1146: "no table"}.get(code, "refused"))
+    kinds = {1054: "unknown column", 1146: "no table", 1064: "syntax", 1060: "two columns named"}
+    kinds |= dict.fromkeys((1142, 1143), "no permission to read")
+    kind = kinds.get(code, "it cannot be run")
     words.refused(f"error {code}: {kind}" + (f" {found[1]}" if found else ""))

@@ -64,10 +64,10 @@ class Postgres:
         except dbapi.Error as error:
             _lost_or_wrong(error, words)
         self._cursor = self._connection.cursor()
-        self._run(f"set time zone {literal(zone)}")
-        self._run(f"set statement_timeout = {round((timeout or 0) * 1000)}")
-        self._run("set default_transaction_read_only = on")
         self._run("begin isolation level repeatable read read only")
+        self._run(f"set local time zone {literal(zone)}")  # local: a pool may part our sessions
+        if timeout is not None:
+            self._run(f"set local statement_timeout = {round(timeout * 1000)}")
 
     def read(self, query: str, bound: Bounds, keys: Sequence[str]) -> Reading:
         """Run a query sorted by these columns; the rows come through COPY, batch by batch."""

@@ -265,7 +265,8 @@ def test_a_lost_connection_lands_nothing_and_the_next_run_everything(
         ("select gone from t", "1054: unknown column gone"),
         ("select * from nowhere", "1142: no permission to read .*nowhere"),
         ("select * from hidden", "1142: no permission to read .*hidden"),
-        ("select cast(ref as int) as id, 1/ from t", "1064"),
+        ("select id, 1/ from t", "1064: syntax"),
+        ("select id, n as id from t", "1060: two columns named id"),
     ],
 )
 def test_a_refused_query_names_the_column_or_table_and_no_login(

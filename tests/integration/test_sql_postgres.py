@@ -15,6 +15,7 @@ import pytest
 from servers.postgres import Postgres
 from servers.process import free_port
 from sql_kit import MONTH, Place, desk, digest, extract, one
+from unit.connectors.landing_kit import balances
 
 from perfhouse import lake
 from perfhouse.company import ColumnMapping
@@ -438,3 +439,59 @@ def test_a_large_answer_keeps_memory_bounded(postgres: Postgres, url: str, tmp_p
 
     assert extract(source, tmp_path, progress=watch)["tickets"].num_rows == 1_000_000
     assert 0 < peak[0] < 150_000_000
+
+
+ODD = (
+    *(None, "", " ", "﷽😀 中文", "-1", "NaN", "1e309", "2026-02-30 25:61:00", "2026-13-01"),
+    *("31/12/2026", "true", "x" * 5000, "'; drop table t; --", "\\", '"', "\t\n\r", "{}", "[1,"),
+)
+
+
+def test_each_of_two_thousand_mangled_rows_is_landed_or_quarantined(
+    postgres: Postgres, url: str, place: Place
+) -> None:
+    chance = random.Random(11)
+    names = ("id", "created_at", "updated_at", "n", "score", "flag", "status", "tags")
+    run(postgres, f"create table t ({', '.join(f'{name} text' for name in names)})")
+    rows = []
+    for number in range(2000):
+        row: list[str | None] = [
+            f"k{number}", "2026-09-02 10:00:00", "2026-09-03T10:00:00Z", "3", "4.5", "yes", "open",
+            "a,b",
+        ]  # fmt: skip
+        for _ in range(chance.randint(0, 3)):
+            row[chance.randrange(len(row))] = chance.choice(ODD)
+        rows.append(row)
+    with postgres.connect("sql_connector") as connection, connection.cursor() as cursor:
+        cursor.executemany(f"insert into t values ({', '.join(['%s'] * len(names))})", rows)
+    source = desk(
+        url, "select * from t",
+        columns={
+            "source_updated_at": ColumnMapping(source="updated_at"),
+            "reopen_count": ColumnMapping(source="n"),
+            "csat_score": ColumnMapping(source="score"),
+            "is_complaint": ColumnMapping(source="flag"),
+            "status": ColumnMapping(source="status"),
+            "tags": ColumnMapping(source="tags"),
+        },
+    )  # fmt: skip
+    manifest = place.ingest(source)
+    stream = manifest.streams["tickets"]
+    assert balances(manifest)
+    assert stream.rows_read == 2000
+    assert min(stream.landed, stream.quarantined) > 300
+    sound = {str(row[0]) for row in rows if row[0] and row[0] not in ODD}
+    landed = {key for (key,) in place.rows(manifest, "ticket_id", "tickets")}
+    assert landed <= sound | {odd for odd in ODD if odd}
+    assert len(place.bad(manifest, "tickets")) >= stream.quarantined
+
+
+def test_a_new_column_is_reported_and_a_lost_one_refused(
+    postgres: Postgres, url: str, place: Place
+) -> None:
+    tickets(postgres, 3)
+    manifest = place.ingest(desk(url, "select *, 1 as brand_new from t"))
+    assert "brand_new" in manifest.streams["tickets"].undeclared_fields
+    with pytest.raises(SourceChanged, match="'created_at'"):
+        place.ingest(desk(url, "select id, n from t"))
+    assert [m.streams["tickets"].landed for m in lake.manifests(place.home, MONTH, MONTH)] == [3]

@@ -251,13 +251,16 @@ def school(database: Any, prefix: str = "mdl_") -> str:
             f"(2, 0, 21, 2, {OLD - 50}, {OCT - 1}, {OLD}, {OLD})",
             # due this month, begun long ago
             f"(3, 0, 22, 2, {OLD}, {SEP}, {OLD}, {OLD})",
-            # suspended this month
+            # suspended this month, but not everywhere; and suspended altogether
             f"(4, 1, 20, 3, {OLD}, 0, {OLD}, {SEP + 5})",
+            f"(9, 1, 20, 5, {OLD}, 0, {OLD}, {SEP + 6})",
             # assigned in the month's last second, and in the next month's first
             f"(5, 0, 22, 3, 0, 0, {OCT - 1}, {OCT - 1})",
             f"(6, 0, 22, 4, 0, 0, {OCT}, {OCT})",
             # nothing happened
             f"(7, 0, 20, 4, {OLD}, {OLD + 9}, {OLD}, {OLD})",
+            # no end, as the table's own default writes it
+            f"(8, 0, 21, 3, {OLD}, 2147483647, {OLD}, {OLD})",
         ],
         "course_completions": [
             f"(1, 2, 10, {OLD}, {OLD + 1}, {SEP + 100}, 0)",
@@ -291,8 +294,9 @@ def test_enrolments_completions_grades_and_badges_are_training_records(
         ("2-10", "2", "10", "course", "completed", OLD - 50, OCT - 1, SEP + 100, 85.5, True, None,
          SEP + 100),
         ("2-11", "2", "11", "course", "in_progress", OLD, SEP, None, None, None, None, OLD + 2),
-        ("3-10", "3", "10", "course", "withdrawn", OLD, None, None, None, None, None, SEP + 5),
+        ("3-10", "3", "10", "course", "assigned", OLD, None, None, None, None, None, SEP + 5),
         ("3-11", "3", "11", "course", "assigned", OCT - 1, None, None, None, None, None, OCT - 1),
+        ("5-10", "5", "10", "course", "withdrawn", OLD, None, None, None, None, None, SEP + 6),
         ("badge-1", "2", "badge-40", "certification", "completed", SEP, None, SEP, None, None,
          "abc", SEP),
     ]  # fmt: skip

@@ -155,6 +155,24 @@ def test_the_archive_depends_on_the_rows_alone(
     assert groups > 1
 
 
+def test_groups_of_long_texts_have_fewer_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_archive, "BYTES", 10_000)
+    long = pa.table({"k": range(500), "t": ["x" * (n % 900) for n in range(500)]})
+    first = archived(long, 500, tmp_path / "a", ("k",), False)
+    for size in (1, 33, 499):
+        assert archived(long, size, tmp_path / "b", ("k",), True) == first
+    groups = pq.ParquetFile(tmp_path / "a").metadata
+    counts = [groups.row_group(n).num_rows for n in range(groups.num_row_groups)]
+    assert counts[0] > max(counts[-3:])
+    texts = pq.read_table(tmp_path / "a").column("t").to_pylist()
+    at = 0
+    for count in counts:
+        assert sum(map(len, texts[at : at + count])) <= 10_000
+        at += count
+
+
 def test_what_the_database_did_not_sort_is_sorted_on_disk(tmp_path: Path) -> None:
     table = rows(5000, 3)
     shuffled = table.take(np.random.default_rng(1).permutation(table.num_rows))
