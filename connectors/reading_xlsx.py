@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import json
+import mmap
 import posixpath
 import re
 import struct
@@ -18,14 +19,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from perfhouse.errors import ConfigError, SourceChanged
 
 ROW = "__row"
-MAX_BYTES = 512 << 20  # of XML in all, unpacked
-MAX_CELLS = 10_000_000  # of the rectangle that a sheet spans; a far-off cell makes it large
+# A sheet is held in memory whole; these keep it near 500 MB.
+MAX_BYTES = 320 << 20  # of XML in all, unpacked
+MAX_CELLS = 6_000_000  # of the rectangle that a sheet spans; a far-off cell makes it large
+MAX_TEXT = 192 << 20  # of texts that cells share, each counted as often as it is used
 _BATCH = 20_000
 _CHUNK = 1 << 20
 _ROW_BYTES = 64 << 20  # of one row's XML
@@ -35,6 +39,12 @@ _CELL_TAG = re.compile(rb"<(?:\w+:)?c[\s/>]")
 _CELL = re.compile(rb"\br\s*=\s*[\"']([A-Za-z]{1,3})([0-9]{1,7})[\"']")
 _ERROR = re.compile(
     rb"<(?:\w+:)?c\s([^<>]*\bt\s*=\s*[\"']e[\"'][^<>]*)>(.{0,20000}?)</(?:\w+:)?c>", re.DOTALL
+)
+_SHARED = re.compile(rb"\bt\s*=\s*[\"']s[\"']")
+_SHARED_TEXTS = re.compile(rb"<(?:\w+:)?sst[\s>]")
+_SHARED_TEXT = re.compile(rb"<(?:\w+:)?si[\s/>]")
+_SHARED_USE = re.compile(
+    rb"\bt\s*=\s*[\"']s[\"'][^<>]*>(?:(?!</(?:\w+:)?c>).)*?<(?:\w+:)?v[^<>]*>\s*([0-9]+)", re.DOTALL
 )
 _VALUE = re.compile(rb"<(?:\w+:)?v(?:\s[^<>]*)?>([^<>]*)</")
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError)
@@ -48,6 +58,7 @@ class _Extent:
     rows: int = 0
     unplaced_rows: int = 0  # of cells that do not say where they stand
     unplaced_width: int = 0
+    shared: int = 0  # cells whose text lies elsewhere, once for all that have it
     letters: set[bytes] = field(default_factory=set)
     errors: dict[tuple[int, int], str] = field(default_factory=dict)
 
@@ -72,6 +83,7 @@ def to_parquet(path: Path, target: Path, options: Mapping[str, Any], name: str, 
     plain = target.with_name(f"{target.name}.unpacked")
     try:
         extents = _unpack(path, plain, name, owner)
+        _check_texts(plain, extents, name, owner)
         with _opened(plain, name, owner) as book:
             sheet, extent = _chosen(book, plain, extents, options, name, owner)
             rows = _rows(sheet, extent)
@@ -177,6 +189,7 @@ def _scan(piece: bytes, extent: _Extent, name: str, owner: str) -> bytes:
 
 
 def _note(piece: bytes, extent: _Extent, name: str, owner: str) -> None:
+    extent.shared += len(_SHARED.findall(piece))
     placed = _CELL.findall(piece)
     extent.letters.update({letters for letters, _ in placed})
     extent.rows = max(extent.rows, max((int(row) for _, row in placed), default=0))
@@ -192,6 +205,64 @@ def _note(piece: bytes, extent: _Extent, name: str, owner: str) -> None:
         at = (int(place[2]), _column(place[1]))
         text = value[1].decode("utf-8", "replace") if value else ""
         extent.errors[at] = text or "#ERROR!"
+
+
+def _check_texts(plain: Path, extents: Mapping[str, _Extent], name: str, owner: str) -> None:
+    """Refuse texts that are kept once, but would be many times as large in their cells."""
+    sizes = _text_sizes(plain)
+    if not sizes and any(extent.shared for extent in extents.values()):
+        _refuse(name, owner, "the workbook is damaged")
+    for part, extent in extents.items():
+        if max(sizes, default=0) * extent.shared <= MAX_TEXT:
+            continue
+        with _mapped(plain, part) as sheet:
+            used = (int(match[1]) for match in _SHARED_USE.finditer(sheet))
+            total = sum(sizes[at] for at in used if at < len(sizes))
+        if total > MAX_TEXT:
+            size = f"{MAX_TEXT >> 20} MiB"
+            _refuse(
+                name, owner, f"its repeated texts make more than {size}; deliver CSV or Parquet"
+            )
+
+
+def _text_sizes(plain: Path) -> list[int]:
+    """Return the size of every text that cells share, in the order they name them by."""
+    sizes: list[int] = []
+    with zipfile.ZipFile(plain) as packed:
+        parts = packed.namelist()
+    for part in parts:
+        with _mapped(plain, part) as texts:
+            if _SHARED_TEXTS.search(texts[:4096]):
+                starts = [match.start() for match in _SHARED_TEXT.finditer(texts)]
+                sizes += [after - at for at, after in pairwise((*starts, len(texts)))]
+    return sizes
+
+
+@contextmanager
+def _mapped(plain: Path, part: str) -> Iterator[memoryview]:
+    """Give the bytes of an unpacked part without holding them; none where there is no such part."""
+    with zipfile.ZipFile(plain) as packed:
+        found = packed.NameToInfo.get(part)
+        at, size = _place(packed, found) if found else (0, 0)
+    if not size:
+        yield memoryview(b"")
+        return
+    with (
+        plain.open("rb") as handle,
+        mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as whole,
+        memoryview(whole) as view,
+        view[at : at + size] as piece,
+    ):
+        yield piece
+
+
+def _place(packed: zipfile.ZipFile, part: zipfile.ZipInfo) -> tuple[int, int]:
+    """Return where a part's bytes begin, after its header and name, and how many they are."""
+    at = part.header_offset + 26
+    with Path(str(packed.filename)).open("rb") as handle:
+        handle.seek(at)
+        lengths = struct.unpack("<HH", handle.read(4))
+    return at + 4 + sum(lengths), part.file_size
 
 
 def _column(letters: bytes) -> int:

@@ -218,7 +218,27 @@ def test_cells_without_a_place_count_too(path: Path) -> None:
     assert read(edited(path, in_sheet(' r="A2"', "")))[1] == [(2, "a")]
     many = "<row>" + "<c><v>1</v></c>" * 16_000 + "</row>"
     edited(path, in_sheet("</sheetData>", f'<row r="9000"><c r="A9000"/></row>{many}</sheetData>'))
-    assert "more than 10,000,000 cells" in refused(path)
+    assert "more than 6,000,000 cells" in refused(path)
+
+
+def test_one_long_text_that_every_cell_repeats_is_counted_as_often_as_it_is_used(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading_xlsx, "MAX_TEXT", 100_000)
+    book(path, one=[["id", "note"], *([at, "x" * 1_000] for at in range(90))])
+    assert len(read(path)[1]) == 90
+    book(path, one=[["id", "note"], *([at, "x" * 1_000] for at in range(110))])
+    assert path.stat().st_size < 20_000
+    assert "its repeated texts make more than" in refused(path)
+    renamed = path.with_name("renamed.xlsx")
+    with zipfile.ZipFile(path) as packed, zipfile.ZipFile(renamed, "w") as again:
+        for part in packed.namelist():
+            content = packed.read(part).replace(b"sharedStrings.xml", b"other.xml")
+            again.writestr(part.replace("sharedStrings.xml", "other.xml"), content)
+    assert "its repeated texts make more than" in refused(renamed)
+    short = [[at, "y", *["x" * 1_000][: at < 2]] for at in range(400)]
+    book(path, one=[["id", "note", "more"], *short])  # one long text does not make all long
+    assert len(read(path)[1]) == 400
 
 
 def test_an_entity_bomb_expands_to_nothing(path: Path) -> None:
