@@ -200,7 +200,8 @@ def _form_answers(call: Call) -> Iterator[Page]:
 
 
 def _servicers(call: Call) -> Iterator[Page]:
-    yield from call.pages(_get("kf/servicer/list", open_kfid=call.option("kf_account")))
+    if not call.options("kf_servicers"):
+        yield from call.pages(_get("kf/servicer/list", open_kfid=call.option("kf_account")))
 
 
 def _kf_statistics(call: Call) -> Iterator[Page]:

@@ -88,7 +88,6 @@ def _member(record: Any, beside: Beside) -> Iterator[Mapping[str, Any]]:
         "manager": _manager(record, beside),
         "leads": 1 in (record.get("is_leader_in_dept") or ()),
         "mail": record.get("biz_mail") or record.get("email"),
-        "hired": hired.isoformat() if hired else None,
         "active": status in (1, 4),
         "in_service": {1: "active", 4: "active", 2: "leave", 5: "left"}[status],
         **rosters.span(beside, hired, status != 5, None),
@@ -250,6 +249,13 @@ def _day(epoch: Any) -> date:
 
 # --- the columns
 
+# words of positions to our families; a company overrides them in its configuration
+_FAMILIES = {
+    **rosters.FAMILIES,
+    **dict.fromkeys(("客服", "客服专员", "在线客服", "电话客服", "坐席"), "agent"),
+    **{"客服经理": "cs_manager", "客服总监": "cs_manager", "客服主管": "supervisor"},
+    **{"客服组长": "supervisor", "质检": "qa", "质检员": "qa", "培训师": "trainer"},
+}
 _MAIL = ColumnMapping(sql='lower(trim("mail"))', hash=True)
 _ROSTER = {
     **rosters.SPAN,
@@ -260,12 +266,12 @@ _ROSTER = {
     "department_id": column("department_id"),
     "department_path": column("department_path"),
     "position_name": column("position"),
-    "job_family": rosters.family("position"),
+    "job_family": column("position", values=_FAMILIES, otherwise="other"),
     "manager_employee_id": column("manager"),
     "is_people_manager": column("leads"),
     "employment_status": column("in_service"),
     # contacts know no entry date unless the company keeps one there
-    "hire_date": column("hired", required=False),
+    "hire_date": column("Hired", required=False),
 }
 _ACCOUNTS = {
     "source_user_id": column("userid"),
