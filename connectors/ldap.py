@@ -343,5 +343,5 @@ CONNECTOR = Connector(
         *("attributes", "backdate", "base", "connection", "filter", "hire_date", "inactive"),
         "page_size",
     ),
-    snapshots=("hr_roster",),
+    snapshots=("hr_roster", "source_users"),
 )

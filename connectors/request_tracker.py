@@ -594,4 +594,5 @@ CONNECTOR = api.connector(
         "source_users": user,
     },
     options=("csat_field", "page_size"),
+    snapshots=("source_users",),
 )

@@ -199,5 +199,5 @@ CONNECTOR = api.connector(
     },
     unfold={"hr_roster": person, "source_users": person},
     options=("attributes", "backdate", "hire_date", "page_size", "sort_by"),
-    snapshots=("hr_roster",),
+    snapshots=("hr_roster", "source_users"),
 )

@@ -155,6 +155,23 @@ def test_the_staff_lands_and_no_customer_and_no_address(
             assert not [text for text in held if "@" in text], stream
 
 
+def test_a_disabled_agent_is_staff_still_and_not_active(
+    rt: RequestTracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _connect(monkeypatch, rt, rt.token)
+    who = rt.agents[0]
+    _call(rt, "PUT", f"user/{who}", None, {"Disabled": 1})
+    try:
+        landed = Landed(tmp_path, SOURCE + '[[sources.streams]]\nstream = "source_users"\n')
+        users = landed.rows(landed.ingest("2026-09"), "source_users", "login")
+    finally:
+        _call(rt, "PUT", f"user/{who}", None, {"Disabled": 0})
+    assert {name: users[name]["is_active"] for name in rt.agents} == {
+        name: name != who for name in rt.agents
+    }
+    assert users[who]["role"] == "agent"
+
+
 def test_the_same_month_again_changes_nothing(
     rt: RequestTracker, september: tuple[Landed, Manifest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
