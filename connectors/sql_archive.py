@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # of a row group; rows of one key are never parted
 ROWS = 100_000
 BYTES = 32_000_000  # of text
-MEMORY = "200MB"  # of a sort on disk
+MEMORY = "150MB"  # of a sort on disk
 
 
 def write(reading: Reading, order: Sequence[str], target: Path, told: Callable[[int], None]) -> int:
@@ -37,22 +37,32 @@ def write(reading: Reading, order: Sequence[str], target: Path, told: Callable[[
     if reading.keys and not reading.ahead:
         return _stream(_settled(batches, reading.keys), reading.schema, target)
     try:
-        rows = _spool(batches, reading.schema, draft)
+        if not reading.keys:
+            rows = _heap(batches, reading.schema, draft)
+            _sort(draft, target, list(dict.fromkeys((*order, *reading.schema.names))))
+            return rows
+        _spool(batches, reading.schema, draft)
         with pa.OSFile(str(draft)) as file, pa.ipc.open_stream(file) as reader:
-            if reading.keys:
-                return _stream(_settled(iter(reader), reading.keys), reading.schema, target)
-            _sort(reader, target, list(dict.fromkeys((*order, *reading.schema.names))))
+            return _stream(_settled(iter(reader), reading.keys), reading.schema, target)
     finally:
         draft.unlink(missing_ok=True)
-    return rows
 
 
-def _spool(batches: Iterator[pa.RecordBatch], schema: pa.Schema, draft: Path) -> int:
+def _spool(batches: Iterator[pa.RecordBatch], schema: pa.Schema, draft: Path) -> None:
     """Put batches on disk as fast as they come: a driver that reads ahead would fill memory."""
     import pyarrow as pa
 
-    rows = 0
     with pa.OSFile(str(draft), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+def _heap(batches: Iterator[pa.RecordBatch], schema: pa.Schema, draft: Path) -> int:
+    """Put batches on disk for a sort, which would keep all of Arrow's own memory alive."""
+    import pyarrow.parquet as pq
+
+    rows = 0
+    with pq.ParquetWriter(draft, schema, compression="none", use_dictionary=False) as writer:
         for batch in batches:
             writer.write_batch(batch)
             rows += batch.num_rows
@@ -185,7 +195,7 @@ def _ties(table: pa.Table, fresh: Any) -> pa.Table:
     return table.take(pa.array(every))
 
 
-def _sort(reader: pa.RecordBatchReader, target: Path, order: Sequence[str]) -> None:
+def _sort(draft: Path, target: Path, order: Sequence[str]) -> None:
     import duckdb
 
     con = warehouse.connect(":memory:")
@@ -193,11 +203,11 @@ def _sort(reader: pa.RecordBatchReader, target: Path, order: Sequence[str]) -> N
         con.execute("set threads = 1")
         con.execute(f"set memory_limit = '{MEMORY}'")
         con.execute("set temp_directory = ?", [str(target.with_name(f"{target.name}.spill"))])
-        con.register("answer", reader)
         by = ", ".join(f"{quoted(name)} nulls first" for name in order)
         con.execute(
-            f"copy (from answer order by {by}) to {literal(str(target))} "
-            f"(format parquet, compression zstd, row_group_size {ROWS})"
+            f"copy (from read_parquet(?) order by {by}) to {literal(str(target))} "
+            f"(format parquet, compression zstd, row_group_size {ROWS})",
+            [str(draft)],
         )
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
         raise TransientError(f"sorting {target.name}: {type(error).__name__}") from None
