@@ -1,4 +1,4 @@
-"""Genesys Cloud: conversations with their agents' legs and surveys, by the details jobs, and users.
+"""Genesys Cloud: conversations to legs, surveys and reviews by the details jobs, and users.
 
 A job covers what was active in an interval; a conversation lands in the month in which it ended.
 """
@@ -299,6 +299,29 @@ def answers(conversation: Json, beside: Beside) -> Iterable[Mapping[str, Any]]:
             yield {**row, "question": "promoter", "kind": "nps", "score": promoter, "most": 10}
 
 
+def reviews(conversation: Json, beside: Beside) -> Iterable[Mapping[str, Any]]:
+    """Return a row for each finished evaluation, and for one taken back or deleted since."""
+    for evaluation in conversation.get("evaluations") or []:
+        status, deleted = evaluation.get("evaluationStatus"), evaluation.get("deleted") is True
+        if not deleted and status not in ("Finished", "Retracted"):
+            continue
+        by_machine = "system" if evaluation.get("systemSubmitted") is True else None
+        yield {
+            "conversation": conversation["conversationId"],
+            "review": evaluation["evaluationId"],
+            "agent": evaluation.get("userId"),
+            "evaluator": evaluation.get("evaluatorId") or by_machine,
+            "form": evaluation.get("contextId") or evaluation.get("formId"),
+            "version": evaluation.get("formId"),
+            "at": evaluation["eventTime"],
+            "score": evaluation.get("oTotalScore"),
+            "rescored": evaluation.get("rescored"),
+            "calibration": evaluation.get("calibrationId"),
+            "deleted": deleted or status == "Retracted",
+            "op": "delete" if deleted or status == "Retracted" else "upsert",
+        }
+
+
 # --- mappings ----------------------------------------------------------------------------
 
 
@@ -356,6 +379,22 @@ _RESPONSES = {
     "rater_type": ColumnMapping(value="customer"),
     "source_updated_at": _field("changed"),
 }
+_REVIEWS = {
+    "review_id": _field("review"),
+    "interaction_id": _field("conversation"),
+    "agent_id": _field("agent"),
+    "evaluator_id": _field("evaluator"),
+    "form_id": _field("form"),
+    "form_version": _field("version"),
+    "reviewed_at": _field("at"),
+    "score": _field("score"),
+    "scale_max": ColumnMapping(value=100),
+    "rescored": _field("rescored"),
+    "calibration_id": _field("calibration"),
+    "deleted": _field("deleted"),
+    "source_updated_at": _field("at"),
+    "_op": _field("op"),
+}
 _USERS = {
     "source_user_id": _field("id"),
     "employee_no": _field("employerInfo.employeeId"),
@@ -391,7 +430,7 @@ SYSTEM = System(
             "conversations",
             _conversations,
             records="conversations",
-            streams=("calls", "survey_responses"),
+            streams=("calls", "survey_responses", "qa_reviews"),
         ),
         Endpoint("users", _users, records="entities", streams=("source_users",), total="total"),
     ),
@@ -400,11 +439,12 @@ SYSTEM = System(
 CONNECTOR = api.connector(
     name="genesys",
     title="Genesys Cloud",
-    reads="conversations that ended in the month, their surveys, and the users",
+    reads="conversations that ended in the month, their surveys and evaluations, and the users",
     system=SYSTEM,
     defaults={
         "calls": _mapping("calls", "source_updated_at", _CALLS),
         "survey_responses": _mapping("survey_responses", "submitted_at", _RESPONSES),
+        "qa_reviews": _mapping("qa_reviews", "reviewed_at", _REVIEWS),
         "source_users": _mapping(
             "source_users",
             None,
@@ -412,6 +452,6 @@ CONNECTOR = api.connector(
             ("name", "username", "title", "department", "chat", "division", "images", "selfUri"),
         ),
     },
-    unfold={"calls": legs, "survey_responses": answers},
+    unfold={"calls": legs, "survey_responses": answers, "qa_reviews": reviews},
     options=("late_days", "page_size", "url"),
 )

@@ -362,12 +362,28 @@ APPEALS = Stream(
     ),
 )
 
+# Reviews of one interaction by quality assurance; a deleted one comes again as a deletion.
+QA_REVIEWS = Stream(
+    "qa_reviews",
+    key=("review_id",),
+    event_at=("reviewed_at",),
+    columns=(
+        *_columns(ID, "review_id*", "interaction_id", "ticket_id", "agent_id*", "evaluator_id*"),
+        *_columns(ID, "form_id", "form_version"),
+        *_columns(AT, "reviewed_at*", "released_at"),
+        *_columns(SCORE, "score", "scale_max"),
+        *_columns(FLAG, "critical_fail", "rescored", "disputed"),
+        *_columns(ID, "calibration_id"),
+        *_columns(FLAG, "deleted"),
+    ),
+)
+
 STREAMS: dict[str, Stream] = {
     stream.name: stream
     for stream in (
         *(TICKETS, TICKET_EVENTS, CALLS, SURVEY_RESPONSES, SURVEY_AGGREGATES, TRAINING_RECORDS),
         *(HR_ROSTER, EMPLOYMENT_EVENTS, ORG_UNITS, IDENTITY_MAP, SOURCE_USERS, KB_CONTRIBUTIONS),
-        *(IMPROVEMENT_SUGGESTIONS, APPEALS),
+        *(IMPROVEMENT_SUGGESTIONS, APPEALS, QA_REVIEWS),
     )
 }
 

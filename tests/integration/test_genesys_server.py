@@ -81,4 +81,5 @@ def test_random_conversations_in_the_sdks_shape_land_or_are_quarantined_to_the_l
     assert completed.conversations > 2 * PAGES
     assert landed["calls"].rows_read >= completed.conversations
     assert landed["survey_responses"].rows_read >= completed.surveys > 0
+    assert landed["qa_reviews"].rows_read >= completed.conversations
     assert landed["source_users"].rows_read == completed.users > 0

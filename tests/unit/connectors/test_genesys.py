@@ -171,6 +171,27 @@ def test_a_survey_gives_a_row_for_each_score_in_the_month_it_was_answered(land: 
     assert manifest.streams["survey_responses"].outside_window == 1, "answered in October"
 
 
+EVALUATIONS = [
+    {"evaluationId": "e1", "userId": "u1", "evaluatorId": "q1", "formId": "f2", "contextId": "f",
+     "evaluationStatus": "Finished", "released": True, "rescored": False, "oTotalScore": 87.5,
+     "eventTime": "2026-09-06T01:00:00.000Z"},
+    {"evaluationId": "e2", "userId": "u1", "systemSubmitted": True, "formId": "f2",
+     "evaluationStatus": "Finished", "oTotalScore": 90, "deleted": True,
+     "eventTime": "2026-09-06T02:00:00.000Z"},
+    {"evaluationId": "e3", "userId": "u1", "evaluatorId": "q1", "evaluationStatus": "Pending",
+     "eventTime": "2026-09-06T03:00:00.000Z"},
+]  # fmt: skip
+
+
+def test_a_finished_evaluation_is_a_review_and_a_deleted_one_its_deletion(land: Land) -> None:
+    it, manifest, _ = land([conversation(1, evaluations=EVALUATIONS)])
+    shown = "review_id, agent_id, evaluator_id, form_id, cast(score as double), _op"
+    assert rows(it, manifest, shown, "qa_reviews") == [
+        ("e1", "u1", "q1", "f", 87.5, "upsert"),
+        ("e2", "u1", "system", "f2", 90.0, "delete"),
+    ]
+
+
 def test_users_tell_employee_numbers_and_hashed_addresses(land: Land) -> None:
     it, manifest, _ = land([])
     found = rows(it, manifest, "source_user_id, employee_no, is_active", "source_users")
