@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from functools import partial
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -59,7 +60,9 @@ def plan(source: Source, month: Month, context: ExtractContext) -> Iterator[str]
         stream = next((s for s in source.streams if s.stream == name.split(".")[0]), None)
         bound = sql_query.bounds(source, stream, context.company, month)
         text = sql_query.rendered(query, bound, url.get_backend_name())
-        yield f"{name}: {' '.join(text.split())}"
+        first, *rest = cleandoc(text).splitlines() or [""]
+        yield f"{name}: {first}"
+        yield from (f"  {line}" for line in rest)
 
 
 def _queries(source: Source) -> dict[str, str]:

@@ -101,7 +101,7 @@ def test_a_timeout_that_cannot_be_read_is_refused(text: object) -> None:
 
 def test_a_dry_run_shows_the_bound_query_and_no_secret(tmp_path: Path) -> None:
     given = replace(
-        desk("select *\n from t where at >= :start", control="select count(*) from t"),
+        desk("select *\n  from t -- all\n  where at >= :start", control="select count(*) from t"),
         options={
             "url": "postgresql://me:hunter2@db.example/desk?sslpassword=hunter2",
             "watermark": "select max(at) from t",
@@ -111,7 +111,9 @@ def test_a_dry_run_shows_the_bound_query_and_no_secret(tmp_path: Path) -> None:
     assert list(sql.CONNECTOR.planned(given, MONTH, context)) == [
         "from postgresql://db.example/desk, read only",
         "watermark: select max(at) from t",
-        "tickets: select * from t where at >= (timestamp '2026-09-01 00:00:00')",
+        "tickets: select *",
+        "  from t -- all",
+        "  where at >= (timestamp '2026-09-01 00:00:00')",
         "tickets.control: select count(*) from t",
     ]
 
