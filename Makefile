@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 HOME_DIR ?= data
 DEMO ?=
 STAMP := $(VENV)/.locked
+# Two workers, as the machines of CI have two cores; tests that share something stay together.
+WORKERS ?= -n 2 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help setup run test test-all lint types wheel-check check bench up down bi docs clean
 .DEFAULT_GOAL := help
@@ -39,11 +41,11 @@ run: setup  ## the demo company through the real DAGs: scorecards, exports, card
 	@$(BIN)/perfhouse airflow run --company $(HOME_DIR)/demo/company --data $(HOME_DIR)/demo/sources --home $(HOME_DIR)
 
 test: setup  ## every test that needs no extra server
-	$(BIN)/pytest -q -m "not server"
+	$(BIN)/pytest -q $(WORKERS) -m "not server"
 
 test-all: setup  ## those that need a real server (tests/servers/packages.sh installs Debian's part)
 	@tests/servers/install.sh
-	$(BIN)/pytest -q -m "server"
+	$(BIN)/pytest -q $(WORKERS) -m "server"
 
 lint: setup  ## ruff (the compiled SQL is linted by the tests, which have a warehouse to compile against)
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -272,11 +273,26 @@ SCORECARD_FAULTS = {
 }
 
 
-@pytest.mark.parametrize("check", SCORECARD_FAULTS)
-def test_a_scorecard_fault_is_stopped_and_named(home: Home, company: Company, check: str) -> None:
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the root of a home whose month is landed, built and past the raw gate."""
+    root = tmp_path_factory.mktemp("sound")
+    home = small.home(root / "home")
     land_all(home)
     small.build(home)
-    raw(home, company)
+    raw(home, small.company(root / "company", small.source("hr"), small.source("calls")))
+    return home.root
+
+
+@pytest.fixture
+def passed(sound: Path, tmp_path: Path) -> Home:
+    shutil.copytree(sound, tmp_path / "home", symlinks=True)
+    return small.home(tmp_path / "home")
+
+
+@pytest.mark.parametrize("check", SCORECARD_FAULTS)
+def test_a_scorecard_fault_is_stopped_and_named(passed: Home, company: Company, check: str) -> None:
+    home = passed
     change(home, SCORECARD_FAULTS[check])
     failure = stopped(home, company, "scorecards")
     assert check in [line.split(":")[0] for line in failure.failures]
