@@ -176,7 +176,28 @@ def extract(
         SourceMissing: the source's own clock or watermark lies before the month's end.
         TransientError: the source could not be read to its end, or told another total.
         SourceChanged: an answer has not the shape that the connector knows.
+        ConfigError: the source refuses what the connection may not have.
     """
+    try:
+        yield from _answers(system, source, month, context)
+    except SourceMissing:
+        raise
+    except ConfigError as error:
+        raise ConfigError([_named(source, problem) for problem in error.problems]) from None
+    except (TransientError, SourceChanged) as error:
+        kind = TransientError if isinstance(error, TransientError) else SourceChanged
+        stays = "if it stays so, " if kind is TransientError else "nothing was landed; "
+        told = f"{_named(source, str(error))}; {stays}ask the source's owner: {source.owner}"
+        raise kind(told) from None
+
+
+def _named(source: Source, text: str) -> str:
+    return text if text.startswith((source.id, "connection ")) else f"{source.id}: {text}"
+
+
+def _answers(
+    system: System, source: Source, month: Month, context: ExtractContext
+) -> Iterator[Extracted]:
     connection = settings.connection(_connection_name(source))
     kept: dict[str, list[Path]] = {}
     totals: dict[str, dict[str, Any]] = {}

@@ -17,13 +17,23 @@ from typing import Any, Self
 
 import httpx
 import stamina
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from perfhouse.errors import ConfigError, TransientError
 
+_log = logging.getLogger(__name__)
 _RETRIED = (408, 425, 429, 500, 502, 503, 504)
 # they log whole URLs, and some vendors want their tokens in the query
 for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+def _tell_retry(details: RetryDetails) -> None:
+    """Log a retry in one line; our errors hold no secret, arguments might."""
+    _log.warning("%s; tried again in %.1f s", details.caused_by, details.wait_for)
+
+
+set_on_retry_hooks([_tell_retry])
 
 
 class Later(TransientError):

@@ -48,7 +48,8 @@ class Request:
 
     def __str__(self) -> str:
         """Write the request for people."""
-        query = "&".join(f"{name}={value}" for name, value in self.params.items())
+        pairs = [(n, v if isinstance(v, list | tuple) else [v]) for n, v in self.params.items()]
+        query = "&".join(f"{name}={value}" for name, values in pairs for value in values)
         body = f" {msgspec.json.encode(self.body).decode()}" if self.body is not None else ""
         return f"{self.method} {self.path}{'?' if query else ''}{query}{body}"
 
