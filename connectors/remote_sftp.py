@@ -48,9 +48,18 @@ class Sftp:
         self._client: asyncssh.SSHClientConnection | None = None
         self._sftp: asyncssh.SFTPClient | None = None
         self._loop = get_loop()
+        self._days: dict[str, set[str] | None] = {}
 
     def entries(self, folder: str, prefix: str = "") -> Sequence[Entry]:
         """Return what lies in a folder; links are followed."""
+        day = folder.rpartition("/")[0]
+        if day in self._days:
+            hours = self._days[day]
+            if hours is None:
+                hours = {entry.path for entry in self._again(self._list, day, "")}
+                self._days[day] = hours
+            if folder not in hours:
+                return []
         return self._again(self._list, folder, prefix)
 
     def read(self, entry: Entry, limit: int) -> bytes:
@@ -67,7 +76,8 @@ class Sftp:
         return remote.clock()
 
     def expect(self, folders: Collection[str]) -> None:
-        """Need no warning: only folders that are there are listed."""
+        """Ask once which hours a day has, not for every hour whether it is there."""
+        self._days = dict.fromkeys(folder.strip("/") for folder in folders)
 
     def close(self) -> None:
         """End the connection."""

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,14 @@ def warehouse(tmp_path: Path) -> Warehouse:
     return Warehouse(tmp_path)
 
 
+@cache
+def store(moto: moto_server.S3) -> Any:
+    """Return one client for all tests: making one takes half a second."""
+    return moto.files()
+
+
 def put(moto: moto_server.S3, bucket: str, **contents: str | bytes) -> None:
-    files = moto.files()
+    files = store(moto)
     for key, content in contents.items():
         files.pipe_file(
             f"{bucket}/{key}", content.encode() if isinstance(content, str) else content
@@ -78,11 +85,11 @@ def test_the_objects_of_the_month_land_and_no_other_and_the_bucket_stays_as_it_i
            "2026-09/d.csv": GOOD, "hr/2026-09/": "", "hr/2026-09/.e.csv": GOOD,
            "hr/2026-09/f.csv.part": GOOD},
     )  # fmt: skip
-    before = moto.files().find(bucket, detail=True)
+    before = store(moto).find(bucket, detail=True)
     manifest = warehouse.ingest(given(bucket))
     assert [f.name for f in manifest.archive] == ["2026-09/a.csv"]
     assert warehouse.rows(manifest, "response_id") == [("a",), ("b",)]
-    assert moto.files().find(bucket, detail=True) == before
+    assert store(moto).find(bucket, detail=True) == before
     assert warehouse.ingest(given(bucket)).unchanged
 
 
@@ -324,7 +331,7 @@ def test_a_record_sent_again_months_later_lands_where_it_arrives_as_the_newer_ve
 def test_a_month_is_not_read_before_its_end_and_the_hour_that_firehose_needs(
     moto: moto_server.S3, bucket: str, warehouse: Warehouse
 ) -> None:
-    files = moto.files()
+    files = store(moto)
     ahead = time.gmtime(time.time() + 40 * 86_400)
     month = Month(f"{ahead.tm_year}-{ahead.tm_mon:02d}")
     key = f"{bucket}/hr/ctr/{month.key.replace('-', '/')}/02/03/c-1"

@@ -103,7 +103,9 @@ def test_a_gb18030_file_with_day_first_dates_and_comma_decimals_lands(
     manifest = warehouse.ingest(drop.source(mapping))
     found = warehouse.rows(manifest, "response_id, cast(score as varchar), team_id")
     assert found == [("甲一", "4.5000", "客服䶮部")]
-    assert manifest.streams["survey_responses"].reasons == {"score: expected a number": 1}
+    assert manifest.streams["survey_responses"].reasons == {
+        "score: expected a number like 1234,5": 1
+    }
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_column(drop: Drop, warehouse: Warehouse) -> None:
@@ -143,15 +145,24 @@ def test_links_are_followed_and_links_to_nothing_are_no_files(
     assert [(f.name, f.bytes) for f in manifest.archive] == [("2026-09/a.csv", len(GOOD))]
 
 
-def test_many_hourly_files_land_and_hours_without_a_folder_are_quiet_ones(
-    drop: Drop, warehouse: Warehouse
+def test_many_hourly_files_land_and_hours_without_a_folder_cost_no_question(
+    drop: Drop, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked: list[str] = []
+    plain = remote_sftp.Sftp._list
+
+    async def counted(self: Any, sftp: Any, folder: str, prefix: str) -> Any:
+        asked.append(folder)
+        return await plain(self, sftp, folder, prefix)
+
+    monkeypatch.setattr(remote_sftp.Sftp, "_list", counted)
     for at in range(200):
         day, hour = divmod(at, 24)
         row = f"id,when,score\nr{at},{day + 1:02d}/09/2026 10:00,5\n"
         drop.put(f"2026/09/{day + 1:02d}/{hour:02d}/s-{at}.csv", row)
     manifest = warehouse.ingest(drop.source(stream(path="{yyyy}/{mm}/{dd}/{hh}/*.csv")))
     assert manifest.streams["survey_responses"].landed == 200
+    assert len(asked) == 30 + 200  # each day of the month, and each hour that is there
 
 
 # --- not there, not complete ---------------------------------------------------------------
