@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 import tiny
 import yaml
+from servers import process
 
 from connectors.http import Client
 from perfhouse import processes, release, watch
@@ -106,7 +107,7 @@ def _postgres(place: Place) -> processes.Child:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     folder = found[-1] if found else None
     if folder is None:
-        pytest.skip("PostgreSQL is not installed")
+        process.missing("PostgreSQL (postgresql)")
     home = _postgres_home()
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(mode=0o700)
@@ -133,7 +134,7 @@ def _postgres(place: Place) -> processes.Child:
 
 def _redis(place: Place) -> processes.Child:
     if not shutil.which("redis-server"):
-        pytest.skip("Redis is not installed")
+        process.missing("Redis (redis-server)")
     command = [place.say(word) for word in SERVICES["redis"]["command"]]
     port = str(place.ports["redis"])
     command += ["--port", port, "--bind", "127.0.0.1"]

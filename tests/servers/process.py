@@ -46,7 +46,7 @@ class Server:
 
 def missing(what: str) -> NoReturn:
     """Leave the test out because something is not installed; in CI that is a failure."""
-    message = f"{what} is not here; tests/servers/install.sh installs it"
+    message = f"{what} is not here; tests/servers/{{packages,install}}.sh install it"
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)
