@@ -12,6 +12,7 @@ from perfhouse.company import ColumnMapping, Source, StreamMapping
 from perfhouse.errors import ConfigError
 
 _TAKEN = "('COMPLETEAGENT', 'COMPLETECALLER', 'BLINDTRANSFER', 'ATTENDEDTRANSFER', 'TRANSFER')"
+_PASSED = "('BLINDTRANSFER', 'ATTENDEDTRANSFER', 'TRANSFER')"
 _LOST = "('ABANDON', 'EXITWITHTIMEOUT', 'EXITEMPTY', 'EXITWITHKEY')"
 # A visit to a queue ends with one event; what came before it in the same call and queue is found
 # in one pass over the log, which has no index but its id. A call may wait over midnight.
@@ -22,7 +23,10 @@ with log as (
         max(case when l.event = 'ENTERQUEUE' then l.id end)
             over (partition by l.callid, l.queuename order by l.id) as enter_id,
         max(case when l.event = 'CONNECT' then l.id end)
-            over (partition by l.callid, l.queuename order by l.id) as connect_id
+            over (partition by l.callid, l.queuename order by l.id) as connect_id,
+        max(case when l.event in {_PASSED} then l.id end) over (
+            partition by l.callid order by l.id rows between unbounded preceding and 1 preceding
+        ) as passed_id
     from {{queue_log}} l
     where l.time >= :start - interval '1' day and l.time < :end
 ),
@@ -51,7 +55,8 @@ select
     a.data3 as ring_seconds,
     case when x.event in ('COMPLETEAGENT', 'COMPLETECALLER') then x.data2
         when x.event in ('BLINDTRANSFER', 'TRANSFER') then x.data4 end as talk_seconds,
-    case when x.event in ('BLINDTRANSFER', 'TRANSFER') then x.data1 end as transferred_to
+    case when x.event in ('BLINDTRANSFER', 'TRANSFER') then x.data1 end as transferred_to,
+    case when x.passed_id is not null then concat('q', x.passed_id) end as transferred_from
 from log x
 left join log e on e.id = x.enter_id
 left join log a on a.id = x.connect_id and a.id > coalesce(x.enter_id, 0)
@@ -77,6 +82,7 @@ select
     null,
     concat(c.duration - c.billsec, ''),
     case when c.disposition = 'ANSWERED' then concat(c.billsec, '') end,
+    null,
     null
 from {{cdr}} c
 where c.lastapp <> 'Queue' and c.end >= :start and c.end < :end
@@ -146,6 +152,8 @@ _COLUMNS = {
         values={"BLINDTRANSFER": "blind", "TRANSFER": "blind", "ATTENDEDTRANSFER": "attended"},
         otherwise="none",
     ),
+    # a call that comes back to a queue was passed on by the leg before
+    "transferred_from_leg": _field("transferred_from"),
     "transferred_to": _field("transferred_to"),
     "hangup_party": ColumnMapping(
         sql="""case "event" when 'COMPLETEAGENT' then 'agent' when 'COMPLETECALLER' then 'customer'

@@ -198,6 +198,8 @@ def test_queue_visits_and_calls_without_a_queue_are_legs(database: Any, place: P
     assert times["q4"] == tuple(
         at(f"2026-09-02 {t}") for t in ("10:00:00", "10:00:00", "10:00:20", "10:05:20")
     )
+    passed = dict(place.rows(manifest, "leg_id, transferred_from_leg", "calls"))
+    assert {leg: before for leg, before in passed.items() if before} == {"q14": "q11"}
     assert times["q14"][2] == at("2026-09-04 12:00:05")
     assert times["q16"][0] == at("2026-08-31 23:59:30")
 
