@@ -19,7 +19,7 @@ from connectors.http import Answer, Client, Later, Policy, StaleToken, leased
 from connectors.paging import Page, Request, by_cursor
 from connectors.wecom_rows import BEIJING, templates
 from perfhouse.company import Source
-from perfhouse.errors import ConfigError
+from perfhouse.errors import ConfigError, SourceChanged
 from perfhouse.settings import Connection
 
 HOST = "https://qyapi.weixin.qq.com"
@@ -180,7 +180,10 @@ def _form_submissions(call: Call) -> Iterator[Page]:
 
 
 def _more_submissions(request: Request, page: Page) -> Request | None:
-    return request.saying(cursor=page.at("cursor")) if page.at("has_more") is True else None
+    more, cursor = page.at("has_more"), page.at("cursor")
+    if not isinstance(more, bool) or (more and cursor is None):
+        raise SourceChanged(f"{request.path}: the answer does not tell 'has_more' and 'cursor'")
+    return request.saying(cursor=cursor) if more else None
 
 
 def _form_answers(call: Call) -> Iterator[Page]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,15 +13,17 @@ from typing import Any
 import duckdb
 import pytest
 from suite.cases import zendesk as case
-from suite.kit import Bench, Exchange, Record, Reply, Vendor
+from suite.kit import Bench, Exchange, Record, Reply, Vendor, balances
+from suite.test_every_connector import _mangled as mangled
 
-from connectors import zendesk
+from connectors import zendesk_rows
 from connectors.base import Beside
 from perfhouse.errors import ConfigError, SourceChanged, TransientError
 from perfhouse.lake import Manifest
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "zendesk_sandbox_records"
 START, END = datetime(2026, 8, 31, 16, tzinfo=UTC), datetime(2026, 9, 30, 16, tzinfo=UTC)
+AUDIT = zendesk_rows.UNFOLD["ticket_events"]
 WITHIN, AFTER = int(START.timestamp()) + 3600, int(END.timestamp())
 
 
@@ -142,7 +145,7 @@ def test_a_comment_of_a_real_account_is_a_reply_of_who_wrote_it() -> None:
         "via": "Web form",
         "child_events": [{k: v for k, v in comment.items() if k not in ("ticket_id", "timestamp")}],
     }
-    (row,) = zendesk._audit(audit, beside(agents={str(comment["author_id"]): {}}))
+    (row,) = AUDIT(audit, beside(agents={str(comment["author_id"]): {}}))
     assert row == {
         "event_id": 407609531716, "ticket_id": 1, "audit_id": 407609531696, "seq": 0,
         "occurred_at": "2021-06-24T08:05:49Z", "actor_id": 360786799676, "actor_type": "agent",
@@ -175,7 +178,7 @@ def audit(*children: Record, **more: Any) -> Record:
 
 
 def unfolded(*children: Record, **more: Any) -> list[dict[str, Any]]:
-    return list(zendesk._audit(audit(*children, **more), beside(agents=AGENTS)))
+    return list(AUDIT(audit(*children, **more), beside(agents=AGENTS)))
 
 
 def change(field: str, old: Any, new: Any, **more: Any) -> Record:
@@ -430,6 +433,32 @@ def test_a_list_without_its_marks_is_not_taken_for_complete(
         it.ingest()
 
 
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("incremental/tickets/cursor", "end_of_stream"),
+        ("incremental/tickets/cursor", "after_cursor"),
+        ("incremental/ticket_events", "end_of_stream"),
+        ("incremental/ticket_events", "end_time"),
+    ],
+)
+def test_an_export_that_does_not_tell_how_to_go_on_is_not_taken_for_complete(
+    desk: tuple[Bench, Vendor, World], path: str, field: str
+) -> None:
+    it, vendor, _ = desk
+    vendor.world = case.world(30)
+
+    def without(exchange: Exchange, tickets: Sequence[Record]) -> Reply:
+        told = case.answer(exchange, tickets)
+        if exchange.path.endswith(path):
+            told.body.pop(field)
+        return told
+
+    vendor.case = replace(case.CASE, answer=without)
+    with pytest.raises(SourceChanged, match=field):
+        it.ingest()
+
+
 @pytest.mark.parametrize("wrong", ['"ten"', "0", "1.5"])
 def test_a_pace_is_a_number_of_calls(desk: tuple[Bench, Vendor, World], wrong: str) -> None:
     it, _, _ = desk
@@ -446,3 +475,25 @@ def test_a_bearer_token_goes_without_a_login(
     with pytest.raises((ConfigError, TransientError)):
         it.ingest()
     assert vendor.seen[0].headers["authorization"] == "Bearer oauth-token"
+
+
+def test_mangled_events_and_ratings_land_or_are_quarantined(
+    desk: tuple[Bench, Vendor, World],
+) -> None:
+    it, _, world = desk
+    chance = random.Random(7)
+    whole = audit(
+        {"event_type": "Create", "status": "new", "via": {"channel": "web", "source": {}}},
+        change("assignee_id", None, "9002"),
+        {"event_type": "Comment", "author_id": 9001, "public": True, "body": "x"},
+    )
+    rating = {"id": 1, "score": "good", "updated_at": "2026-09-02T00:00:00Z", "comment": None,
+              "created_at": "2026-09-02T00:00:00Z", "requester_id": 5, "ticket_id": 1}  # fmt: skip
+    world.audits = [mangled({**whole, "id": n}, chance, ("timestamp",)) for n in range(1_000)]
+    world.ratings = [mangled({**rating, "id": n}, chance, ()) for n in range(1_000)]
+    landed = it.ingest()
+    assert balances(landed)
+    for name in ("ticket_events", "survey_responses"):
+        stream = landed.streams[name]
+        assert stream.landed > 300, name
+        assert stream.quarantined > 30, name
