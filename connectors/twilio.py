@@ -6,15 +6,18 @@ A contact is a call and the legs it dialled; nothing here guesses what the Calls
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
+
+import msgspec
 
 from connectors import api
 from connectors.api import Call, Endpoint, System
 from connectors.base import Beside
 from connectors.http import Client, Policy, basic
-from connectors.paging import Page, Request, by_link
+from connectors.paging import Page, Request, by_link, linked
 from perfhouse.company import ColumnMapping, Source, StreamMapping
 from perfhouse.settings import Connection
 
@@ -55,6 +58,35 @@ def _calls(call: Call) -> Iterator[Page]:
             },
         )
         yield from call.pages(first, by_link("next_page_uri"))
+
+
+def _workers(call: Call) -> Iterator[Page]:
+    """Yield the workers of a TaskRouter workspace; without one, an empty page says so."""
+    workspace = call.option("workspace", "")
+    if not workspace:
+        yield Page(b'{"workers": []}', Request("/v1/Workspaces"))
+        return
+    host = call.option("taskrouter_url", "https://taskrouter.twilio.com").rstrip("/")
+    first = Request(f"{host}/v1/Workspaces/{workspace}/Workers", {"PageSize": str(PAGE)})
+
+    def following(request: Request, page: Page) -> Request | None:
+        link = page.at("meta.next_page_url")
+        if not link:
+            return None
+        after = linked(request, str(link))  # a page cannot send our credentials elsewhere
+        return replace(after, path=f"{host}{after.path}")
+
+    yield from call.pages(first, following)
+
+
+def workers(worker: Mapping[str, Any], beside: Beside) -> Iterable[Mapping[str, Any]]:
+    """Return a worker as the address that calls know, with what its attributes tell."""
+    told = msgspec.json.decode(worker.get("attributes") or "{}")
+    yield {
+        "worker": told.get("contact_uri") or worker["sid"],
+        "email": told.get("email"),
+        "date_updated": worker.get("date_updated"),
+    }
 
 
 def legs(call: Mapping[str, Any], beside: Beside) -> Iterable[Mapping[str, Any]]:
@@ -245,6 +277,13 @@ def _moment(name: str) -> ColumnMapping:
     return ColumnMapping(source=name, format=_RFC_2822)
 
 
+_USERS = {
+    "source_user_id": _field("worker"),
+    "email_hash": ColumnMapping(source="email", hash=True),
+    "role": ColumnMapping(value="agent"),
+    "is_active": ColumnMapping(value=True),
+    "source_updated_at": _field("date_updated"),
+}
 _COLUMNS = {
     "leg_id": _field("sid"),
     "interaction_id": _field("interaction"),
@@ -272,17 +311,21 @@ _IGNORED = (
 )
 SYSTEM = System(
     client=_client,
-    endpoints=(Endpoint("calls", _calls, records="calls", streams=("calls",), lookback=LONGEST),),
+    endpoints=(
+        Endpoint("calls", _calls, records="calls", streams=("calls",), lookback=LONGEST),
+        Endpoint("workers", _workers, records="workers", streams=("source_users",)),
+    ),
     settle=timedelta(minutes=15),
 )
 CONNECTOR = api.connector(
     name="twilio",
     title="Twilio Voice",
-    reads="calls that ended in the month, by the Calls list of one or more accounts",
+    reads="calls that ended in the month, of one or more accounts, and TaskRouter's workers",
     system=SYSTEM,
     defaults={
-        "calls": StreamMapping("calls", {"format": api.FORMAT}, "ended_at", _COLUMNS, _IGNORED)
+        "calls": StreamMapping("calls", {"format": api.FORMAT}, "ended_at", _COLUMNS, _IGNORED),
+        "source_users": StreamMapping("source_users", {"format": api.FORMAT}, None, _USERS, ()),
     },
-    unfold={"calls": legs},
-    options=("accounts", "agents", "page_size", "url"),
+    unfold={"calls": legs, "source_users": workers},
+    options=("accounts", "agents", "page_size", "taskrouter_url", "url", "workspace"),
 )

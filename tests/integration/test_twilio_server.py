@@ -50,6 +50,35 @@ def test_random_answers_in_the_published_shape_land_or_are_quarantined_to_the_la
     assert calls.outside_window > 0, "calls that have not ended"
 
 
+def test_workers_are_asked_for_as_the_specification_of_taskrouter_says(
+    prism: Callable[..., Mock], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, taskrouter = prism("twilio").url, prism("twilio_taskrouter").url
+    given = 0
+
+    def fault(exchange: Exchange, nth: int) -> Reply:
+        nonlocal given
+        of_workers = exchange.path.endswith("/Workers")
+        reply = passed_on(taskrouter if of_workers else calls, exchange, seed=5)
+        assert reply.status == 200, reply.body
+        reply.body["next_page_uri"] = None
+        if of_workers:
+            reply.body["meta"]["next_page_url"] = None
+            given += len(reply.body["workers"])
+        return reply
+
+    space = f'workspace = "WS{"0" * 32}"\ntaskrouter_url = "{{url}}"\n'
+    case = replace(CASE, source=f"{CASE.source}{space}")
+    vendor = Vendor(case)
+    vendor.fault = fault
+    with vendor.serving() as url:
+        it = Bench(case, url, tmp_path)
+        monkeypatch.setenv(*it.connection)
+        manifest = it.ingest()
+    assert manifest.streams["source_users"].rows_read == given > 0
+    assert balances(manifest)
+
+
 @pytest.mark.parametrize(
     ("login", "size", "told"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ import duckdb
 import pytest
 import stamina
 from suite.cases.twilio import ACCOUNT, CASE
-from suite.kit import Bench, Record, Vendor
+from suite.kit import Bench, Exchange, Record, Reply, Vendor
 
 from perfhouse.lake import Manifest
 
@@ -189,6 +190,45 @@ def test_a_contact_across_midnight_lands_leg_by_leg_and_still_knows_its_start(la
         ]
     )
     assert rows(it, manifest, "leg_id, wait_ms") == [("CA2", 50_000)]
+
+
+def test_workers_tell_whose_address_a_call_knows(
+    land: Land, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it, manifest = land([])
+    assert manifest.streams["source_users"].rows_in == 0, "no workspace, no workers"
+    path = "/v1/Workspaces/WS1/Workers"
+    known = {"contact_uri": "client:alice", "email": "Alice@Corp.example ", "full_name": "Alice"}
+    told = [
+        {"sid": "WK1", "friendly_name": "alice", "attributes": json.dumps(known)},
+        {"sid": "WK2", "friendly_name": "bob", "attributes": "{}"},
+        {"sid": "WK3", "friendly_name": "carol", "attributes": "no json"},
+    ]
+
+    def fault(exchange: Exchange, nth: int) -> Reply | None:
+        if exchange.path != path:
+            return None
+        here = int(exchange.query.get("Page", "0"))
+        more = f"https://elsewhere.example{path}?PageSize=1000&Page={here + 1}"
+        link = more if here + 1 < len(told) else None
+        return Reply({"workers": [told[here]], "meta": {"next_page_url": link}})
+
+    case = replace(CASE, source=f'{CASE.source}workspace = "WS1"\ntaskrouter_url = "{{url}}"\n')
+    vendor = Vendor(case)
+    vendor.fault = fault
+    with vendor.serving() as url:
+        it = Bench(case, url, tmp_path / "second")
+        (tmp_path / "second").mkdir()
+        monkeypatch.setenv(*it.connection)
+        manifest = it.ingest()
+    files = [str(it.home.root / f.path) for f in manifest.streams["source_users"].files]
+    with duckdb.connect() as con:
+        found = con.execute(
+            "select source_user_id, email_hash is not null, role from read_parquet(?) order by all",
+            [files],
+        ).fetchall()
+    assert found == [("WK2", False, "agent"), ("client:alice", True, "agent")]
+    assert manifest.streams["source_users"].quarantined == 1
 
 
 def test_a_duration_that_is_no_number_quarantines_its_call_alone(land: Land) -> None:
