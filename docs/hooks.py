@@ -6,6 +6,7 @@ is replaced at build time; the pages of single connectors are listed by their fi
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,12 @@ def _section(page: Path, name: str) -> str:
     return " ".join(body.partition("\n\n")[0].split())
 
 
+def _short(text: str) -> str:
+    """Return a paragraph's first sentence without the names of test files."""
+    plain = re.sub(r"\s*\([^()]*`[^()]*\)", "", text.removeprefix("- ")).replace("**", "")
+    return re.split(r"(?<=[a-z0-9)])[.;:] ", plain)[0].rstrip(".") + "."
+
+
 def _connectors() -> str:
     from connectors import base
 
@@ -69,7 +76,7 @@ def _connectors() -> str:
         page = CONNECTORS / f"{name}.md"
         found = base.get(name)
         streams = ", ".join(f"`{stream}`" for stream in found.defaults) or "any stream: you map"
-        tested = _section(page, "Tested against").removeprefix("- ")
+        tested = _short(_section(page, "Tested against"))
         lines.append(
             f"| [{found.title}](connectors/{name}.md)<br>`{name}` | {found.reads} | {streams} | "
             f"{tested} |"
