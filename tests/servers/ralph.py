@@ -148,7 +148,8 @@ def _statement(
     result: dict[str, Any] | None,
 ) -> dict[str, Any]:
     account = {"homePage": "https://hr.corp.example", "name": person.number}
-    actor = {"mbox": f"mailto:{person.mail}"} if n % 11 == 5 else {"account": account}
+    mail = {"mbox": f"mailto:{person.mail}"}
+    actor: dict[str, Any] = mail if n % 11 == 5 else {"account": account}
     timestamp = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
         "id": _id(n),

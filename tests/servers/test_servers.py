@@ -133,7 +133,7 @@ def test_ldap_holds_its_people_and_cuts_off_who_has_no_limit_of_their_own(slapd:
 
 
 def test_the_learning_record_store_holds_its_statements(ralph: Lrs) -> None:
-    seen = []
+    seen: list[str] = []
     path = "/xAPI/statements?ascending=true&limit=500"
     while path and len(seen) <= len(ralph.statements):
         request = urllib.request.Request(
