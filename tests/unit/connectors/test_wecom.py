@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,7 +14,8 @@ import duckdb
 import pytest
 import stamina
 from suite.cases import wecom as case
-from suite.kit import Bench, Exchange, Record, Reply, Vendor
+from suite.kit import Bench, Exchange, Record, Reply, Vendor, balances
+from suite.test_every_connector import _mangled as mangled
 
 from connectors import wecom, wecom_rows
 from connectors.base import Beside
@@ -602,3 +604,38 @@ def test_a_limit_that_blocks_for_an_hour_is_left_to_the_next_try(desk: Desk) -> 
     with pytest.raises(TransientError, match="asks to wait 3600 s"):
         desk.ingest("backdate = true\n" + streams("org_units"))
     assert len(desk.asked("department/list")) == 1
+
+
+def test_mangled_approvals_answers_and_counts_land_or_are_quarantined(desk: Desk) -> None:
+    chance, many = random.Random(7), 250
+    numbers = [str(n) for n in range(many)]
+    whole = approval("0", "T-APPEAL", 2, ("lead", int(START.timestamp()) + 7200))
+    approvals = {
+        n: mangled({**whole, "sp_no": n}, chance, ("sp_no", "template_id")) for n in numbers
+    }
+    facts = {"satisfaction_investgate_cnt": 4, "satisfaction_participation_rate": 0.5,
+             "satisfied_rate": 1, "middling_rate": 0, "dissatisfied_rate": 0}  # fmt: skip
+    days = [mangled(_day(1 + n % 28, **facts), chance, ()) for n in range(many)]
+    known = {n: mangled(_documented_answer(n), chance, ("answer_id",)) for n in range(many)}
+    desk.answers = {
+        **_forms(*[_documented_answer(n) for n in range(many)]),
+        "oa/getapprovalinfo": {"sp_no_list": numbers, "new_next_cursor": ""},
+        "oa/getapprovaldetail": lambda body: {"info": approvals[body["sp_no"]]},
+        "wedoc/get_form_statistic": {
+            "submit_users": [{"answer_id": n} for n in range(many)], "has_more": False, "cursor": 1
+        },
+        "wedoc/get_form_answer": lambda body: {
+            "answer": {"answer_list": [known[i] for i in body["answer_ids"]]}
+        },
+        "kf/get_servicer_statistic": {"statistic_list": days},
+    }  # fmt: skip
+    names = ("appeals", "survey_responses", "survey_aggregates")
+    source = APPROVED.replace("[sources.appeal_fields]", 'kf_account = "wk"\n'
+        'kf_servicers = ["ann"]\n[sources.appeal_fields]')  # fmt: skip
+    pace = wecom.Policy(per_second=None)
+    desk.patch.setattr(wecom, "Policy", lambda **_: pace)
+    landed = desk.ingest(source + SURVEYS + streams(*names))[1]
+    assert balances(landed)
+    for name in names:
+        assert landed.streams[name].landed > 25, landed.streams[name]
+        assert landed.streams[name].quarantined > 15, landed.streams[name]
