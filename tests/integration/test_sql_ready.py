@@ -16,6 +16,7 @@ from perfhouse.company import Source
 from perfhouse.errors import ConfigError, SourceChanged
 
 ZONE = "Asia/Shanghai"
+pytestmark = pytest.mark.server  # a fixture asks for either server by name
 
 
 @pytest.fixture
