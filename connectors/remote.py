@@ -363,6 +363,10 @@ def _unreadable(entry: Entry, error: OSError) -> TransientError:
     return TransientError(f"{entry.path}: the file cannot be read ({error.strerror})")
 
 
+class LostConnection(TransientError):
+    """The connection failed, not what was asked: worth another attempt at once."""
+
+
 def changed(where: str, entry: Entry) -> TransientError:
     """Return the error of a file whose bytes were not those that were listed."""
     return TransientError(

@@ -16,7 +16,7 @@ from fsspec.asyn import FSTimeoutError, sync
 
 from connectors import remote
 from connectors.remote import Address, Entry
-from perfhouse.errors import ConfigError, PerfhouseError, TransientError
+from perfhouse.errors import ConfigError, PerfhouseError
 from perfhouse.settings import Connection
 
 ATTEMPTS = 6
@@ -30,6 +30,12 @@ _REFUSED = frozenset(
         *("NoSuchBucket", "InvalidBucketName", "PermanentRedirect", "301", "InvalidObjectState"),
         *("AuthorizationHeaderMalformed", "RequestTimeTooSkewed", "AllAccessDisabled", "400"),
         *("IllegalLocationConstraintException", "InvalidToken", "TokenRefreshRequired"),
+    )
+)
+_UNUSABLE = frozenset(  # what the client itself refuses; a ValueError is an address that is none
+    (
+        *("NoCredentialsError", "PartialCredentialsError", "ParamValidationError", "ValueError"),
+        *("InvalidRegionError", "ProfileNotFound", "UnknownEndpointError", "NoRegionError"),
     )
 )
 _GONE = frozenset(("PreconditionFailed", "NoSuchKey", "404", "412"))
@@ -152,13 +158,19 @@ class S3:
                 while chunk := await body.read(_CHUNK):
                     size += out.write(chunk)
         if size != entry.size:
-            raise _Lost(f"{self.where}: {entry.path}: {size:,} of {entry.size:,} bytes arrived")
+            raise remote.LostConnection(
+                f"{self.where}: {entry.path}: {size:,} of {entry.size:,} bytes arrived"
+            )
 
     # --- the connection -----------------------------------------------------------------
 
     def _again(self, ask: Callable[..., Awaitable[T]], *args: Any) -> T:
         for attempt in stamina.retry_context(
-            on=_Lost, attempts=ATTEMPTS, wait_initial=0.5, wait_max=10.0, timeout=None
+            on=remote.LostConnection,
+            attempts=ATTEMPTS,
+            wait_initial=0.5,
+            wait_max=10.0,
+            timeout=None,
         ):
             with attempt:
                 return self._once(ask, *args)
@@ -174,7 +186,7 @@ class S3:
             answer: T = sync(self._files.loop, ask, self._files, *args)
         except PerfhouseError:
             raise
-        except (OSError, BotoCoreError, aiohttp.ClientError, FSTimeoutError) as error:
+        except (OSError, BotoCoreError, aiohttp.ClientError, FSTimeoutError, ValueError) as error:
             raise self._translated(error) from None
         return answer
 
@@ -182,15 +194,10 @@ class S3:
         """Say who must act by S3's error code; its words may quote names and stay out."""
         code = _code(error)
         kind = type(error).__name__
-        settled = kind in ("NoCredentialsError", "PartialCredentialsError", "ParamValidationError")
-        if code in _REFUSED or settled:
+        if code in _REFUSED or kind in _UNUSABLE:
             name = self._connection.name or "the machine's own credentials"
             return ConfigError([f"{self.where}: refused ({code or kind}) with {name!r}"])
-        return _Lost(f"{self.where}: the request failed ({code or kind})")
-
-
-class _Lost(TransientError):
-    """The connection, not the object: worth another attempt at once."""
+        return remote.LostConnection(f"{self.where}: the request failed ({code or kind})")
 
 
 def _code(error: BaseException) -> str:

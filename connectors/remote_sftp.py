@@ -91,7 +91,11 @@ class Sftp:
     def _again(self, ask: Callable[..., Awaitable[T]], *args: Any) -> T:
         """Ask, and ask again on a new connection when the old one was lost."""
         for attempt in stamina.retry_context(
-            on=_Lost, attempts=ATTEMPTS, wait_initial=0.5, wait_max=10.0, timeout=None
+            on=remote.LostConnection,
+            attempts=ATTEMPTS,
+            wait_initial=0.5,
+            wait_max=10.0,
+            timeout=None,
         ):
             with attempt:
                 answer: T = sync(self._loop, self._guarded, ask, *args)
@@ -152,7 +156,9 @@ class Sftp:
             return ConfigError([f"{self.where}: no SFTP service we can speak with is there"])
         if isinstance(error, OSError) and error.errno in _OURS:
             return TransientError(f"our disk: {error.strerror}")
-        return _Lost(f"{self.where}: the connection failed ({type(error).__name__})")
+        return remote.LostConnection(
+            f"{self.where}: the connection failed ({type(error).__name__})"
+        )
 
     # --- questions ----------------------------------------------------------------------
 
@@ -238,10 +244,6 @@ async def _copy(sftp: asyncssh.SFTPClient, full: str, size: int, target: Path) -
                         at += os.pwrite(out.fileno(), data, at)
 
             await remote.together([copy() for _ in range(min(_QUESTIONS, size // block + 1))])
-
-
-class _Lost(TransientError):
-    """The connection, not the file: worth another attempt at once."""
 
 
 # --- who we are, and who the server must be ---------------------------------------------------

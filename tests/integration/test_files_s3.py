@@ -207,6 +207,36 @@ def test_a_bucket_that_is_not_there_is_the_operators_matter(
         warehouse.ingest(given("no-such-bucket"))
 
 
+@pytest.mark.parametrize(
+    ("extra", "kind"),
+    [
+        ({"endpoint_url": "not a url"}, "ValueError"),
+        ({"endpoint_url": "http://127.0.0.1:9", "region": "no region!"}, "InvalidRegionError"),
+    ],
+)
+def test_an_address_that_is_none_is_the_operators_matter(
+    moto: moto_server.S3,
+    warehouse: Warehouse,
+    monkeypatch: pytest.MonkeyPatch,
+    extra: dict[str, str],
+    kind: str,
+) -> None:
+    connect_s3(monkeypatch, moto, extra=extra)
+    with pytest.raises(ConfigError, match=rf"refused \({kind}\) with 'lake'"):
+        warehouse.ingest(given("bucket"))
+
+
+def test_a_machine_without_credentials_of_its_own_is_the_operators_matter(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(ConfigError, match="the machine's own credentials"):
+        warehouse.ingest(source(url="s3://bucket/hr"))
+
+
 class Answers(BaseHTTPRequestHandler):
     """Says what the test wants, as S3 says it."""
 
