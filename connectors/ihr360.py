@@ -168,18 +168,18 @@ def _ids(call: Call) -> Iterator[Page]:
             yield _page(_list(page), page.request)
 
 
-def _batches(call: Call, most: int) -> Iterator[list[str]]:
+def _batches(call: Call, ids: Iterable[Any], most: int) -> Iterator[list[str]]:
     size = min(most, int(call.option("batch", str(most))))
-    everybody = list(dict.fromkeys(map(str, call.records("ids"))))
-    for at in range(0, len(everybody), size):
-        yield everybody[at : at + size]
+    wanted = list(dict.fromkeys(map(str, ids)))
+    for at in range(0, len(wanted), size):
+        yield wanted[at : at + size]
 
 
 def _people(call: Call) -> Iterator[Page]:
     """Yield everybody's basic facts; who is missing in an answer was lost, not forgotten."""
     path = f"{API}/staff/v1/staffs/basic"
     some = False
-    for batch in _batches(call, 500):
+    for batch in _batches(call, call.records("ids"), 500):
         page = _reduced(call.send(Request(path, body=batch, method="POST")), _BASIC)
         told = {str(r.get("staffId")) for r in page.at("data") if isinstance(r, Mapping)}
         if told != set(batch):
@@ -194,7 +194,9 @@ def _people(call: Call) -> Iterator[Page]:
 
 
 def _by_people(path: str, fields: Collection[str], body: Json, call: Call) -> Iterator[Page]:
-    for batch in _batches(call, 100):
+    first, until = call.window.month.start, call.window.month.end
+    ids = (p["staffId"] for p in call.records("people") if _is_here(p, first, until))
+    for batch in _batches(call, ids, 100):
         request = Request(f"{API}/staff/v1/{path}", body={"staffIds": batch, **body}, method="POST")
         yield _reduced(call.send(request), fields)
 
@@ -295,9 +297,9 @@ def roster(person: Json, beside: Beside) -> Iterable[Mapping[str, Any]]:
     the vendor tells no history of superiors.
     """
     first, last = days(beside)
-    left = day(person.get("leaveDate"))
-    if person["staffStatus"] == "QUIT" and left is not None and left < first - AGAIN:
+    if not _is_here(person, first, last + timedelta(days=1)):
         return
+    left = day(person.get("leaveDate"))
     staff = str(person["staffId"])
     detail = beside.lookup("leavers", "id").get(staff) or {}
     row = {
@@ -313,6 +315,7 @@ def roster(person: Json, beside: Beside) -> Iterable[Mapping[str, Any]]:
     }
     jobs = [j for j in beside.group("jobs", "staffId").get(staff, []) if _is_main(j)]
     jobs.sort(key=lambda job: str(job["employBeginDate"]))
+    jobs = [j for j in jobs if str(j["employBeginDate"])[:10] <= last.isoformat()] or jobs
     if not jobs:
         jobs = [{**person, "employBeginDate": person["enrollInDate"]}]
     for job in jobs:
@@ -328,6 +331,14 @@ def roster(person: Json, beside: Beside) -> Iterable[Mapping[str, Any]]:
             "ValidTo": (ended + timedelta(days=1)).isoformat() if ended else None,
             "manager": manager,
         }
+
+
+def _is_here(person: Json, first: date, until: date) -> bool:
+    """Tell whether somebody belongs to a month's roster; what is no date is for landing to say."""
+    gone = person.get("staffStatus") == "QUIT"
+    if gone and _within(person.get("leaveDate"), date.min, first - AGAIN):
+        return False
+    return not _within(person.get("enrollInDate"), until, date.max)
 
 
 def _is_main(job: Json) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from connectors.base import Beside
 from connectors.http import Client, Policy, basic
 from connectors.paging import Page, Request, by_link, linked
 from perfhouse.company import ColumnMapping, Source, StreamMapping
+from perfhouse.errors import ConfigError
 from perfhouse.settings import Connection
 
 PAGE = 1000
@@ -48,7 +50,10 @@ def _client(source: Source, connection: Connection) -> Client:
 def _calls(call: Call) -> Iterator[Page]:
     """Yield the calls of every account that may have ended in the month."""
     form = "%Y-%m-%dT%H:%M:%SZ"
-    for account in call.options("accounts") or (call.connection.login,):
+    accounts = call.options("accounts") or (call.connection.login,)
+    if not call.planning and not all(account.startswith("AC") for account in accounts):
+        raise ConfigError([f"{call.source.id}.accounts: expected the SIDs of accounts: AC..."])
+    for account in accounts:
         first = Request(
             f"/2010-04-01/Accounts/{account}/Calls.json",
             {
@@ -83,7 +88,7 @@ def workers(worker: Mapping[str, Any], beside: Beside) -> Iterable[Mapping[str, 
     """Return a worker as the address that calls know, with what its attributes tell."""
     told = msgspec.json.decode(worker.get("attributes") or "{}")
     yield {
-        "worker": told.get("contact_uri") or worker["sid"],
+        "worker": _address(told.get("contact_uri")) or worker["sid"],
         "email": told.get("email"),
         "date_updated": worker.get("date_updated"),
     }
@@ -265,8 +270,16 @@ def _agent(call: Mapping[str, Any], agents: Mapping[str, Any]) -> Any:
     """Return the agent at the leg's own end: the one called, else the one calling."""
     for end in (call.get("to"), None if call.get("parent_call_sid") else call.get("from")):
         if _is_agent(end, agents):
-            return agents.get(_text(end), end)
+            return agents.get(_text(end), _address(end))
     return None
+
+
+def _address(end: Any) -> Any:
+    """Return an agent's address; a client named by an e-mail (in Flex `_40` is @) as a digest."""
+    name = _text(end).removeprefix("client:")
+    if name == end or not ("@" in name or "_40" in name):
+        return end
+    return f"client:{sha256(name.strip().lower().encode()).hexdigest()[:16]}"
 
 
 def _field(name: str) -> ColumnMapping:

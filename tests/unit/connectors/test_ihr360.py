@@ -119,15 +119,18 @@ def test_statuses_are_those_of_the_months_end(land: Land) -> None:
         person(2, leaveDate="2026-09-10", **gone),
         person(3, leaveDate="2026-11-15", **gone),  # left after the month, before the fetch
         person(4, leaveDate="2020-01-01", **gone),  # left long ago: no longer of the roster
+        person(5, enrollInDate="2026-10-01"),  # comes after the month
     ]
-    it, manifest, _ = land(world, {})
+    it, manifest, vendor = land(world, {})
     assert rows(it, manifest, "employee_id, employment_status, last_work_date") == [
         ("FN000000", "probation", None),
         ("FN000001", "notice", date(2026, 10, 31)),
         ("FN000002", "left", date(2026, 9, 10)),
         ("FN000003", "notice", date(2026, 11, 15)),
     ]
-    assert manifest.streams["hr_roster"].outside_window == 1
+    assert manifest.streams["hr_roster"].outside_window == 2
+    asked = next(e for e in vendor.seen if e.path.endswith("/employmentRecords")).json()
+    assert asked == {"staffIds": [person(n)["staffId"] for n in range(4)]}
 
 
 TRANSFER = {

@@ -16,6 +16,7 @@ import stamina
 from suite.cases.twilio import ACCOUNT, CASE
 from suite.kit import Bench, Exchange, Record, Reply, Vendor
 
+from perfhouse.errors import ConfigError
 from perfhouse.lake import Manifest
 
 AT = datetime(2026, 9, 10, 8, tzinfo=UTC)
@@ -151,6 +152,32 @@ def test_an_agents_call_is_one_outbound_leg_with_the_customers_answer(land: Land
 def test_a_desk_phone_is_the_agent_that_the_source_says_it_is(land: Land) -> None:
     it, manifest = land([call("CA1", 0, 200), dialled("CA2", "CA1", DESK, 10, 150)])
     assert rows(it, manifest, "leg_id, agent_id, disposition") == [("CA2", "E7", "answered")]
+
+
+def test_a_client_named_by_an_address_of_mail_lands_as_a_digest_of_it(land: Land) -> None:
+    it, manifest = land(
+        [
+            call("CA1", 0, 9, direction="outbound-api", to="client:alice_40corp_2Eexample"),
+            call("CA2", 0, 9, direction="outbound-api", to="client:Alice_40Corp_2Eexample"),
+            call("CA3", 0, 9, direction="outbound-api", to="sip:alice@corp.sip.twilio.com"),
+        ]
+    )
+    first, second, third = (row[0] for row in rows(it, manifest, "agent_id"))
+    assert first == second
+    assert first.startswith("client:")
+    assert "alice" not in first
+    assert third == "sip:alice@corp.sip.twilio.com", "where a phone rings, no mailbox"
+
+
+def test_an_api_key_needs_the_accounts_to_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = replace(CASE, connection=CASE.connection.replace(ACCOUNT, "SK1"))
+    with Vendor(case).serving() as url:
+        it = Bench(case, url, tmp_path)
+        monkeypatch.setenv(*it.connection)
+        with pytest.raises(ConfigError, match="accounts: expected the SIDs of accounts"):
+            it.ingest()
 
 
 def test_agents_who_call_each_other_are_internal(land: Land) -> None:
