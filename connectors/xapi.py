@@ -178,7 +178,7 @@ def _watermark(call: Call) -> datetime | None:
 
 def _statement(record: dict[str, Any], beside: Beside) -> Iterator[dict[str, Any]]:
     """Leave out what a store told from outside the window; a file holds what it holds."""
-    if beside.name.startswith("statements/"):
+    if isinstance(beside.page, dict) and "statements" in beside.page:
         stored = datetime.fromisoformat(record.get("stored") or record["timestamp"])
         if _outside(stored.astimezone(UTC), beside):
             return

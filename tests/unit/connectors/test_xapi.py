@@ -70,6 +70,15 @@ def _files(place: Place) -> Any:
     return source(stream, id="lms", connector="xapi")
 
 
+def test_a_file_holds_what_it_holds_whatever_its_folder_is_called(place: Place) -> None:
+    path = place.data / "statements" / "2026-09.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text(_statement("s1", stored="2026-11-02T00:00:00Z"))
+    stream = StreamMapping("training_records", {"path": "statements/{month}.jsonl"}, None, {}, ())
+    manifest = place.ingest(source(stream, id="lms", connector="xapi"))
+    assert place.rows(manifest, "record_id", "training_records") == [("s1",)]
+
+
 def test_files_behind_a_connection_stay_files(
     monkeypatch: pytest.MonkeyPatch, place: Place
 ) -> None:
