@@ -5,6 +5,7 @@ Fills tables of a scratch connection; `writing` takes them to files.
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -45,11 +46,11 @@ def land_stream(
         stream, mapping, delivery.source, delivery.company, records.fields, records.types
     )
     query = _query(delivery, mapping, planned, records)
-    draft = writing.Draft(con, delivery, stream, planned, files)
-    for rows in records.chunks:
-        records.rows += rows
-        draft.add(_cast(con, delivery, mapping, query))
-    return draft.finish(records)
+    with closing(writing.Draft(con, delivery, stream, planned, files)) as draft:
+        for rows in records.chunks:
+            records.rows += rows
+            draft.add(_cast(con, delivery, mapping, query))
+        return draft.finish(records)
 
 
 def _stream(delivery: Delivery, mapping: StreamMapping) -> Stream:

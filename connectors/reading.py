@@ -24,8 +24,9 @@ from perfhouse.errors import ConfigError, SourceChanged
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-CHUNK_ROWS = 122_880  # records that are cast at a time, unless their bytes are more than this
-CHUNK_BYTES = 48 << 20
+CHUNK_ROWS = 61_440  # records that are cast at a time, unless their bytes are more than this
+CHUNK_BYTES = 32 << 20
+_SPAN_ROWS = 122_880  # likewise of Parquet, where only the columns in use are read
 _BLOCK = 8 << 20
 _SLICE = 16_384  # records that one thread takes at a time
 _TOLD = 20  # unknown names that a message lists; the rest is a count
@@ -482,9 +483,8 @@ def _fill_parquet(
         for name, inner in records.fields.items()
     )
     pairs = ", ".join(f"{literal(name)}, {text}" for name, text in texts.items())
-    rows, step = _spans(con, path)
-    for first in range(0, rows, step):
-        span = f"file_row_number >= {first} and file_row_number < {first + step}"
+    for first, end in _spans(con, path):
+        span = f"file_row_number >= {first} and file_row_number < {end}"
         numbers = f"cast({table.file.number} as integer) as {FILE}, {table.row} as {ROW}"
         con.execute(
             f"create or replace temp view records as select {numbers}{shown} "
@@ -494,16 +494,24 @@ def _fill_parquet(
             f"create or replace temp view raws as select {numbers}, "
             f"cast(json_object({pairs}) as varchar) as raw from {scan} where {span}"
         )
-        yield min(step, rows - first)
+        yield end - first
 
 
-def _spans(con: DuckDBPyConnection, path: str) -> tuple[int, int]:
-    """Return a file's rows, and how many of them are read at a time."""
-    found = con.execute(
-        "select coalesce(sum(n), 0), coalesce(sum(size), 0) from (select row_group_id, "
-        "any_value(row_group_num_rows) as n, sum(total_uncompressed_size) as size "
-        f"from parquet_metadata([{literal(path)}]) group by all)"
-    ).fetchone() or (0, 0)
-    rows, size = int(found[0]), int(found[1])
-    wide = max(size // max(rows, 1), 1)
-    return rows, max(1, min(CHUNK_ROWS, CHUNK_BYTES // wide))
+def _spans(con: DuckDBPyConnection, path: str) -> list[tuple[int, int]]:
+    """Return spans of a file's rows to read at a time: whole row groups, unless one is large."""
+    groups = con.execute(
+        "select any_value(row_group_num_rows), sum(total_uncompressed_size) "
+        f"from parquet_metadata([{literal(path)}]) group by row_group_id order by row_group_id"
+    ).fetchall()
+    spans: list[tuple[int, int]] = []
+    start = end = 0
+    for count, size in groups:
+        most = max(1, min(_SPAN_ROWS, CHUNK_BYTES * count // max(size, 1)))
+        if end > start and end - start + count > most:
+            spans.append((start, end))
+            start = end
+        end += count
+        while end - start > most:
+            spans.append((start, start + most))
+            start += most
+    return [*spans, (start, end)] if end > start else spans

@@ -5,6 +5,8 @@ Knows hashes and Arrow tables; may not know streams, sources or the lake.
 
 from __future__ import annotations
 
+import ctypes
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,21 @@ def digests(column: Any) -> Any:
         start = fixed.offset * 16
         parts.append(body[start : start + len(fixed) * 16].view(np.uint64).reshape(-1, 2))
     return np.concatenate(parts)
+
+
+def give_back() -> None:
+    """Return freed memory to the system; the C library of Linux keeps what many threads freed."""
+    trim = _trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _trim() -> Any:
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # another system or C library
+        return None
 
 
 class Seen:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from connectors.base import Progress
 from connectors.casting import ERROR, FIELD, Planned, literal
 from connectors.checking import DIGEST, FILE, HASH, OUTSIDE, RAW, ROW, WRONG
 from connectors.reading import ReadFile, Records
-from connectors.rows import ROW_GROUP, RowGroups, Seen, digests
+from connectors.rows import ROW_GROUP, RowGroups, Seen, digests, give_back
 from connectors.streams import ENVELOPE, SCHEMA_VERSION, Stream
 from perfhouse import lake
 from perfhouse.company import Company, Source
@@ -75,6 +76,8 @@ class Draft:
         self.data = delivery.staging / f"{stream.name}.parquet"
         self.outside = self.duplicates = 0
         self.unknown = dict.fromkeys((flag for flag, _, _ in checking.unknown_flags(planned)), 0)
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="landing")
+        self._writing: Future[None] | None = None
         self._seen = Seen(delivery.staging / f"seen-{stream.name}")
         self._rows = RowGroups(self.data, schema(stream))
         con.execute(
@@ -82,7 +85,10 @@ class Draft:
         )
 
     def add(self, typed: Any) -> None:
-        """Take the typed and judged rows of the chunk whose raw text is in the view `raws`."""
+        """Take the typed and judged rows of the chunk whose raw text is in the view `raws`.
+
+        They are written while the next chunk is cast: one chunk at a time, in their order.
+        """
         import pyarrow.compute as pc
 
         inside = pc.invert(typed[OUTSIDE])
@@ -92,6 +98,19 @@ class Draft:
             self._refuse(typed.filter(pc.and_(pc.invert(fine), inside)))
         keep = pc.and_(fine, inside)
         good = typed if pc.all(keep, min_count=0).as_py() else typed.filter(keep)
+        self._settle()
+        self._writing = self._writer.submit(self._keep, good)
+
+    def _settle(self) -> None:
+        """Wait until the chunk before is written; raise what went wrong with it."""
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
+            give_back()
+
+    def _keep(self, good: Any) -> None:
+        import pyarrow.compute as pc
+
         first = self._seen.first(digests(good[DIGEST]))
         if not first.all():
             good = good.filter(first)
@@ -99,6 +118,10 @@ class Draft:
         for flag in self.unknown:
             self.unknown[flag] += pc.sum(good[flag], min_count=0).as_py()
         self._rows.write(self._landed(good))
+
+    def close(self) -> None:
+        """Stop writing, however far it came."""
+        self._writer.shutdown(cancel_futures=True)
 
     def _refuse(self, bad: Any) -> None:
         if not bad.num_rows:
@@ -137,6 +160,7 @@ class Draft:
             AccountingError: rows in are not landed + duplicates + quarantined.
         """
         con, delivery, stream = self.con, self.delivery, self.stream
+        self._settle()
         self._rows.close()
         name_files(con, self.names)
         bad = delivery.staging / f"{stream.name}.quarantine.parquet"

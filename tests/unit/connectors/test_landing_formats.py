@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from landing_kit import SURVEY, Place, balances, column, mapping, source
 
+from connectors import reading
 from perfhouse.errors import ConfigError, SourceChanged
 
 CSV = "id,when,score\na,02/09/2026 10:00,5\nb,03/09/2026 00:30,4\n"
@@ -238,3 +239,19 @@ def test_a_number_that_means_nothing_is_null_though_it_is_typed(place: Place) ->
     stream = mapping(columns, stream="kb_contributions", format="parquet", null_values=["", "-1"])
     manifest = place.ingest(source(stream))
     assert place.rows(manifest, "helpful_n", "kb_contributions") == [(None,), (2,)]
+
+
+@pytest.mark.parametrize("group", [1, 3, 10, 100])
+def test_parquet_lands_the_same_whatever_its_row_groups(
+    place: Place, monkeypatch: pytest.MonkeyPatch, group: int
+) -> None:
+    monkeypatch.setattr(reading, "_SPAN_ROWS", 7)
+    table = pa.table({"id": [f"r{n % 40}" for n in range(50)], "n": range(50)})
+    path = place.put("t.parquet", b"")
+    pq.write_table(table, path, row_group_size=group)
+    columns = {**KB, "helpful_n": column(sql="case when \"id\" <> 'r3' then '1' end")}
+    columns["views_30d"] = column("n", required=True, unknown_when="views_30d < 0")
+    manifest = place.ingest(source(mapping(columns, stream="kb_contributions", format="parquet")))
+    rows = place.rows(manifest, "contribution_id, views_30d, _row_number", "kb_contributions")
+    assert rows == [(f"r{n % 40}", n, n + 1) for n in range(50)]
+    assert balances(manifest)
