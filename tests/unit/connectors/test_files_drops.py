@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
+import io
+import lzma
 import os
+import zipfile
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -304,3 +309,18 @@ def test_objects_and_their_folders_make_a_tree() -> None:
         "d/00": ["a", "b"],
         "d/01": ["c"],
     }
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zip"])
+def test_a_packed_file_lands_by_what_its_bytes_are(place: Place, suffix: str) -> None:
+    packed = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zip": zipped}
+    place.put(f"a.csv{suffix}", packed[suffix](GOOD.encode()))
+    stream = replace(mapping(), options={"path": "{month}/*"})
+    assert place.ingest(source(stream)).streams["survey_responses"].landed == 2
+
+
+def zipped(content: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("a.csv", content)
+    return out.getvalue()
