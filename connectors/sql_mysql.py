@@ -35,6 +35,7 @@ _BUSY = (
 )
 _SLOW = (1969, 3024)
 _TLS = ("ssl-mode", "ssl-ca")
+_MODES = ("", "DISABLED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 
 
 class MySQL:
@@ -48,6 +49,8 @@ class MySQL:
         unknown = sorted(set(url.query) - {*_TLS, "charset"})
         if unknown:
             words.unusable(f"url: expected no option but {', '.join(_TLS)}")
+        if _mode(url) not in _MODES:
+            words.unusable(f"url: ssl-mode: expected one of{', '.join(_MODES)[1:]}")
         try:
             self._connection: Any = pymysql.connect(
                 host=url.host or "127.0.0.1",
@@ -63,6 +66,8 @@ class MySQL:
         except (pymysql.Error, OSError, ValueError) as error:
             _explain(error, words)
         version = str(self._fetch("select version()")[0][0])
+        # where the server offers TLS, PyMySQL takes it unasked, and connectorx shall too
+        self._offered = bool(self._fetch("show status like 'Ssl_cipher'")[0][1])
         self._settings = ["set time_zone = '+00:00'", "set session transaction read only"]
         if timeout is not None:
             self._settings.append(_limit(timeout, "mariadb" in version.lower()))
@@ -140,7 +145,7 @@ class MySQL:
 
         try:
             return connectorx.read_sql(
-                _address(self._url),
+                _address(self._url, self._offered),
                 query,
                 return_type="arrow_stream",
                 batch_size=BATCH,
@@ -204,19 +209,25 @@ def _limit(seconds: float, mariadb: bool) -> str:
     return f"set max_execution_time = {round(seconds * 1000)}"
 
 
-def _address(url: URL) -> str:
-    """Return the address as connectorx reads it."""
+def _address(url: URL, offered: bool) -> str:
+    """Return the address as connectorx reads it; it leaves out TLS unless it is told."""
     login, password = (quote(str(text or ""), safe="") for text in (url.username, url.password))
     host = f"[{url.host}]" if ":" in (url.host or "") else (url.host or "127.0.0.1")
     tls = {key: str(value) for key, value in url.query.items() if key in _TLS}
+    if offered and not _mode(url):
+        tls["ssl-mode"] = "REQUIRED"
     query = f"?{urlencode(tls, quote_via=quote)}" if tls else ""
     database = quote(url.database or "", safe="")
     return f"mysql://{login}:{password}@{host}:{url.port or 3306}/{database}{query}"
 
 
+def _mode(url: URL) -> str:
+    return str(url.query.get("ssl-mode") or "").upper()
+
+
 def _tls(url: URL) -> dict[str, Any]:
     """Return PyMySQL's words for ssl-mode and ssl-ca."""
-    mode = str(url.query.get("ssl-mode") or "").upper()
+    mode = _mode(url)
     found: dict[str, Any] = {}
     if url.query.get("ssl-ca"):
         found["ssl_ca"] = str(url.query["ssl-ca"])
@@ -233,7 +244,10 @@ def _tls(url: URL) -> dict[str, Any]:
 def _explain(error: Exception, words: Words) -> NoReturn:
     first = error.args[0] if error.args else None
     code = first if isinstance(first, int) else 0
-    _sort(code, str(error.args[1]) if len(error.args) > 1 else "", words)
+    message = str(error.args[1]) if len(error.args) > 1 else ""
+    if "CERTIFICATE_VERIFY_FAILED" in message:
+        words.unusable("the server's certificate is not one of ssl-ca, or names another host")
+    _sort(code, message, words)
 
 
 def _explain_native(error: BaseException, words: Words) -> NoReturn:

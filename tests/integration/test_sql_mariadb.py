@@ -1,14 +1,22 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+import servers.mariadb
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from servers import process
 from servers.mariadb import MariaDB
 from servers.process import free_port
 from sql_kit import MONTH, Place, desk, digest, extract, one
@@ -61,6 +69,80 @@ def place(tmp_path: Path) -> Place:
 @pytest.fixture
 def url(mariadb: MariaDB) -> str:
     return mariadb.database("sql_connector")
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[MariaDB, Path]]:
+    """A MariaDB with a certificate for 127.0.0.1, and the file of who signed it."""
+    daemon = process.program("mariadbd", package="mariadb-server-core")
+    install = process.program("mariadb-install-db", package="mariadb-server-core")
+    user = process.account("mysql")
+    server = MariaDB("127.0.0.1", process.free_port(), "owner", "se-cr@t")
+    with process.folder("tls", user) as folder:
+        certify(folder, user)
+        servers.mariadb._make_folder(install, folder, user)
+        first = folder / "first.sql"
+        first.write_text(
+            f"create user 'owner'@'127.0.0.1' identified by '{server.password}' require ssl;\n"
+            "create database sealed;\ngrant all on *.* to 'owner'@'127.0.0.1';\n"
+        )
+        process.own(first, user)
+        command = [daemon, "--no-defaults", f"--datadir={folder / 'data'}"]
+        command += [f"--port={server.port}", f"--socket={folder / 's'}", "--skip-name-resolve"]
+        command += ["--bind-address=127.0.0.1", f"--init-file={first}"]
+        command += [f"--ssl-{kind}={folder / kind}" for kind in ("ca", "cert", "key")]
+        with process.start(
+            "mariadb-tls", command, ready=lambda: bool(servers.mariadb._version(server)),
+            log=folder / "log", user=user,
+        ):  # fmt: skip
+            yield server, folder / "ca"
+
+
+def certify(folder: Path, user: str | None) -> None:
+    """Make a signer and a certificate of it for 127.0.0.1, good for the tests' day."""
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, n)]) for n in ("ca", "db")]
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in names]
+    host = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    until = datetime.now(UTC) + timedelta(days=2)
+    for name, key, kind in zip(names, keys, ("ca", "cert"), strict=True):
+        made = (
+            x509.CertificateBuilder().subject_name(name).issuer_name(names[0])
+            .public_key(key.public_key()).serial_number(x509.random_serial_number())
+            .not_valid_before(until - timedelta(days=4)).not_valid_after(until)
+            .add_extension(x509.BasicConstraints(kind == "ca", None), critical=True)
+        )  # fmt: skip
+        if kind == "cert":
+            made = made.add_extension(host, critical=False)
+        signed = made.sign(keys[0], hashes.SHA256())
+        (folder / kind).write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    private = keys[1].private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    (folder / "key").write_bytes(private)
+    for kind in ("ca", "cert", "key"):
+        process.own(folder / kind, user)
+
+
+@pytest.mark.server
+def test_rows_come_through_tls_by_every_mode(sealed: tuple[MariaDB, Path], tmp_path: Path) -> None:
+    server, ca = sealed
+    url = server.url("sealed").replace("se-cr@t", "se-cr%40t")
+    for option in ("", "?ssl-mode=REQUIRED", f"?ssl-mode=VERIFY_CA&ssl-ca={ca}",
+                   f"?ssl-mode=VERIFY_IDENTITY&ssl-ca={ca}"):  # fmt: skip
+        query = "select 1 as id, variable_value as cipher from information_schema.session_status"
+        source = desk(url + option, f"{query} where variable_name = 'SSL_CIPHER'")
+        assert one(source, tmp_path).column("cipher").to_pylist()[0].startswith("TLS_")
+    other = tmp_path / "other"
+    other.mkdir()
+    certify(other, None)
+    for option in (
+        "?ssl-mode=DISABLED", f"?ssl-mode=VERIFY_CA&ssl-ca={other / 'ca'}", "?ssl-mode=maybe",
+    ):  # fmt: skip
+        with pytest.raises(ConfigError) as caught:
+            one(desk(url + option, "select 1 as id"), tmp_path)
+        assert "se-cr" not in str(caught.value)
 
 
 def run(mariadb: MariaDB, *statements: str) -> None:
