@@ -18,7 +18,7 @@ from perfhouse import embedded, processes, release, stages, watch
 from perfhouse.month import Month
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
-AUGUST, SEPTEMBER, OCTOBER, NOVEMBER = Month("2026-08").until(Month("2026-11"))
+SEPTEMBER, OCTOBER, NOVEMBER = Month("2026-09").until(Month("2026-11"))
 
 
 @dataclass(frozen=True)
@@ -67,20 +67,20 @@ def releases(ws: stages.Workspace) -> dict[str, str]:
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     root = tmp_path_factory.mktemp("airflow")
     data = root / "data"
-    for month in (AUGUST, SEPTEMBER, OCTOBER, NOVEMBER):
+    for month in (SEPTEMBER, OCTOBER, NOVEMBER):
         tiny.deliver(data, month.key)
     ws = stages.open_workspace(tiny.company(root / "company"), data, root / "home")
 
     def corrected() -> None:
-        path = tiny.answers(data, SEPTEMBER.key)
+        path = tiny.answers(data, OCTOBER.key)
         path.write_text(path.read_text("utf-8").replace(",1,", ",5,"), encoding="utf-8")
 
     sound = session(
         ws,
-        [AUGUST, SEPTEMBER, OCTOBER],
+        [SEPTEMBER, OCTOBER],
         [
-            embedded.Redelivery(SEPTEMBER, "survey", corrected),
-            embedded.Redelivery(OCTOBER, "survey", lambda: None),
+            embedded.Redelivery(SEPTEMBER, "survey", lambda: None),
+            embedded.Redelivery(OCTOBER, "survey", corrected),
         ],
     )
     between = releases(ws)
@@ -90,39 +90,39 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 def test_every_month_is_published(world: World) -> None:
     assert world.sound.error is None, "\n".join(world.sound.said)
-    assert {"2026-08.r1", "2026-09.r1", "2026-10.r1"} <= set(world.between)
+    assert {"2026-09.r1", "2026-10.r1"} <= set(world.between)
 
 
 def test_transform_runs_once_for_a_month_when_all_its_sources_have_arrived(world: World) -> None:
-    assert world.sound.count("transform", OCTOBER) == 1
-    assert world.sound.count("publish", OCTOBER) == 1
+    assert world.sound.count("transform", SEPTEMBER) == 1
+    assert world.sound.count("publish", SEPTEMBER) == 1
     months = [month for dag_id, month, _ in world.sound.runs if dag_id == "transform"]
-    assert months == ["2026-08", "2026-09", "2026-09", "2026-10"], "months are built in order"
+    assert months == ["2026-09", "2026-10", "2026-10"], "months are built in order"
 
 
 def test_a_late_redelivery_reruns_that_month_only(world: World) -> None:
-    assert world.sound.count("transform", SEPTEMBER) == 2
-    assert world.sound.count("publish", SEPTEMBER) == 2
-    assert world.sound.count("transform", AUGUST) == 1
-    assert sorted(world.between) == ["2026-08.r1", "2026-09.r1", "2026-09.r2", "2026-10.r1"]
-    assert world.between["2026-09.r1"] != world.between["2026-09.r2"]
+    assert world.sound.count("transform", OCTOBER) == 2
+    assert world.sound.count("publish", OCTOBER) == 2
+    assert world.sound.count("transform", SEPTEMBER) == 1
+    assert sorted(world.between) == ["2026-09.r1", "2026-10.r1", "2026-10.r2"]
+    assert world.between["2026-10.r1"] != world.between["2026-10.r2"]
 
 
 def test_the_same_delivery_again_builds_nothing(world: World) -> None:
-    assert world.sound.count("ingest_survey", OCTOBER) == 2
-    assert world.sound.count("transform", OCTOBER) == 1
+    assert world.sound.count("ingest_survey", SEPTEMBER) == 2
+    assert world.sound.count("transform", SEPTEMBER) == 1
     assert any("nothing to rebuild" in line for line in world.sound.said)
 
 
 def test_progress_is_told_for_every_run(world: World) -> None:
     told = Counter(line.split()[2] for line in world.sound.said if line.endswith("  done"))
-    assert told["2026-09"] == (3 + 3 + 1) + (2 + 3 + 1)
+    assert told["2026-10"] == (3 + 3 + 1) + (2 + 3 + 1)
     assert any("Airflow is ready" in line for line in world.sound.said)
 
 
 def test_everything_again_in_a_fresh_airflow_gives_the_same_release(world: World) -> None:
     assert world.faulty.count("transform", OCTOBER) == 1
-    assert releases(world.ws)["2026-10.r1"] == world.between["2026-10.r1"]
+    assert releases(world.ws)["2026-10.r2"] == world.between["2026-10.r2"]
 
 
 def test_a_planted_fault_stops_before_publish_and_is_named(world: World) -> None:
