@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ENGINE_VERSION = "2"  # raise it when the same bytes and mapping would land differently
 _LOSS, _SNAPSHOT_LOSS = 0.5, 0.2  # shares of a month's rows that its next delivery may lack
 _JUDGED = 20  # rows; of fewer any share is chance
-_MEMORY = "256MB"  # of the engine; rows go through it by the chunk, hashes and files beside it
+_MEMORY = "192MB"  # of the engine; rows go through it by the chunk, hashes and files beside it
 
 
 def ingest(

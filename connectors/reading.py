@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 CHUNK_ROWS = 61_440  # records that are cast at a time, unless their bytes are more than this
-CHUNK_BYTES = 32 << 20
+CHUNK_BYTES = 24 << 20
 _SPAN_ROWS = 122_880  # likewise of Parquet, where only the columns in use are read
 _BLOCK = 8 << 20
 _SLICE = 16_384  # records that one thread takes at a time

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 NOT_JSON = "not a JSON object"
 _STEP = re.compile(r'\.?([^.\[\]"]+)|\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]')
 _LINES = 16 << 20
+_TOGETHER = 64 << 20  # bytes of files that the engine splits at once
 _NEXT_OBJECT = re.compile(r"\n\s*(?=\{)")
 _SPACE = re.compile(r"[\s,]*")
 
@@ -318,21 +319,47 @@ def _readable(con: DuckDBPyConnection, table: Any, piece: Piece, records: Record
 def _json_batches(
     con: DuckDBPyConnection, files: Sequence[ReadFile], wanted: Wanted, scratch: Path
 ) -> Iterator[Any]:
-    """Let DuckDB split all files at once; those it cannot split are read patiently."""
-    con.execute(f"create table lines ({FILE} integer, {ROW} bigint, {RAW} varchar)")
+    """Let DuckDB split many files at once; those it cannot split are read patiently."""
+    waiting: list[ReadFile] = []
+    size = 0
+    for file in files:
+        waiting.append(file)
+        size += file.path.stat().st_size
+        if size >= _TOGETHER:
+            yield from _together(con, waiting, wanted, scratch)
+            waiting, size = [], 0
+    yield from _together(con, waiting, wanted, scratch)
+
+
+def _together(
+    con: DuckDBPyConnection, files: Sequence[ReadFile], wanted: Wanted, scratch: Path
+) -> Iterator[Any]:
+    con.execute(f"create or replace table lines ({FILE} integer, {ROW} bigint, {RAW} varchar)")
     patient = _fast(con, files, wanted, scratch)
     for file in patient:
         _insert(con, file, _slow(file, wanted, scratch))
     order = f" order by {FILE}, {ROW}" if patient else ""
     size = con.execute(f"select avg(length({RAW})) from lines").fetchone()
     step = CHUNK_BYTES // max(int((size[0] if size else None) or 1), 1)
+    found = con.execute(f"select {FILE}, min({ROW}) from lines group by all").fetchall()
+    firsts = dict(found)
     reader = (
         con.cursor().execute(f"from lines{order}").to_arrow_reader(max(1, min(CHUNK_ROWS, step)))
     )
     for batch in reader:
-        import pyarrow as pa
+        yield _renumbered(batch, firsts)
 
-        yield sliced([pa.Table.from_batches([batch])])
+
+def _renumbered(batch: Any, firsts: Mapping[int, int]) -> Any:
+    """Count the records of each file from 1: the engine counts through all of them."""
+    import numpy as np
+    import pyarrow as pa
+
+    before = np.zeros(max(firsts, default=0) + 1, np.int64)
+    before[list(firsts)] = [first - 1 for first in firsts.values()]
+    table = pa.Table.from_batches([batch])
+    rows = table[ROW].to_numpy() - before[table[FILE].to_numpy()]
+    return sliced([table.set_column(1, ROW, pa.array(rows, pa.int64()))])
 
 
 def _fast(
@@ -386,11 +413,10 @@ def _split(con: DuckDBPyConnection, form: str, group: Sequence[ReadFile]) -> Non
         [[str(f.path) for f in group], [f.number for f in group]],
     )
     con.execute(
-        f"insert into lines "
-        f"with objects as (select filename, cast(json as varchar) as {RAW}, row_number() over () "
-        f"as nth from read_json_objects(?, format = '{form}', filename = true)) "
-        f"select number, nth - min(nth) over (partition by filename) + 1, {RAW} "
-        "from objects join numbered using (filename)",
+        f"insert into lines select number, nth, {RAW} from (select filename, "
+        f"cast(json as varchar) as {RAW}, row_number() over () as nth "
+        f"from read_json_objects(?, format = '{form}', filename = true)) "
+        "join numbered using (filename)",
         [[str(f.path) for f in group]],
     )
 

@@ -66,6 +66,32 @@ def test_every_form_of_json_lands_the_same_rows(place: Place, form: str) -> None
     ]
 
 
+@pytest.mark.parametrize("together", [1, 150, 1 << 20])
+def test_files_land_in_their_order_however_many_are_split_at_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    monkeypatch.setattr(reading_json, "_TOGETHER", together)
+    texts = {
+        "a.json": json.dumps([answer("a1"), answer("a2")]),
+        "b.json": json.dumps(answer("b1")) + "\n{broken\n" + json.dumps(answer("a2")),
+        "c.json": json.dumps(answer("c1")) + json.dumps(answer("a1")),
+        "d.json": json.dumps([answer("b1"), answer("d2")]),
+    }
+    for name, text in texts.items():
+        place.put(name, text)
+    manifest = place.ingest(stream())
+    assert place.rows(manifest, "response_id, _file, _row_number") == [
+        ("a1", "2026-09/a.json", 1),
+        ("a2", "2026-09/a.json", 2),
+        ("b1", "2026-09/b.json", 1),
+        ("c1", "2026-09/c.json", 1),
+        ("d2", "2026-09/d.json", 2),
+    ]
+    assert manifest.streams["survey_responses"].duplicates == 3
+    assert [(r[0], r[3].strip()) for r in place.bad(manifest)] == [(2, "{broken")]
+    assert balances(manifest)
+
+
 def test_what_is_no_json_is_quarantined_and_the_rest_lands(place: Place) -> None:
     good = json.dumps(answer("a"))
     place.put("one.json", good + "\n{broken\n" + json.dumps(answer("b")) + '\n"text"\n{"id":')
