@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 HOME_DIR ?= data
 DEMO ?=
 STAMP := $(VENV)/.locked
-# Two workers, as the machines of CI have two cores; tests that share something stay together.
-WORKERS ?= -n 2 --dist loadgroup --no-loadscope-reorder
+# Two workers, as the machines of CI have two cores; a file, with what it makes once, stays on one.
+WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup run test test-all lint types wheel-check check bench up down bi docs clean
 .DEFAULT_GOAL := help
