@@ -60,7 +60,7 @@ class Seen:
 
         if self._marks is None:
             self._marks = np.zeros(_MARKS, bool)
-        order = np.lexsort((rows[:, 1], rows[:, 0]))  # stable: equal rows keep their order
+        order = _order(rows)
         ranked = rows[order]
         new = np.ones(len(rows), bool)
         new[1:] = (ranked[1:] != ranked[:-1]).any(axis=1)
@@ -84,7 +84,7 @@ class Seen:
         if sum(map(len, self._fresh)) < _RUN:
             return
         run = np.concatenate(self._fresh)
-        self._runs.append(run[np.lexsort((run[:, 1], run[:, 0]))])
+        self._runs.append(run[_order(run)])
         self._fresh = []
         if len(self._runs) > _KEPT:
             self._folder.mkdir(exist_ok=True)
@@ -92,6 +92,18 @@ class Seen:
             file = self._folder / f"{at}.npy"
             np.save(file, self._runs[at])
             self._runs[at] = file
+
+
+def _order(rows: Any) -> Any:
+    """Return the places of hashes in their order; equal ones keep theirs."""
+    import numpy as np
+
+    order = np.argsort(np.ascontiguousarray(rows[:, 0]), kind="stable")
+    ranked = rows[order]
+    tied = ranked[1:, 0] == ranked[:-1, 0]
+    if (tied & (ranked[1:, 1] != ranked[:-1, 1])).any():  # halves that agree by chance
+        return np.lexsort((rows[:, 1], rows[:, 0]))
+    return order
 
 
 def _found(run: Any, asked: Any) -> Any:
