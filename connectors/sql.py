@@ -105,17 +105,21 @@ def _session(source: Source, month: Month, context: ExtractContext) -> Session:
 
 
 def _wait(source: Source, month: Month, context: ExtractContext, session: Session) -> None:
-    """Refuse a month that the source's own watermark has not passed yet."""
-    query = _queries(source).get("watermark")
-    if query is None:
+    """Refuse a month that the source's own watermark, or else its clock, has not passed yet."""
+    watermark = _queries(source).get("watermark")
+    query = watermark or session.clock
+    if not query:
         return
     bound = sql_query.bounds(source, None, context.company, month)
     reached = _instant(session.scalar(query, bound), source)
     if reached is None or reached < bound.end:
         session.close()
-        until = f"complete up to {reached:%Y-%m-%d %H:%M:%S} UTC" if reached else "still empty"
+        what = "the source is complete up to" if watermark else "the database's clock says"
+        until = (
+            f"{what} {reached:%Y-%m-%d %H:%M:%S} UTC" if reached else "the source is still empty"
+        )
         raise SourceMissing(
-            f"{source.id} {month}: the source is {until}, the month ends at "
+            f"{source.id} {month}: {until}, the month ends at "
             f"{bound.end:%Y-%m-%d %H:%M:%S} UTC; ask the source's owner: {source.owner}"
         )
 

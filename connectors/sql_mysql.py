@@ -41,6 +41,8 @@ _MODES = ("", "DISABLED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 class MySQL:
     """A session of MySQL or MariaDB in UTC; each query is its own read-only transaction."""
 
+    clock = "select unix_timestamp()"
+
     def __init__(self, url: URL, words: Words, timeout: float | None) -> None:
         pymysql = _driver()
 

@@ -25,6 +25,8 @@ TEXT_TIME = "%Y-%m-%d %H:%M:%S"
 class Other:
     """A session through SQLAlchemy."""
 
+    clock = ""  # a file has none, and the others each write it their own way
+
     def __init__(self, url: URL, words: Words) -> None:
         from sqlalchemy import create_engine
         from sqlalchemy.exc import SQLAlchemyError

@@ -55,6 +55,8 @@ def address(url: URL) -> str:
 class Postgres:
     """A session of PostgreSQL; times without zone are in `zone`, which its session uses too."""
 
+    clock = "select now()"
+
     def __init__(self, url: URL, words: Words, zone: str, timeout: float | None) -> None:
         from adbc_driver_postgresql import dbapi
 

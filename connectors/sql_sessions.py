@@ -61,7 +61,12 @@ class Reading:
 
 
 class Session(Protocol):
-    """One read-only connection; all queries see one snapshot where the database has such."""
+    """One read-only connection; all queries see one snapshot where the database has such.
+
+    `clock` is a query for the database's own time as one instant; empty where it tells none.
+    """
+
+    clock: str
 
     def read(self, query: str, bound: Bounds, keys: Sequence[str]) -> Reading:
         """Run a query, sorted by these columns of it where the database can."""

@@ -26,6 +26,7 @@ from perfhouse.errors import (
     SourceMissing,
     TransientError,
 )
+from perfhouse.month import Month
 
 EVERY = """
 create type mood as enum ('sad', 'ok');
@@ -380,6 +381,14 @@ def test_a_month_is_waited_for_until_the_sources_own_watermark_has_passed_it(
         return
     with pytest.raises(SourceMissing, match="month ends at 2026-10-01 00:00:00 UTC"):
         one(source, tmp_path)
+
+
+def test_without_a_watermark_a_month_is_waited_for_by_the_databases_own_clock(
+    postgres: Postgres, url: str, tmp_path: Path
+) -> None:
+    source = desk(url, "select 1 as id", source={"time_zone": "Asia/Shanghai"})
+    with pytest.raises(SourceMissing, match=r"clock says 20\d\d-.* month ends at 3000-01-01"):
+        extract(source, tmp_path, month=Month("2999-12"))
 
 
 def test_a_control_total_that_differs_is_a_torn_read(
