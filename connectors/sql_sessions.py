@@ -113,13 +113,32 @@ def check_names(names: Sequence[str], words: Words) -> None:
 
 
 def check_file(path: Path, source_id: str, owner: str) -> None:
-    """Refuse an SQLite file that is missing or something else: SQLite would make a new one."""
+    """Refuse an SQLite file that is missing, something else, or cut off.
+
+    SQLite would make a new one of the first, and read what is missing at the end as zeros.
+    """
     if not path.is_file():
         raise SourceMissing(f"{source_id}: no file {path}; ask the source's owner: {owner}")
     with path.open("rb") as handle:
-        head = handle.read(15)
-    if head not in (b"", b"SQLite format 3"):
+        head = handle.read(100)
+    if head[:15] not in (b"", b"SQLite format 3"):
         raise SourceChanged(
             f"{source_id}: {path} is not an SQLite database; nothing was landed; "
             f"ask the source's owner: {owner}"
         )
+    size, told = path.stat().st_size, _bytes_told(head)
+    if size < told:
+        raise SourceMissing(
+            f"{source_id}: {path} has {size:,} of {told:,} bytes: it is still being copied, or "
+            f"was cut off; nothing was landed; ask the source's owner: {owner}"
+        )
+
+
+def _bytes_told(head: bytes) -> int:
+    """Return the size that an SQLite file's header tells; 0 where it tells none that counts."""
+    if len(head) < 100:
+        return 100 if head else 0
+    size = int.from_bytes(head[16:18], "big")
+    pages = int.from_bytes(head[28:32], "big")
+    counts = head[24:28] == head[92:96]  # else another writer did not keep the number of pages
+    return pages * (65_536 if size == 1 else size) if counts else 0
