@@ -106,7 +106,7 @@ def _field(name: str) -> ColumnMapping:
 
 
 def _milliseconds(name: str) -> ColumnMapping:
-    return ColumnMapping(sql=f'try_cast("{name}" as bigint) * 1000')
+    return ColumnMapping(sql=f'try(try_cast("{name}" as bigint) * 1000)')
 
 
 _COLUMNS = {
@@ -131,7 +131,7 @@ _COLUMNS = {
     "ring_ms": _milliseconds("ring_seconds"),
     # an attended transfer tells no talking time in a fixed place
     "talk_ms": ColumnMapping(
-        sql="""coalesce(try_cast("talk_seconds" as bigint) * 1000,
+        sql="""coalesce(try(try_cast("talk_seconds" as bigint) * 1000),
             case when "event" = 'ATTENDEDTRANSFER' then date_diff('millisecond',
                 try_cast("answered" as timestamp), try_cast("ended" as timestamp)) end)"""
     ),

@@ -60,7 +60,7 @@ _COLUMNS = {
     "ended_at": _field("end_time"),
     "talk_ms": ColumnMapping(
         sql=f"""case when {_ANSWERED}
-            then cast(round(try_cast("duration" as double) * 1000) as bigint) end"""
+            then try_cast(round(try_cast("duration" as double) * 1000) as bigint) end"""
     ),
     "disposition": ColumnMapping(
         sql="""case when "sip_code" is null then 'answered'

@@ -84,7 +84,7 @@ def _field(name: str) -> ColumnMapping:
 
 def _instant(name: str) -> ColumnMapping:
     """Return a time that Moodle counts in seconds since 1970; 0 means never."""
-    return ColumnMapping(sql=f'to_timestamp(nullif(try_cast("{name}" as bigint), 0))')
+    return ColumnMapping(sql=f'try(to_timestamp(nullif(try_cast("{name}" as bigint), 0)))')
 
 
 _REACHED = """try_cast("score" as double) >= nullif(try_cast("pass_mark" as double), 0)"""

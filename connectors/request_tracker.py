@@ -499,7 +499,7 @@ _EVENTS = {
     "via_automation": ColumnMapping(
         sql="case when \"Actor\" = 'system' then 'true' else 'false' end"
     ),
-    "time_spent_ms": ColumnMapping(sql='try_cast("TimeTaken" as bigint) * 60000'),
+    "time_spent_ms": ColumnMapping(sql='try(try_cast("TimeTaken" as bigint) * 60000)'),
     "source_updated_at": _at("Created"),
     "source_seq": _field("id"),
 }

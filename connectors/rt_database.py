@@ -271,7 +271,7 @@ _EVENTS = {
     "via_automation": ColumnMapping(
         sql="case when \"actor\" = 'system' then 'true' else 'false' end"
     ),
-    "time_spent_ms": ColumnMapping(sql='try_cast("minutes" as bigint) * 60000'),
+    "time_spent_ms": ColumnMapping(sql='try(try_cast("minutes" as bigint) * 60000)'),
     "source_updated_at": _at("created"),
     "source_seq": _field("id"),
 }
