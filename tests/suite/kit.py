@@ -6,9 +6,11 @@ the vendor's documentation says. Faults are the suite's, never the case's.
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 import pkgutil
+import random
 import threading
 import time
 import tomllib
@@ -254,26 +256,36 @@ class Bench:
         )
 
     def keys(self, manifest: Manifest) -> list[tuple[str, ...]]:
-        """Return the landed keys of the case's stream, counted from the files."""
-        import duckdb
-
-        files = [str(self.home.root / f.path) for f in manifest.streams[self.case.stream].files]
-        if not files:
-            return []
-        names = ", ".join(f'cast("{name}" as varchar)' for name in self.case.key_columns)
-        with duckdb.connect() as con:
-            con.execute("set TimeZone = 'UTC'")
-            rows = con.execute(f"select {names} from read_parquet(?)", [files]).fetchall()
-        return sorted(tuple("" if v is None else str(v) for v in row) for row in rows)
+        return landed_keys(self.home, manifest, self.case.stream, self.case.key_columns)
 
     def visible(self) -> list[Path]:
-        """Return what a reader could see: landed files and manifests."""
-        found = []
-        for path in self.home.raw.rglob("*"):
-            hidden = {"_archive", "_quarantine"} & set(path.relative_to(self.home.raw).parts)
-            if path.is_file() and not hidden and path.suffix in (".parquet", ".json"):
-                found.append(path)
-        return found
+        return visible_files(self.home)
+
+
+def landed_keys(
+    home: Home, manifest: Manifest, stream: str, columns: Sequence[str]
+) -> list[tuple[str, ...]]:
+    """Return the landed keys of a stream, counted from the files."""
+    import duckdb
+
+    files = [str(home.root / f.path) for f in manifest.streams[stream].files]
+    if not files:
+        return []
+    names = ", ".join(f'cast("{name}" as varchar)' for name in columns)
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'")
+        rows = con.execute(f"select {names} from read_parquet(?)", [files]).fetchall()
+    return sorted(tuple("" if v is None else str(v) for v in row) for row in rows)
+
+
+def visible_files(home: Home) -> list[Path]:
+    """Return what a reader could see: landed files and manifests."""
+    found = []
+    for path in home.raw.rglob("*"):
+        hidden = {"_archive", "_quarantine"} & set(path.relative_to(home.raw).parts)
+        if path.is_file() and not hidden and path.suffix in (".parquet", ".json"):
+            found.append(path)
+    return found
 
 
 def source_of(toml: str, zone: str) -> Source:
@@ -303,3 +315,52 @@ def wait_for(event: threading.Event, seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not event.wait(0.05):
         assert time.monotonic() < end, "it did not happen in time"
+
+
+_ODD: tuple[Any, ...] = (
+    *(None, "", " ", "\u0000", "﷽😀 中文", "-1", "NaN", "1e309", "2026-02-30T25:61:00Z"),
+    *(
+        "2026-13-01",
+        "31/12/2026",
+        True,
+        False,
+        0,
+        -1,
+        2**63,
+        -(2**70),
+        10**17,
+        1.5e300,
+        0.1,
+        [],
+        {},
+    ),
+    *([[]], [None, {}], {"a": {"b": [1]}}, "x" * 5_000, "'; drop table tickets; --", "\\", '"'),
+)
+
+
+def mangled(record: dict[str, Any], chance: random.Random, spared: tuple[str, ...]) -> Any:
+    """Return the record with up to three values of its tree changed, lost or doubled in depth."""
+    changed = json.loads(json.dumps(record))
+    for _ in range(chance.randint(0, 3)):
+        places = [p for p in _places(changed) if p[0] not in spared]
+        if not places:
+            break
+        *path, last = chance.choice(places)
+        holder = changed
+        for step in path:
+            holder = holder[step]
+        if chance.random() < 0.3 and isinstance(holder, dict):
+            del holder[last]
+        else:
+            holder[last] = copy.deepcopy(chance.choice(_ODD))
+    return changed
+
+
+def _places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    steps = node.items() if isinstance(node, dict) else enumerate(node)
+    found = []
+    for step, value in steps:
+        found.append((*path, step))
+        if isinstance(value, dict | list):
+            found.extend(_places(value, (*path, step)))
+    return found

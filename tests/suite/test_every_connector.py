@@ -5,8 +5,6 @@ Each vendor runs behind a real HTTP server on the loopback; what goes wrong ther
 
 from __future__ import annotations
 
-import copy
-import json
 import logging
 import random
 import signal
@@ -35,6 +33,7 @@ from suite.kit import (
     Vendor,
     balances,
     cases,
+    mangled,
     wait_for,
     wanted_keys,
 )
@@ -385,7 +384,7 @@ def test_each_of_two_thousand_mangled_records_is_landed_or_quarantined(
     it, vendor = bench
     chance = random.Random(20260922)
     sound = it.case.world(FUZZED)
-    vendor.world = [_mangled(record, chance, it.case.fuzzed) for record in sound]
+    vendor.world = [mangled(record, chance, it.case.fuzzed) for record in sound]
     landed = it.ingest()
     assert balances(landed)
     stream = landed.streams[it.case.stream]
@@ -394,41 +393,6 @@ def test_each_of_two_thousand_mangled_records_is_landed_or_quarantined(
     assert stream.landed > 0
     assert len(it.keys(landed)) == stream.landed
     assert _recount(it, landed) == stream.quarantined
-
-
-_ODD: tuple[Any, ...] = (
-    *(None, "", " ", "\u0000", "﷽😀 中文", "-1", "NaN", "1e309", "2026-02-30T25:61:00Z"),
-    *("2026-13-01", "31/12/2026", True, False, 0, -1, 2**63, -(2**70), 1.5e300, 0.1, [], {}),
-    *([[]], [None, {}], {"a": {"b": [1]}}, "x" * 5_000, "'; drop table tickets; --", "\\", '"'),
-)
-
-
-def _mangled(record: dict[str, Any], chance: random.Random, spared: tuple[str, ...]) -> Any:
-    """Return the record with up to three values of its tree changed, lost or doubled in depth."""
-    changed = json.loads(json.dumps(record))
-    for _ in range(chance.randint(0, 3)):
-        places = [p for p in _places(changed) if p[0] not in spared]
-        if not places:
-            break
-        *path, last = chance.choice(places)
-        holder = changed
-        for step in path:
-            holder = holder[step]
-        if chance.random() < 0.3 and isinstance(holder, dict):
-            del holder[last]
-        else:
-            holder[last] = copy.deepcopy(chance.choice(_ODD))
-    return changed
-
-
-def _places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    steps = node.items() if isinstance(node, dict) else enumerate(node)
-    found = []
-    for step, value in steps:
-        found.append((*path, step))
-        if isinstance(value, dict | list):
-            found.extend(_places(value, (*path, step)))
-    return found
 
 
 def _recount(it: Bench, manifest: Manifest) -> int:
