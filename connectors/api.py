@@ -5,6 +5,7 @@ A connector declares its endpoints; nothing here knows a vendor, casts a value o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
@@ -16,7 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from connectors.base import Connector, ExtractContext, Extracted, Unfold
-from connectors.http import Answer, Client, Judge, Later, Refused, pauses
+from connectors.http import Answer, Client, Judge, Later, Refused, pauses, told_time
 from connectors.paging import Following, Page, Request, number, only, pages
 from perfhouse import settings
 from perfhouse.company import Source, StreamMapping
@@ -25,6 +26,7 @@ from perfhouse.month import Month
 from perfhouse.settings import Connection
 
 FORMAT = "pages"
+_BY_CLOCK = "its clock minus the time it settles"
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class System:
     Args:
         client: makes the client of a source from its options and connection.
         settle: how long after a window's end the source may still be filling it.
-        watermark: asks the source how far its data is complete; None: its clock decides.
+        watermark: asks the source how far its data is complete; None: its clock decides, or ours
+            where it tells none.
         judge: raises for an answer that came with HTTP 200 and is none.
     """
 
@@ -126,7 +129,7 @@ class Call:
     def records(self, endpoint: str) -> Iterator[Any]:
         """Yield the decoded records of an endpoint that was fetched before this one."""
         for path in self.kept.get(endpoint, []):
-            page = Page(path.read_bytes(), Request(endpoint))
+            page = _page(path.read_bytes(), Request(endpoint))
             for raw in page.records(self.paths.get(endpoint, "")):
                 yield msgspec.json.decode(raw)
 
@@ -217,6 +220,9 @@ def _answers(
                 if tally.pages % 50 == 0:
                     told = f"{tally.records:,} records in {tally.pages:,} pages"
                     context.progress(f"{source.id} {month}: {endpoint.name}: {told}")
+            if not tally.pages and endpoint.streams:  # asked for nobody, or refused an option
+                save = partial(_save, _nothing(endpoint.records), [])
+                yield Extracted(endpoint.streams, f"{endpoint.name}/{0:06d}.json", FORMAT, save)
             tally.check(source, month, endpoint)
             totals[endpoint.name] = tally.facts()
     body = msgspec.json.encode(totals, order="sorted")
@@ -285,12 +291,46 @@ def _needed(system: System, source: Source) -> Iterator[Endpoint]:
 
 
 def _tolerant(endpoint: Endpoint, call: Call, context: ExtractContext) -> Iterator[Page]:
+    begun = False  # what is refused later on is lost, not absent
     try:
-        yield from endpoint.pages(call)
+        for page in endpoint.pages(call):
+            begun = True
+            yield page
     except Refused as error:
-        if not endpoint.optional or error.status not in (403, 404):
+        if begun or not endpoint.optional or error.status not in (403, 404):
             raise
         context.progress(f"{call.source.id}: {endpoint.name}: not to be had with this account")
+
+
+def _nothing(records: str) -> bytes:
+    """Return a page without records, for an endpoint that gave none: its streams land empty."""
+    value: Any = []
+    for step in reversed(records.split(".") if records else ()):
+        value = {step: value}
+    return msgspec.json.encode(value)
+
+
+def _page(body: bytes, request: Request, headers: Mapping[str, str] | None = None) -> Page:
+    """Return a page; one with half a character is mended for its envelope, and lands as it is."""
+    page = Page(body, request, headers)
+    if b"\\ud" in body or b"\\uD" in body:
+        try:
+            msgspec.json.decode(body, type=msgspec.Raw)
+        except msgspec.DecodeError:
+            page.mended()
+    return page
+
+
+def _is_json(body: bytes) -> bool:
+    """Tell JSON from what is none or was cut; half a character is some record's own fault."""
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        try:
+            json.loads(body)
+        except (ValueError, RecursionError):
+            return False
+    return True
 
 
 def _save(body: bytes, kept: list[Path], target: Path) -> None:
@@ -340,26 +380,26 @@ class _Sender:
         answer = self.client.fetch(
             request.method, path, params=request.params, body=request.body, judge=self._judge
         )
-        if answer.date is not None and self.system.watermark is None:
-            self._enough(answer.date - self.system.settle, "its clock minus the time it settles")
-        return Page(answer.body, request, answer.headers)
+        if self.system.watermark is None:
+            self._enough(told_time(answer) - self.system.settle, _BY_CLOCK)
+        return _page(answer.body, request, answer.headers)
 
     def _judge(self, answer: Answer) -> None:
         """Refuse an answer cut short or no JSON at all, so that it is asked for again."""
         if answer.status == 204:
             return
-        try:
-            msgspec.json.decode(answer.body, type=msgspec.Raw)
-        except msgspec.DecodeError:
+        if not _is_json(answer.body):
             kind = answer.headers.get("content-type", "unknown").split(";")[0]
-            raise Later(f"{self.source.id}: the answer is no complete JSON ({kind})") from None
+            raise Later(f"{self.source.id}: the answer is no complete JSON ({kind})")
         self.system.judge(answer)
 
     def wait_for_watermark(self) -> None:
         if self.system.watermark is None:
             return
         reached = self.system.watermark(self.call(None, {}, ()))
-        if reached is not None:
+        if reached is None:
+            self._enough(told_time() - self.system.settle, _BY_CLOCK)
+        else:
             self._enough(reached, "its watermark")
 
     def _enough(self, reached: datetime, what: str) -> None:

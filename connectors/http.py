@@ -374,8 +374,13 @@ def retry_after(answer: Answer) -> float | None:
     until = _http_date(text)
     if until is None:
         return None
-    now = answer.date or datetime.fromtimestamp(time.time(), UTC)
-    return max(0.0, (until - now).total_seconds())
+    return max(0.0, (until - told_time(answer)).total_seconds())
+
+
+def told_time(answer: Answer | None = None) -> datetime:
+    """Return the server's own time as its answer tells it; ours where it tells none."""
+    told = answer.date if answer is not None else None
+    return told or datetime.fromtimestamp(time.time(), UTC)
 
 
 def _http_date(text: str) -> datetime | None:

@@ -5,6 +5,7 @@ Paginators are plain generators; a page that repeats or never ends is an error, 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -64,6 +65,7 @@ class Page:
         self.request = request
         self.headers = dict(headers or {})
         self._records: dict[str, list[msgspec.Raw]] = {}
+        self._mended: bytes | None = None
 
     def at(self, path: str, default: Any = None) -> Any:
         """Return the value at `a.b.c`, or the default where there is none."""
@@ -96,8 +98,19 @@ class Page:
                 return [msgspec.Raw(raw)]
         raise SourceChanged(f"{self.request.path}: {path!r} is no list of records")
 
+    def mended(self) -> bytes:
+        """Return the body with `?` for half characters, where strict JSON would refuse it whole.
+
+        Only for the envelope: what is archived and landed is the body as it came. ValueError
+        where it is no JSON at all.
+        """
+        if self._mended is None:
+            text = json.dumps(json.loads(self.body), ensure_ascii=False)
+            self._mended = text.encode("utf-8", "replace")
+        return self._mended
+
     def _raw(self, path: str) -> Any:
-        raw: Any = self.body
+        raw: Any = self.body if self._mended is None else self._mended
         for step in path.split(".") if path else ():
             try:
                 raw = msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).get(step)

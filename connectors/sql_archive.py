@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # of a row group; rows of one key are never parted
-ROWS = 100_000
+ROWS = 50_000
 BYTES = 32_000_000  # of text
 MEMORY = "150MB"  # of a sort on disk
 
