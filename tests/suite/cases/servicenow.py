@@ -68,7 +68,8 @@ def answer(exchange: Exchange, records: Sequence[Record]) -> Reply:
     clock = orders.split("^ORDERBY")[0]
     chosen = [r for r in found if any(_holds(r, part) for part in query.split("^NQ"))]
     chosen.sort(key=lambda r: (str(r.get(clock)), str(r.get("sys_id"))))
-    return Reply({"result": chosen[: int(exchange.query["sysparm_limit"])]})
+    told = {"X-Total-Count": str(len(chosen))}
+    return Reply({"result": chosen[: int(exchange.query["sysparm_limit"])]}, headers=told)
 
 
 def _holds(record: Record, query: str) -> bool:
@@ -88,7 +89,7 @@ def _condition(record: Record, text: str) -> bool:
 
 def moved(record: Record, at: datetime) -> Record:
     text = at.strftime(FORM)
-    return {**record, "sys_updated_on": text}
+    return {**record, "sys_created_on": text, "sys_updated_on": text}
 
 
 def without_id(record: Record) -> Record:
