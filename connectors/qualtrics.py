@@ -15,7 +15,7 @@ from connectors.base import Beside
 from connectors.http import Client, Credentials
 from connectors.paging import Page, Request
 from perfhouse.company import Source
-from perfhouse.errors import SourceChanged
+from perfhouse.errors import SourceChanged, TransientError
 from perfhouse.settings import Connection
 
 _KNOWN = ("responseId", "values", "labels", "displayedFields", "displayedValues")
@@ -51,6 +51,8 @@ def _responses(call: Call) -> Iterator[Page]:
         )
         progress = Request(f"{exports}/{job.at('result.progressId')}")
         done = call.until(progress, lambda page: page.at("result.status") != "inProgress")
+        if done.at("result.status") == "failed":
+            raise TransientError(f"{call.source.id}: the export of {survey} failed")
         if done.at("result.status") != "complete":
             raise SourceChanged(
                 f"{call.source.id}: the export of {survey} ended as {done.at('result.status')!r}"

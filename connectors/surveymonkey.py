@@ -47,7 +47,8 @@ def _responses(call: Call) -> Iterator[Page]:
         first = Request(
             f"/v3/surveys/{survey}/responses/bulk",
             {
-                "start_modified_at": call.window.start.strftime(form),
+                # told as 'after' the start: one second more, and the edge is cut by us
+                "start_modified_at": (call.window.start - timedelta(seconds=1)).strftime(form),
                 "end_modified_at": call.window.end.strftime(form),
                 "status": "completed",
                 "sort_by": "date_modified",
@@ -57,9 +58,18 @@ def _responses(call: Call) -> Iterator[Page]:
             },
             label=survey,
         )
+        told: int | None = None
         for page in call.pages(first, by_page("page", "data", size)):
+            total = number(page.at("total"))
             if page.request.params["page"] == 1:
                 _check_budget(call, page, size)
+            elif total != told:
+                # a response edited meanwhile leaves the window, and all after it move up one place
+                raise TransientError(
+                    f"{call.source.id}: survey {survey}: {told} responses were told, then {total}: "
+                    "they changed while they were read; nothing was landed"
+                )
+            told = total
             yield page
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import importlib
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from suite.cases import qualtrics as qualtrics_case
+from suite.cases import surveymonkey as surveymonkey_case
+from suite.kit import Bench, Exchange, Record, Reply, Vendor
 
 from connectors import surveys
 from connectors.base import Beside
-from perfhouse.errors import ConfigError
+from perfhouse.errors import ConfigError, TransientError
 
 STARS = {"id": "11", "metric": "csat", "scale": [1, 5]}
 WORDS = {"id": "12", "metric": "comment", "scale": [0, 0]}
@@ -167,3 +172,60 @@ def test_everything_wrong_with_the_surveys_is_told_at_once() -> None:
         assert part in told
     with pytest.raises(ConfigError, match="at least one"):
         surveys.surveys({})
+
+
+def test_surveymonkeys_first_instant_lands_though_its_start_is_told_as_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = surveymonkey_case.CASE
+    first = surveymonkey_case.moved(case.world(1)[0], surveymonkey_case.START)
+
+    def answer(exchange: Exchange, records: Any) -> Reply:
+        after = exchange.query.get("start_modified_at", "")
+        late = [r for r in records if str(r["date_modified"])[:19] > after]
+        return case.answer(exchange, late)
+
+    vendor = Vendor(replace(case, answer=answer), [first])
+    with vendor.serving() as url:
+        it = Bench(case, url, tmp_path)
+        monkeypatch.setenv(*it.connection)
+        assert it.keys(it.ingest()) == [("10000", "11"), ("10000", "12")]
+
+
+def test_surveymonkey_responses_edited_while_they_are_read_are_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = surveymonkey_case.CASE
+    vendor = Vendor(case, case.world(25))
+    until = surveymonkey_case.START + timedelta(days=40)
+
+    def edited(exchange: Exchange, nth: int) -> None:
+        if exchange.query.get("page") == "2":
+            held: list[Record] = vendor.world
+            vendor.world = [surveymonkey_case.moved(held[0], until), *held[1:]]
+
+    vendor.fault = edited
+    with vendor.serving() as url:
+        it = Bench(case, url, tmp_path)
+        monkeypatch.setenv(*it.connection)
+        with pytest.raises(TransientError, match="survey 901: 25 responses were told, then 24"):
+            it.ingest()
+        assert not it.visible()
+
+
+def test_an_export_that_failed_at_qualtrics_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = qualtrics_case.CASE
+
+    def fault(exchange: Exchange, nth: int) -> Reply | None:
+        failed = Reply({"result": {"percentComplete": 3.0, "status": "failed"}})
+        return failed if "export-responses/ES_" in exchange.path else None
+
+    vendor = Vendor(case, case.world(1))
+    vendor.fault = fault
+    with vendor.serving() as url:
+        it = Bench(case, url, tmp_path)
+        monkeypatch.setenv(*it.connection)
+        with pytest.raises(TransientError, match="the export of SV_1 failed"):
+            it.ingest()
