@@ -317,7 +317,7 @@ def wait_for(event: threading.Event, seconds: float = 30) -> None:
         assert time.monotonic() < end, "it did not happen in time"
 
 
-_ODD: tuple[Any, ...] = (
+ODD: tuple[Any, ...] = (
     *(None, "", " ", "\u0000", "﷽😀 中文", "-1", "NaN", "1e309", "2026-02-30T25:61:00Z"),
     *(
         "2026-13-01",
@@ -342,25 +342,33 @@ def mangled(record: dict[str, Any], chance: random.Random, spared: tuple[str, ..
     """Return the record with up to three values of its tree changed, lost or doubled in depth."""
     changed = json.loads(json.dumps(record))
     for _ in range(chance.randint(0, 3)):
-        places = [p for p in _places(changed) if p[0] not in spared]
-        if not places:
+        found = [p for p in places(changed) if p[0] not in spared]
+        if not found:
             break
-        *path, last = chance.choice(places)
-        holder = changed
-        for step in path:
-            holder = holder[step]
-        if chance.random() < 0.3 and isinstance(holder, dict):
-            del holder[last]
+        place = chance.choice(found)
+        if chance.random() < 0.3 and isinstance(place[-1], str):
+            del _holder(changed, place)[place[-1]]
         else:
-            holder[last] = copy.deepcopy(chance.choice(_ODD))
+            put_at(changed, place, chance.choice(ODD))
     return changed
 
 
-def _places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def put_at(tree: Any, place: tuple[Any, ...], value: Any) -> None:
+    """Change one value of a record's tree."""
+    _holder(tree, place)[place[-1]] = copy.deepcopy(value)
+
+
+def _holder(tree: Any, place: tuple[Any, ...]) -> Any:
+    for step in place[:-1]:
+        tree = tree[step]
+    return tree
+
+
+def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     steps = node.items() if isinstance(node, dict) else enumerate(node)
     found = []
     for step, value in steps:
         found.append((*path, step))
         if isinstance(value, dict | list):
-            found.extend(_places(value, (*path, step)))
+            found.extend(places(value, (*path, step)))
     return found
