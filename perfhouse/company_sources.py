@@ -95,6 +95,8 @@ def _source(table: Table, zone: str, known: Known) -> Source:
     loss = source.options.get("max_loss", 0)
     if isinstance(loss, bool) or not isinstance(loss, int | float) or not 0 <= loss <= 1:
         table.problem("max_loss", "a share from 0 to 1 such as 0.2", loss)
+    if _has_password(source.options.get("url")):
+        table.problem("url", "no password; name a connection that holds it", "one")
     if not source.streams and not keys.ready:
         table.problem("streams", "at least one [[sources.streams]] table")
     if connector == "sql" and ("url" in source.options) == ("connection" in source.options):
@@ -105,6 +107,12 @@ def _source(table: Table, zone: str, known: Known) -> Source:
             table.problem(f"streams[{index}].stream", "a stream once per source", name)
     table.finish()
     return source
+
+
+def _has_password(url: object) -> bool:
+    """Tell whether a URL holds one: this file is read by many and kept under version control."""
+    place = str(url or "").partition("://")[2].partition("/")[0]
+    return ":" in place.rpartition("@")[0]
 
 
 def _options(table: Table, names: Collection[str]) -> dict[str, Any]:

@@ -275,6 +275,19 @@ def test_a_url_beside_a_connection_is_refused_without_being_told(tmp_path: Path)
     assert "hunter2" not in str(found)
 
 
+@pytest.mark.parametrize("scheme", ["postgresql", "sftp", "https"])
+def test_a_password_in_the_configuration_is_refused_without_being_told(
+    tmp_path: Path, scheme: str
+) -> None:
+    url = f'connector = "files"\nurl = "{scheme}://me:hunter2@h:99/d"'
+    found = problems(write(tmp_path, edited('connector = "files"', url)))
+    assert any("url: expected no password; name a connection" in text for text in found)
+    assert "hunter2" not in str(found)
+    allowed = f'connector = "files"\nurl = "{scheme}://me@h:99/d:e@f"'
+    write(tmp_path, edited('connector = "files"', allowed))
+    assert load_company(tmp_path, STREAMS).sources[0].options["url"].endswith("d:e@f")
+
+
 def test_the_mapping_hash_follows_what_decides_the_rows_and_nothing_else(tmp_path: Path) -> None:
     source = load_company(write(tmp_path), STREAMS).sources[0]
     sha = mapping_sha256(source)
