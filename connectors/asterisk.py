@@ -85,7 +85,8 @@ select
     null,
     null
 from {{cdr}} c
-where c.lastapp <> 'Queue' and c.end >= :start and c.end < :end
+where coalesce(c.lastapp, '') not in ('Queue', 'AppQueue')
+    and c.end >= :start and c.end < :end
 """
 
 

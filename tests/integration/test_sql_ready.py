@@ -135,6 +135,12 @@ CDR = [
      "7.1", "7.1", 2),
     ("13600000000", "8001", "from-trunk", "PJSIP/trunk-0000003a", "PJSIP/8001-0000003b", "Dial",
      "2026-09-07 10:00:00", None, "2026-09-07 10:00:25", 25, 0, "NO ANSWER", "8.1", "8.1", 3),
+    # a queue's own call to a member; who hung up before any application ran
+    ("13912345678", "8002", "default", "Local/8002@default-00000001;1", "PJSIP/8002-00000003",
+     "AppQueue", "2026-09-02 10:00:16", "2026-09-02 10:00:20", "2026-09-02 10:05:20", 304, 300,
+     "ANSWERED", "1.2", "1.0", 4),
+    ("13600000001", "500", "from-trunk", "PJSIP/trunk-0000004a", None, None,
+     "2026-09-07 11:00:00", None, "2026-09-07 11:00:03", 3, 0, "NO ANSWER", "9.1", "9.1", 5),
 ]  # fmt: skip
 
 
@@ -188,6 +194,8 @@ def test_queue_visits_and_calls_without_a_queue_are_legs(database: Any, place: P
         "7.1-2": ("7.1", "outbound", None, "PJSIP/8002", "answered", None, 7000, 60000, "none",
                   None, None),
         "8.1-3": ("8.1", "inbound", None, None, "no_answer", None, 25000, None, "none", None,
+                  None),
+        "9.1-5": ("9.1", "inbound", None, None, "no_answer", None, 3000, None, "none", None,
                   None),
     }  # fmt: skip
     times = {
