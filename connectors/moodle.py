@@ -137,4 +137,5 @@ CONNECTOR = sql.ready(
     ),
     options=("prefix",),
     fill=_fill,
+    snapshots=("source_users",),
 )

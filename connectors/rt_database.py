@@ -317,4 +317,5 @@ CONNECTOR = sql.ready(
     options=("csat_field", "fields"),
     fill=_fill,
     zone="UTC",
+    snapshots=("source_users",),
 )

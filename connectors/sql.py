@@ -208,6 +208,7 @@ def ready(
     options: tuple[str, ...] = (),
     fill: Fill = lambda source, backend: {},
     zone: str | None = None,
+    snapshots: tuple[str, ...] = (),
 ) -> Connector:
     """Make the connector of a product whose tables are known.
 
@@ -238,6 +239,7 @@ def ready(
         defaults={mapping.stream: mapping for mapping in defaults},
         options=(*OPTIONS, *options),
         stream_options=STREAM_OPTIONS,
+        snapshots=snapshots,
         plan=ready_plan,
     )
 

@@ -86,3 +86,12 @@ def test_a_snapshot_is_held_against_the_month_before(
         assert place.ingest(source(mapping(columns)), NEXT).month == "2026-10"
     place.put("s.csv", rows(45), month="2026-10")  # other streams come and go by the month
     assert place.ingest(source(mapping(columns)), NEXT).streams["survey_responses"].landed == 45
+
+
+@pytest.mark.parametrize(
+    "name", ["ldap", "moodle", "request_tracker", "rt_database", "scim", "wecom", "zendesk"]
+)
+def test_a_list_of_all_accounts_is_a_snapshot(name: str) -> None:
+    connector = base.get(name)
+    assert "source_users" in connector.defaults
+    assert "source_users" in connector.snapshots
