@@ -31,6 +31,7 @@ _BLOCK = 8 << 20
 _SLICE = 16_384  # records that one thread takes at a time
 _TOLD = 20  # unknown names that a message lists; the rest is a count
 PRIVATE = re.compile(r"@|\d{6}|.{41}", re.DOTALL)  # looks like a value, not like a column's name
+_VALUE = re.compile(r"@|\d{6}")
 _SEP_LINE = re.compile(rb'"?sep=([\x20-\x7e\t])"?\r?\n', re.IGNORECASE)
 _BARE = "hive_partitioning = false"  # folder names are ours and no columns of the source
 
@@ -148,7 +149,7 @@ def read_tables(
         if kind:
             records.native[inner], records.types[inner] = quoted(inner), kind
     records.undeclared = {
-        label(name, at)
+        shown(label(name, at))
         for table in tables
         for at, name in enumerate(table.header, start=1)
         if name not in wanted.fields and name not in wanted.quiet
@@ -194,6 +195,11 @@ def internal_names(names: Sequence[str]) -> dict[str, str]:
 def label(name: str, position: int) -> str:
     """Return how people are told of a column; one without a name is told by its place."""
     return name if name.strip() else f"(column {position} without a name)"
+
+
+def shown(name: str) -> str:
+    """Return a field's name for a manifest: addresses and numbers may be keys, but no names."""
+    return "<hidden>" if _VALUE.search(name) else name
 
 
 def _check_header(file: ReadFile, header: Sequence[str], wanted: Wanted) -> None:

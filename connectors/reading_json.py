@@ -24,6 +24,7 @@ from connectors.reading import (
     Wanted,
     internal_names,
     note_broken,
+    shown,
     sliced,
 )
 from connectors.reading_pages import Piece
@@ -195,7 +196,7 @@ class _Shapes:
 
     def undeclared(self) -> set[str]:
         """Return the fields that nobody asked for; of an object only its own name."""
-        return {".".join(path) for path in self.found if not self._is_known(path)}
+        return {".".join(map(shown, path)) for path in self.found if not self._is_known(path)}
 
     def _is_known(self, path: Names) -> bool:
         return any(path[: len(k)] == k or k[: len(path)] == path for k in self.known)

@@ -6,7 +6,7 @@ Writes only into the staging folder it is given; the commit is the lake's.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _PARQUET = f"(format parquet, compression zstd, row_group_size {ROW_GROUP})"
+_MOST_FIELDS = 500  # that a manifest lists by name
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 
 
@@ -185,7 +186,7 @@ class Draft:
             duplicates=self.duplicates,
             quarantined=quarantined,
             unknown=self._unknown(),
-            undeclared_fields=tuple(sorted(records.undeclared)),
+            undeclared_fields=_told(records.undeclared),
             late_rows=_late(con, delivery, stream, self.data),
             quarantine_file=quarantine,
             reasons=_reasons(con, bad),
@@ -197,6 +198,13 @@ class Draft:
             for flag, name, reason in checking.unknown_flags(self.planned)
             if self.unknown[flag]
         }
+
+
+def _told(fields: Collection[str]) -> tuple[str, ...]:
+    """Return names to report; where keys are values there may be any number of them."""
+    names = sorted(fields)
+    more = len(names) - _MOST_FIELDS
+    return (*names[:_MOST_FIELDS], *([f"and {more:,} more"] if more > 0 else []))
 
 
 _RENAMED = {"_row_hash": HASH, "_row_number": ROW}

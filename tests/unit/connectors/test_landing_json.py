@@ -136,6 +136,19 @@ def test_a_required_field_that_no_record_has_refuses_the_delivery(place: Place) 
         place.ingest(stream())
 
 
+def test_keys_that_are_values_are_hidden_and_any_number_of_them_is_bounded(place: Place) -> None:
+    record = {"id": "a", "when": "02/09/2026 10:00", "score": 5}
+    keyed = {"li.na@corp.example": 1, "13912345678": 2, "by": {"wang@corp.example": 3}}
+    many = {f"team {n}": n for n in range(600)}
+    place.put("s.json", json.dumps([{**record, **keyed}, {**record, "id": "b", **many}]))
+    chosen = source(mapping(None, format="json", records=""))
+    undeclared = place.ingest(chosen).streams["survey_responses"].undeclared_fields
+    assert undeclared[0] == "<hidden>"
+    assert undeclared[-1] == "and 102 more"
+    assert len(undeclared) == 501
+    assert not any("corp" in name or "139" in name for name in undeclared)
+
+
 def test_nested_undeclared_fields_are_reported_by_path(place: Place) -> None:
     more = {"at": {"when": "02/09/2026 10:00", "zone": "x"}, "extra": {"deep": 1}, "known": 2}
     place.put("one.json", json.dumps(answer("a", **more)))
