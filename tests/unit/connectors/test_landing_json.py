@@ -146,7 +146,7 @@ def test_keys_that_are_values_are_hidden_and_any_number_of_them_is_bounded(place
     assert undeclared[0] == "<hidden>"
     assert undeclared[-1] == "and 102 more"
     assert len(undeclared) == 501
-    assert not any("corp" in name or "139" in name for name in undeclared)
+    assert not any("corp" in name or "13912" in name for name in undeclared)
 
 
 def test_nested_undeclared_fields_are_reported_by_path(place: Place) -> None:
