@@ -349,13 +349,26 @@ def mangled(record: dict[str, Any], chance: random.Random, spared: tuple[str, ..
         if chance.random() < 0.3 and isinstance(place[-1], str):
             del _holder(changed, place)[place[-1]]
         else:
-            put_at(changed, place, chance.choice(ODD))
+            _holder(changed, place)[place[-1]] = copy.deepcopy(chance.choice(ODD))
     return changed
 
 
-def put_at(tree: Any, place: tuple[Any, ...], value: Any) -> None:
-    """Change one value of a record's tree."""
-    _holder(tree, place)[place[-1]] = copy.deepcopy(value)
+Turn = tuple[tuple[Any, ...], Any]
+
+
+def every_turn(record: Record, spared: tuple[str, ...]) -> list[Turn]:
+    """Return every odd value in every place of a record's tree."""
+    return [(p, odd) for p in places(record) if p[0] not in spared for odd in ODD]
+
+
+def changed_once(record: Record, turns: list[Turn]) -> Record | None:
+    """Return the record with the next odd value in the next place, if it has that place."""
+    if not turns or turns[-1][0] not in places(record):
+        return None
+    changed: Record = json.loads(json.dumps(record))
+    place, value = turns.pop()
+    _holder(changed, place)[place[-1]] = copy.deepcopy(value)
+    return changed
 
 
 def _holder(tree: Any, place: tuple[Any, ...]) -> Any:

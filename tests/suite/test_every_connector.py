@@ -33,6 +33,8 @@ from suite.kit import (
     Vendor,
     balances,
     cases,
+    changed_once,
+    every_turn,
     mangled,
     wait_for,
     wanted_keys,
@@ -384,7 +386,12 @@ def test_each_of_two_thousand_mangled_records_is_landed_or_quarantined(
     it, vendor = bench
     chance = random.Random(20260922)
     sound = it.case.world(FUZZED)
-    vendor.world = [mangled(record, chance, it.case.fuzzed) for record in sound]
+    turns = every_turn(sound[0], it.case.fuzzed)
+    chance.shuffle(turns)  # of a deep record not every one fits in
+    turns = turns[: FUZZED * 3 // 4]
+    vendor.world = [
+        changed_once(record, turns) or mangled(record, chance, it.case.fuzzed) for record in sound
+    ]
     landed = it.ingest()
     assert balances(landed)
     stream = landed.streams[it.case.stream]

@@ -31,7 +31,16 @@ from perfhouse.lake import Manifest
 from perfhouse.month import Month
 from suite.deliveries import Delivery, Row, Yard, deliveries, wanted
 from suite.killed import MOMENTS
-from suite.kit import ODD, SECRET, Record, balances, cases, mangled, places, put_at, source_of
+from suite.kit import (
+    SECRET,
+    Record,
+    balances,
+    cases,
+    changed_once,
+    every_turn,
+    mangled,
+    source_of,
+)
 
 DELIVERIES = deliveries()
 every_delivery = pytest.mark.parametrize("delivery", DELIVERIES, ids=lambda each: each.id)
@@ -342,8 +351,8 @@ def test_a_required_field_that_is_gone_is_refused(yard: Yard) -> None:
 def test_each_of_two_thousand_mangled_rows_is_landed_or_quarantined(yard: Yard) -> None:
     it, chance = yard.delivery, random.Random(20260922)
     sound = it.world(FUZZED)
-    turns = [(p, odd) for p in places(sound[0]) if p[0] not in it.fuzzed for odd in ODD]
-    world = [_changed(r, turns) or _broken(it, r, chance) for r in sound]
+    turns = every_turn(sound[0], it.fuzzed)
+    world = [changed_once(r, turns) or _broken(it, r, chance) for r in sound]
     assert not turns, "every value has its turn in every place"
     yard.put(world)
     landed = yard.ingest()
@@ -363,15 +372,6 @@ def test_each_of_two_thousand_mangled_rows_is_landed_or_quarantined(yard: Yard) 
     assert untouched
     missing = set(wanted(it, untouched)) - set(yard.keys(landed))
     assert not missing, "a sound row suffered from the ones beside it"
-
-
-def _changed(record: Record, turns: list[tuple[Any, Any]]) -> Record | None:
-    """Return the record with the next odd value in the next place, if it has that place."""
-    if not turns or turns[-1][0] not in places(record):
-        return None
-    changed = json.loads(json.dumps(record))
-    put_at(changed, *turns.pop())
-    return cast(Record, changed)
 
 
 def _broken(it: Delivery, record: Record, chance: random.Random) -> Row:
