@@ -138,7 +138,7 @@ def _configured(root: Path, name: str, url: str) -> tuple[Any, Any]:
         schedule="0 3 1 * *",
         required=True,
         time_zone="UTC",
-        options={"connection": "feed", **({"page_size": str(PAGE)} if name == "rest" else {})},
+        options={"connection": "feed", **({"page_size": PAGE} if name == "rest" else {})},
         streams=tuple(streams),
     )
     return source, SimpleNamespace(time_zone="UTC", sources=(source,))

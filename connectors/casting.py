@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from connectors.streams import ADDRESSES, MAPPABLE, Column, Stream
+from connectors.streams import ADDRESSES, HASHED, MAPPABLE, Column, Stream
 from perfhouse.company import ColumnMapping, Company, Source, StreamMapping
 from perfhouse.errors import ConfigError
 
@@ -167,9 +167,10 @@ def plan(
         chosen = mapping.columns.get(column.name)
         if chosen is None:
             continue
-        if column.name in ADDRESSES and not chosen.hash:
+        if column.name in HASHED and not chosen.hash:
             where = f"{source.id}.{stream.name}.{column.name}"
-            raise ConfigError([f"{where}: expected hash = true, for no address may land"])
+            told = "expected hash = true, for nothing that tells who a person is may land"
+            raise ConfigError([f"{where}: {told}"])
         zone = chosen.time_zone or source.time_zone or company.time_zone
         required = column.required
         if chosen.required is not None:
@@ -320,9 +321,18 @@ def _instant(chosen: ColumnMapping, zone: str, text: str) -> tuple[str, str]:
         value = "coalesce(" + ", ".join(_parsed(trimmed, f, place) for f in formats) + ", null)"
         return value, _like("a time", formats)
     comma = f"replace({trimmed}, ',', '.')"
+    local = f"try_cast({text} as timestamp)"
+    exact = f"timezone({place}, {local})"
+    if zone == "UTC":  # the same instant, without asking for the zone's history
+        exact = f"make_timestamptz(epoch_us({local}))"
     cases = (
-        (text, _USUAL_TIME + _USUAL_ZONE, f"try_cast({text} as timestamptz)"),
-        (text, _USUAL_TIME, f"timezone({place}, try_cast({text} as timestamp))"),
+        # a time without zone ends in a digit like others, so its length saves the longer look
+        (
+            f"if(strlen({text}) > 19, {text}, null)",
+            _USUAL_TIME + _USUAL_ZONE,
+            f"try_cast({text} as timestamptz)",
+        ),
+        (text, _USUAL_TIME, exact),
         (
             trimmed,
             rf"{_ISO_TIME}\s?{_ISO_ZONE}",

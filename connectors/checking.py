@@ -36,11 +36,7 @@ def typed_query(
         window: column, month and time zone; rows outside are marked, none means all are inside.
         where: condition over the source columns; rows it does not hold for count as outside.
     """
-    empty = ", ".join(literal(text) for text in dict.fromkeys(("", *nulls)))
-    source = [
-        f"{_known(what, empty, bool({*nulls} - {''}))} as {quoted(name)}"
-        for name, what in used.items()
-    ]
+    source = [f"{_known(what, nulls)} as {quoted(name)}" for name, what in used.items()]
     source += [f"{what} as {native_name(name)}" for name, what in native.items()]
     texts = [f"{p.text} as {_t(p)}" for p in planned]
     typed = [f"{p.typed} as {_c(p)}" for p in planned]
@@ -75,10 +71,17 @@ judged as (
 select *, unhex({quoted(HASH)}) as {quoted(DIGEST)} from judged"""
 
 
-def _known(text: str, empty: str, words: bool) -> str:
-    """Return SQL of a text that is null where it means nothing; most need no look for spaces."""
-    quick = "" if words else f"when {text} between '!' and '~' then {text} "
-    return f"case {quick}when trim({text}) in ({empty}) then null else {text} end"
+def _known(text: str, nulls: Sequence[str]) -> str:
+    """Return SQL of a text that is null where it means nothing; most need no look for spaces.
+
+    What begins with a printable ASCII character has no space before it, so it can only mean
+    nothing if it begins as one of the words that do.
+    """
+    words = [word for word in dict.fromkeys(nulls) if word]
+    unlike = "".join(f" and not prefix({text}, {literal(word.strip())})" for word in words)
+    quick = f"when {text} between '!' and '~'{unlike} then {text}"
+    empty = ", ".join(literal(word) for word in ("", *words))
+    return f"case {quick} when trim({text}) in ({empty}) then null else {text} end"
 
 
 def unknown_flags(planned: Sequence[Planned]) -> list[tuple[str, str, str]]:
