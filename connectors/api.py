@@ -101,6 +101,14 @@ class Call:
             raise ConfigError([f"{self.source.id}.{name}: expected text, got {value!r}"])
         return str(value)
 
+    def whole(self, name: str, default: int, least: int = 1) -> int:
+        """Return an option that is a whole number; ConfigError when it is none or too small."""
+        value = self.source.options.get(name, default)
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            wanted = f"a whole number, {least} or more"
+            raise ConfigError([f"{self.source.id}.{name}: expected {wanted}, got {value!r}"])
+        return value
+
     def options(self, name: str) -> tuple[str, ...]:
         """Return an option that lists texts; one alone may stand without brackets."""
         value = self.source.options.get(name, ())

@@ -44,6 +44,8 @@ _HUNG_UP = {
     **dict.fromkeys(("system", "timeout", "error", "inactivity", "sessionExpired"), "system"),
     **dict.fromkeys(("transportFailure", "uncallable", "spam", "other"), "system"),
 }
+# a session that listens in on another, coaches it or breaks into it is no leg of its own
+_OBSERVES = ("monitoredParticipantId", "coachedParticipantId", "bargedParticipantId")
 _SURVEYS = {
     **{"Finished": "completed", "InProgress": "partial", "Error": "invalid"},
     **dict.fromkeys(("Pending", "Sent", "OptOut", "Expired"), "sent"),
@@ -92,7 +94,7 @@ def _conversations(call: Call) -> Iterator[Page]:
     """Yield what was active in the month; for surveys and reviews, that of some days before too."""
     begin = call.window.start
     if {stream.stream for stream in call.source.streams} - {"calls", "source_users"}:
-        begin -= timedelta(days=int(call.option("late_days", "14")))
+        begin -= timedelta(days=call.whole("late_days", 14, least=0))
     while begin < call.window.end:
         end = min(begin + LONGEST, call.window.end)
         yield from _job(call, begin, end)
@@ -111,7 +113,7 @@ def _job(call: Call, begin: datetime, end: datetime) -> Iterator[Page]:
         raise SourceChanged(f"{JOBS}: the answer has no jobId")
     try:
         call.until(Request(f"{JOBS}/{job}"), _done)
-        size = call.option("page_size", "1000")
+        size = call.whole("page_size", 1000)
         results = Request(f"{JOBS}/{job}/results", {"pageSize": size})
         yield from call.pages(results, by_cursor("cursor", "cursor"))
     finally:
@@ -156,7 +158,7 @@ def legs(conversation: Json, beside: Beside) -> Iterable[Mapping[str, Any]]:
 def _leg(conversation: Json, participant: Json, session: Json) -> dict[str, Any] | None:
     media = _MEDIA.get(session.get("mediaType", ""))
     segments = session.get("segments") or []
-    if media is None or not segments:
+    if media is None or not segments or any(session.get(name) for name in _OBSERVES):
         return None
     facts = {name: value for name, value in _sums(session).items() if value is not None}
     agent = participant.get("userId")
@@ -417,7 +419,7 @@ def _mapping(
 
 
 def _users(call: Call) -> Iterator[Page]:
-    size = int(call.option("page_size", "500"))
+    size = call.whole("page_size", 500)
     query = {"pageSize": min(size, 500), "pageNumber": 1, "state": "any", "expand": "employerInfo"}
     following = by_page("pageNumber", "entities", min(size, 500), pages="pageCount")
     return call.pages(Request("/api/v2/users", query), following)
@@ -454,4 +456,5 @@ CONNECTOR = api.connector(
     },
     unfold={"calls": legs, "survey_responses": answers, "qa_reviews": reviews},
     options=("late_days", "page_size", "url"),
+    snapshots=("source_users",),
 )

@@ -25,6 +25,7 @@ from perfhouse.settings import Connection
 
 API = "/openapi/thirdparty/api"
 MOST_PAGES = 10_000
+_MANY = 100  # departments a page
 AGAIN = timedelta(days=92)  # how far back a hire or a departure may be entered late
 
 
@@ -156,6 +157,8 @@ def _counted(call: Call, request: Request) -> Iterator[Page]:
         page = call.send(request.but(pageNo=here))
         yield page
         last = number(page.at("data.pageInfo.totalPages"))
+        if last is None and isinstance(page.at("data"), Mapping) and _list(page):
+            raise SourceChanged(f"{request.path}: the answer does not tell 'totalPages'")
         if last is None or here >= last:
             return
     raise TransientError(f"{call.source.id}: {request.path}: more than {MOST_PAGES:,} pages")
@@ -169,7 +172,7 @@ def _ids(call: Call) -> Iterator[Page]:
 
 
 def _batches(call: Call, ids: Iterable[Any], most: int) -> Iterator[list[str]]:
-    size = min(most, int(call.option("batch", str(most))))
+    size = min(most, call.whole("batch", most))
     wanted = list(dict.fromkeys(map(str, ids)))
     for at in range(0, len(wanted), size):
         yield wanted[at : at + size]
@@ -279,10 +282,12 @@ def _organizations(call: Call) -> Iterator[Page]:
     """Yield departments; the list lies in `data.content` or, on some tenants, in `data`."""
     path = f"{API}/org/v1/organizations/search"
     for here in range(MOST_PAGES):
-        page = call.send(Request(path, body={"page": here, "size": 100}, method="POST"))
+        page = call.send(Request(path, body={"page": here, "size": _MANY}, method="POST"))
         yield _reduced(page, _ORGANIZATION)
-        last = number(page.at("data.totalPages")) or number(page.at("totalPages")) or 0
-        if here + 1 >= last:
+        last = number(page.at("data.totalPages")) or number(page.at("totalPages"))
+        if last is None and len(_list(page)) >= _MANY:
+            raise SourceChanged(f"{path}: the answer does not tell 'totalPages'")
+        if here + 1 >= (last or 0):
             return
     raise TransientError(f"{call.source.id}: {path}: more than {MOST_PAGES:,} pages")
 

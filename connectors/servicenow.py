@@ -75,7 +75,7 @@ def _users(call: Call) -> Iterator[Page]:
 def _pages(call: Call, table: str, fields: str, clock: str, wanted: list[str]) -> Iterator[Page]:
     """Yield a table's records that meet one of the conditions, in the order of (clock, sys_id)."""
     _require_utc(call)
-    size = int(call.option("page_size", str(PAGE)))
+    size = call.whole("page_size", PAGE)
     first = Request(
         f"/api/now/table/{table}",
         {

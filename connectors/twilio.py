@@ -59,7 +59,7 @@ def _calls(call: Call) -> Iterator[Page]:
             {
                 "StartTime>": (call.window.start - MARGIN).strftime(form),
                 "StartTime<": (call.window.end + MARGIN).strftime(form),
-                "PageSize": call.option("page_size", str(PAGE)),
+                "PageSize": call.whole("page_size", PAGE),
             },
         )
         yield from call.pages(first, by_link("next_page_uri"))
@@ -341,4 +341,5 @@ CONNECTOR = api.connector(
     },
     unfold={"calls": legs, "source_users": workers},
     options=("accounts", "agents", "page_size", "taskrouter_url", "url", "workspace"),
+    snapshots=("source_users",),
 )

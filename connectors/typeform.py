@@ -35,7 +35,7 @@ def _client(source: Source, connection: Connection) -> Client:
 
 def _responses(call: Call) -> Iterator[Page]:
     """Yield each form's pages, newest first; `before` follows tokens, so no response repeats."""
-    size = int(call.option("page_size", str(PAGE)))
+    size = call.whole("page_size", PAGE)
     for form in surveys.surveys(call.source.options):
         first = Request(
             f"/forms/{form}/responses",

@@ -116,3 +116,12 @@ def test_another_total_than_was_received_is_a_torn_read(tmp_path: Path) -> None:
     endpoint = Endpoint("tickets", tickets, "tickets", ("tickets",), total="count")
     with pytest.raises(TransientError, match=r"1 records received, the source told 2.*Desk <desk@"):
         extracted(tmp_path, reply, endpoint)
+
+
+@pytest.mark.parametrize("value", ["ten", "10", 0, -1, 2.5, True, None])
+def test_an_option_that_is_no_whole_number_is_told_by_its_name(value: Any) -> None:
+    source = cast(Source, SimpleNamespace(id="desk", options={"page_size": value}))
+    call = Call(source, cast(Any, None), cast(Any, None), cast(Any, None))
+    with pytest.raises(ConfigError, match=r"desk\.page_size: expected a whole number, 1 or more"):
+        call.whole("page_size", 100)
+    assert call.whole("batch", 100) == 100

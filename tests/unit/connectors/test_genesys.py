@@ -260,3 +260,16 @@ def test_a_data_lake_that_ends_within_the_hour_after_the_month_is_waited_for(lan
 
     with pytest.raises(SourceMissing, match="its watermark is 2026-09-30 15:59:59 UTC"):
         land(genesys.world(2), fault=fault)
+
+
+@pytest.mark.parametrize(
+    "mark", ["monitoredParticipantId", "coachedParticipantId", "bargedParticipantId"]
+)
+def test_who_listens_in_makes_no_leg(land: Land, mark: str) -> None:
+    whole = genesys.world(2)[1]
+    agent = next(p for p in whole["participants"] if p["purpose"] == "agent")
+    session = {**agent["sessions"][0], "sessionId": "observing", mark: agent["participantId"]}
+    boss = {"participantId": "b", "purpose": "user", "userId": "boss", "sessions": [session]}
+    observed = {**whole, "participants": [*whole["participants"], boss]}
+    it, manifest, _ = land([observed], **only_calls())
+    assert rows(it, manifest, "agent_id, leg_no") == [(agent["userId"], 1)]

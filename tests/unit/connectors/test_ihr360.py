@@ -292,3 +292,13 @@ def test_a_token_may_lie_within_the_data_of_the_answer(land: Land) -> None:
 def test_a_person_missing_from_a_batch_refuses_the_fetch(land: Land) -> None:
     with pytest.raises(TransientError, match="asked for 2 people, got 1"):
         land([person(0), person(1)], {"staff/v1/staffs/basic": [person(0)]})
+
+
+def test_a_page_that_no_longer_tells_how_many_there_are_is_no_end(land: Land) -> None:
+    ids = {"pageInfo": {"pages": 3}, "dataList": [person(0)["staffId"]]}
+    with pytest.raises(SourceChanged, match="staffs/ids: the answer does not tell 'totalPages'"):
+        land([person(0)], {"staff/v1/staffs/ids": ids})
+    unit = {"name": "x", "parentId": 0, "departmentStatus": "ENABLE"}
+    units = {"content": [{**unit, "id": n} for n in range(100)]}
+    with pytest.raises(SourceChanged, match="search: the answer does not tell 'totalPages'"):
+        land([person(0)], {"org/v1/organizations/search": units})
