@@ -295,11 +295,12 @@ def _manager(dn: str | None, beside: Beside) -> str | None:
     return str(numbers[0]) if numbers else dn
 
 
+_LOGIN = ColumnMapping(sql="case when uid not like '%@%' then uid end")
 _ROSTER = {
     **rosters.SPAN,
     "employee_id": column("employeeNumber"),
-    # other systems know a person by the name they sign in with
-    "source_user_id": column("uid"),
+    # other systems know a person by the name they sign in with; an address by its hash alone
+    "source_user_id": _LOGIN,
     "display_name": ColumnMapping(sql="coalesce(displayName, cn)"),
     "work_email_hash": ColumnMapping(sql="lower(trim(mail))", hash=True),
     "legal_entity": column("o"),
@@ -316,7 +317,7 @@ _ACCOUNTS = {
     "source_user_id": ColumnMapping(sql="coalesce(entryUUID, dn)"),
     "employee_no": column("employeeNumber"),
     "email_hash": ColumnMapping(sql="lower(trim(mail))", hash=True),
-    "login": ColumnMapping(sql="case when uid not like '%@%' then uid end"),
+    "login": _LOGIN,
     "is_active": column("Active"),
     "snapshot_date": column("SnapshotDay"),
     "source_updated_at": column("Changed"),

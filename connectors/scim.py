@@ -138,11 +138,12 @@ def person(record: Any, beside: Beside) -> Iterable[Mapping[str, Any]]:
     }
 
 
+_LOGIN = ColumnMapping(sql="case when userName not like '%@%' then userName end")
 _ROSTER = {
     **rosters.SPAN,
     "employee_id": column("enterprise.employeeNumber"),
-    # other systems know a person by the name they sign in with
-    "source_user_id": column("userName"),
+    # other systems know a person by the name they sign in with; an address by its hash alone
+    "source_user_id": _LOGIN,
     "display_name": column("Name"),
     "work_email_hash": ColumnMapping(sql='lower(trim("Address"))', hash=True),
     "legal_entity": column("enterprise.organization"),
@@ -160,7 +161,7 @@ _ACCOUNTS = {
     "source_user_id": column("id"),
     "employee_no": column("enterprise.employeeNumber"),
     "email_hash": ColumnMapping(sql='lower(trim("Address"))', hash=True),
-    "login": ColumnMapping(sql="case when userName not like '%@%' then userName end"),
+    "login": _LOGIN,
     "is_active": column("active"),
     "snapshot_date": column("SnapshotDay"),
     "source_updated_at": column("meta.lastModified"),

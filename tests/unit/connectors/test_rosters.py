@@ -6,9 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
 import pytest
 
-from connectors import ldap, rosters, scim
+from connectors import base, ldap, rosters, scim
 from connectors.base import Beside
 from perfhouse.company import Source
 from perfhouse.errors import (
@@ -231,3 +232,20 @@ def test_a_result_code_says_who_must_act(code: int, error: type[PerfhouseError],
     found = ldap._refused(source(), code, 500)
     assert type(found) is error
     assert said in str(found)
+
+
+@pytest.mark.parametrize("name", ["scim", "ldap"])
+@pytest.mark.parametrize("stream", ["hr_roster", "source_users"])
+def test_an_address_that_somebody_signs_in_with_lands_as_a_hash_alone(
+    name: str, stream: str
+) -> None:
+    field = {"scim": "userName", "ldap": "uid"}[name]
+    columns = base.get(name).defaults[stream].columns
+    reads = {column: chosen.sql or chosen.source or "" for column, chosen in columns.items()}
+    plain = [c for c, text in reads.items() if field in text and not columns[c].hash]
+    assert plain
+    with duckdb.connect() as con:
+        for column in plain:
+            for told, lands in (("ann@corp.example", None), ("ann", "ann")):
+                found = con.execute(f"select {reads[column]} from (select ? as {field})", [told])
+                assert found.fetchone() == (lands,)
