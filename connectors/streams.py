@@ -301,6 +301,8 @@ IDENTITY_MAP = Stream(
 
 # Columns for a person's work address: landing lowers, trims and hashes it, and refuses it plain.
 ADDRESSES = frozenset({"email_hash", "work_email_hash"})
+# Columns that tell persons apart: a number or an address in them never lands plain either.
+HASHED = ADDRESSES | {"customer_key", "requester_key", "rater_key", "ani_hash", "subject_hash"}
 
 # The accounts a source knows; each delivery is the whole directory as it stands in that month.
 SOURCE_USERS = Stream(

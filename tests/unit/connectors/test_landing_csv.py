@@ -125,6 +125,12 @@ def test_hashed_columns_equal_hmac_sha256_and_never_show_the_value(place: Place)
     assert [r[0] for r in place.rows(manifest, "rater_key")] == [want.hexdigest(), None]
 
 
+def test_what_tells_who_a_customer_is_lands_hashed_or_not_at_all(place: Place) -> None:
+    place.put("s.csv", "id,when,score,who\na,02/09/2026 10:00,5,13912345678\n")
+    with pytest.raises(ConfigError, match=r"survey_responses\.rater_key: expected hash = true"):
+        place.ingest(source(mapping({**SURVEY, "rater_key": column("who")})))
+
+
 @pytest.mark.parametrize("length", [16, 32, 64, 65, 200])
 def test_hmac_in_sql_equals_the_standard_library_for_any_key_length(length: int) -> None:
     key = bytes(range(length % 256)) + b"k" * (length - length % 256)
