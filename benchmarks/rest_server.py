@@ -29,14 +29,17 @@ def main() -> None:
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             query = {k: v[0] for k, v in parse_qs(parts.query).items()}
-            body = user
+            body, total = user, 1
             if parts.path.endswith("/incident"):
-                after = re.search(r"sys_id>([0-9a-f]+)", query.get("sysparm_query", ""))
+                asked = query.get("sysparm_query", "")
+                after = re.search(r"sys_id>([0-9a-f]+)", asked)
                 at = int(after[1], 16) + 1 if after else int(query.get("sysparm_offset", 0))
-                body = pages[at // size] if at < rows else empty
+                at = rows if "resolved_at" in asked else at  # none was changed after the month
+                body, total = (pages[at // size] if at < rows else empty), rows - at
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
+            self.send_header("X-Total-Count", str(total))
             self.end_headers()
             self.wfile.write(body)
 
