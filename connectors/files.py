@@ -182,7 +182,8 @@ def _delivered(
     names = paths(template, source, company, month)
     drop.expect(_days(template, source, company, month))
     entries = [entry for entry in remote.find(drop, names) if _is_data(entry.name)]
-    if drop.is_remote and {"dd", "hh"} & set(_PLACEHOLDER.findall(template)):
+    waits = drop.is_remote or mode != "none"
+    if waits and {"dd", "hh"} & set(_PLACEHOLDER.findall(template)):
         _check_watermark(drop, source, month, _bounds(company, month)[1] + settle)
     if not entries:
         raise SourceMissing(

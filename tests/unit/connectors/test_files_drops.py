@@ -9,6 +9,7 @@ import os
 import zipfile
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,24 @@ def test_a_local_file_is_settled_when_its_bytes_rest(
         place.ingest(given)
     monkeypatch.setattr(remote, "clock", lambda: written + 600)
     assert place.ingest(given).archive
+
+
+def test_a_folder_of_days_is_complete_when_the_month_is_over_and_not_before(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.put("29.csv", GOOD)
+    options = {"path": "{month}/{dd}.csv", "format": "csv", "complete": "done"}
+    place.put("29.csv.done", "")
+    daily = source(replace(mapping(), options=options))
+    over = datetime(2026, 9, 30, 16, 5, tzinfo=UTC).timestamp()  # midnight in Shanghai, settled
+    monkeypatch.setattr(remote, "clock", lambda: over - 1)
+    with pytest.raises(SourceMissing, match="may still receive files of the month until"):
+        place.ingest(daily)
+    monkeypatch.setattr(remote, "clock", lambda: over)
+    assert place.ingest(daily).streams["survey_responses"].landed == 2
+    monkeypatch.setattr(remote, "clock", lambda: over - 1)
+    asked_for_none = source(replace(mapping(), options={**options, "complete": "none"}))
+    assert place.ingest(asked_for_none).streams["survey_responses"].landed == 2
 
 
 def test_a_checksum_with_its_files_name_is_understood(place: Place) -> None:
