@@ -332,6 +332,7 @@ class Client:
 
     def _send(self, method: str, path: str, content: dict[str, Any]) -> Answer:
         body = bytearray()
+        end = time.monotonic() + self.policy.deadline  # each byte may come in time, and all never
         try:
             with self._client.stream(method, path, **content) as response:
                 for chunk in response.iter_bytes():
@@ -339,6 +340,8 @@ class Client:
                     if len(body) > self.policy.most_bytes:
                         most = f"{self.policy.most_bytes:,} bytes"
                         raise ConfigError([f"{method} {path}: answered more than {most}"])
+                    if time.monotonic() > end:
+                        raise TransientError(f"{method} {path}: the answer does not end")
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Answer(response.status_code, headers, bytes(body))
         except (httpx.TransportError, httpx.DecodingError) as error:

@@ -221,6 +221,20 @@ def test_an_answer_beyond_all_measure_is_refused() -> None:
         it.get("/a")
 
 
+def test_an_answer_that_drips_on_ends_at_the_deadline() -> None:
+    def drops() -> Iterator[bytes]:
+        yield from (b"." for _ in range(10_000))
+        pytest.fail("nobody stopped listening")
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=drops()))
+    policy = Policy(attempts=1, deadline=1e-9)
+    with (
+        Client("http://x.test", transport=transport, policy=policy) as it,
+        pytest.raises(TransientError, match="GET /a: the answer does not end"),
+    ):
+        it.get("/a")
+
+
 def test_what_is_no_json_is_tried_again_as_a_task() -> None:
     with (
         speaking(lambda _: httpx.Response(200, text="<html>")) as it,
