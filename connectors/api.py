@@ -446,6 +446,12 @@ def instant(text: Any) -> datetime:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
+def moment(epoch: Any) -> datetime:
+    """Return seconds since 1970 as an instant; an error of a record where no calendar has it."""
+    # not `fromtimestamp`: the system's own OSError would end the landing of all other records
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(epoch))
+
+
 def base_url(source: Source, connection: Connection, default: str = "") -> str:
     """Return the address of a source: option `url`, else the connection's host, else a default."""
     chosen = source.options.get("url")

@@ -218,7 +218,7 @@ def _kf_statistics(call: Call) -> Iterator[Page]:
         yield from call.pages(
             _post(
                 "kf/get_servicer_statistic",
-                userid,
+                wecom_rows.shelf(userid),
                 open_kfid=call.option("kf_account"),
                 servicer_userid=userid,
                 start_time=first,
@@ -228,16 +228,15 @@ def _kf_statistics(call: Call) -> Iterator[Page]:
 
 
 def _listed(call: Call) -> Iterator[str]:
-    for page in call.records("servicers"):
-        for servicer in page.get("servicer_list") or ():
-            if "userid" not in servicer:
-                raise ConfigError(
-                    [
-                        f"{call.source.id}.kf_servicers: the account is served by whole "
-                        "departments; list the userids"
-                    ]
-                )
-            yield str(servicer["userid"])
+    for servicer in call.records("servicers"):
+        if "userid" not in servicer:
+            raise ConfigError(
+                [
+                    f"{call.source.id}.kf_servicers: the account is served by whole "
+                    "departments; list the userids"
+                ]
+            )
+        yield str(servicer["userid"])
 
 
 _PEOPLE = ("hr_roster", "source_users")
@@ -255,7 +254,7 @@ SYSTEM = System(
         Endpoint("forms", _forms, "form_info", beside=_SURVEYS),
         Endpoint("form_submissions", _form_submissions, "", _SURVEYS),
         Endpoint("form_answers", _form_answers, "answer.answer_list", _SURVEYS),
-        Endpoint("servicers", _servicers, "", _COUNTED),
+        Endpoint("servicers", _servicers, "servicer_list", beside=_COUNTED),
         Endpoint("kf_statistics", _kf_statistics, "statistic_list", _COUNTED),
     ),
     settle=timedelta(hours=6, minutes=5),  # a day's statistics are ready at six the next morning

@@ -6,7 +6,8 @@ Pure functions and columns; nothing here may speak with a server or know the clo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
+from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -105,7 +106,7 @@ def _unit(record: Any, beside: Beside) -> Iterator[Mapping[str, Any]]:
 
 
 def _at(epoch: Any) -> str | None:
-    return datetime.fromtimestamp(int(epoch), UTC).isoformat() if epoch else None
+    return api.moment(epoch).isoformat() if epoch else None
 
 
 def _approval(stream: str, record: Any, beside: Beside) -> Iterator[Mapping[str, Any]]:
@@ -180,7 +181,7 @@ def _answer(record: Any, beside: Beside) -> Iterable[Mapping[str, Any]]:
     if "answer_id" not in record:
         return ()
     form, round_id = beside.name.split("/")[1:3]
-    made, changed = (datetime.fromtimestamp(int(record[k]), UTC) for k in ("ctime", "mtime"))
+    made, changed = (api.moment(record[k]) for k in ("ctime", "mtime"))
     if not _inside(made, beside) and not _inside(changed, beside):
         return ()
     answers = {str(i["question_id"]): _reply(i) for i in record["reply"].get("items") or ()}
@@ -223,11 +224,23 @@ def _statistic(record: Any, beside: Beside) -> Iterator[Mapping[str, Any]]:
     yield {
         **record,
         **counts,
-        "servicer": beside.name.split("/")[1],
+        "servicer": _servicer(beside),
         "day": _day(record["stat_time"]).isoformat(),
         "invited": invited,
         "responded": responded,
     }
+
+
+def shelf(userid: str) -> str:
+    """Return the folder of a servicer's pages: names of files and manifests name no person."""
+    return sha256(userid.encode()).hexdigest()[:16]
+
+
+def _servicer(beside: Beside) -> str:
+    """Return whose pages these are, by the userids that were configured or listed."""
+    named = beside.options.get("kf_servicers") or beside.lookup("servicers", "userid")
+    userids = [named] if isinstance(named, str) else map(str, named)
+    return {shelf(userid): userid for userid in userids}[beside.name.split("/")[1]]
 
 
 def _people(of: int, rate: float | None) -> int:
@@ -244,7 +257,7 @@ def _people(of: int, rate: float | None) -> int:
 
 
 def _day(epoch: Any) -> date:
-    return datetime.fromtimestamp(int(epoch), BEIJING).date()
+    return api.moment(epoch).astimezone(BEIJING).date()
 
 
 # --- the columns

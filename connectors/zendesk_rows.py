@@ -6,18 +6,15 @@ Pure functions and columns; nothing here may speak with a server or know the clo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from connectors import api
 from connectors.base import Beside, Unfold
 from connectors.paging import number
 from perfhouse.company import ColumnMapping, StreamMapping
 
 MERGED = "closed_by_merge"  # the tag that Zendesk sets on a ticket merged into another
-
-
-def _moment(epoch: Any) -> datetime:
-    return datetime.fromtimestamp(int(epoch), UTC)
 
 
 def _inside(at: datetime, beside: Beside) -> bool:
@@ -27,7 +24,7 @@ def _inside(at: datetime, beside: Beside) -> bool:
 def _ticket(record: dict[str, Any], beside: Beside) -> Iterator[dict[str, Any]]:
     """Join a ticket with its metrics and its group's name; drop what lies beyond the window."""
     exported = beside.name.startswith("tickets/")
-    if exported and not _inside(_moment(record["generated_timestamp"]), beside):
+    if exported and not _inside(api.moment(record["generated_timestamp"]), beside):
         return
     metrics = record.get("metric_set") or _sideloaded(beside.page, record["id"])
     group = beside.lookup("groups", "id").get(str(record.get("group_id"))) or {}
@@ -83,7 +80,7 @@ _NO_FIELDS = frozenset(
 
 def _audit(record: dict[str, Any], beside: Beside) -> Iterator[dict[str, Any]]:
     """Unfold one update of a ticket into its events."""
-    at = _moment(record["timestamp"])
+    at = api.moment(record["timestamp"])
     if beside.end is not None and at >= beside.end:
         return
     for place, child in enumerate(record["child_events"]):

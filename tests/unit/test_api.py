@@ -125,3 +125,10 @@ def test_an_option_that_is_no_whole_number_is_told_by_its_name(value: Any) -> No
     with pytest.raises(ConfigError, match=r"desk\.page_size: expected a whole number, 1 or more"):
         call.whole("page_size", 100)
     assert call.whole("batch", 100) == 100
+
+
+@pytest.mark.parametrize("epoch", [2**63, -(2**70), 1e300, "x", None, float("nan")])
+def test_an_epoch_that_no_calendar_has_is_a_records_fault(epoch: Any) -> None:
+    with pytest.raises((ArithmeticError, TypeError, ValueError)):
+        api.moment(epoch)
+    assert api.moment("0").isoformat() == "1970-01-01T00:00:00+00:00"

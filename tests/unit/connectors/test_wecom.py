@@ -14,8 +14,7 @@ import duckdb
 import pytest
 import stamina
 from suite.cases import wecom as case
-from suite.kit import Bench, Exchange, Record, Reply, Vendor, balances
-from suite.test_every_connector import _mangled as mangled
+from suite.kit import Bench, Exchange, Record, Reply, Vendor, balances, mangled
 
 from connectors import wecom, wecom_rows
 from connectors.base import Beside
@@ -493,6 +492,9 @@ def test_ratios_become_whole_people(desk: Desk) -> None:
         ("ann", "2026-09-03", 45, 14, 10, 2, 2),
         ("ann", "2026-09-05", 3, 0, 0, 0, 0),
     ]
+    archived = [file.name for file in landed[1].archive]
+    assert any("kf_statistics/" in name for name in archived)
+    assert not any("ann" in name for name in archived), "a manifest names no person"
     (asked,) = desk.asked("kf/get_servicer_statistic")
     days = [
         datetime.fromtimestamp(asked[k], wecom_rows.BEIJING) for k in ("start_time", "end_time")

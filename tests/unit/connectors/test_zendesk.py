@@ -13,8 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 from suite.cases import zendesk as case
-from suite.kit import Bench, Exchange, Record, Reply, Vendor, balances
-from suite.test_every_connector import _mangled as mangled
+from suite.kit import Bench, Exchange, Record, Reply, Vendor, balances, mangled
 
 from connectors import zendesk_rows
 from connectors.base import Beside
