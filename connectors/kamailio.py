@@ -33,7 +33,8 @@ left join (
 left join missed_calls m on m.id = latest.id
 where c.end_time >= :start and c.end_time < :end
 """
-_ANSWERED = '"sip_code" is null'
+# a call that one agent refused and the next one took has a reason, and talked nevertheless
+_ANSWERED = '("sip_code" is null or coalesce(try_cast("duration" as double), 0) > 0)'
 
 
 def _fill(source: Source, backend: str) -> Mapping[str, str]:
@@ -63,13 +64,15 @@ _COLUMNS = {
             then try_cast(round(try_cast("duration" as double) * 1000) as bigint) end"""
     ),
     "disposition": ColumnMapping(
-        sql="""case when "sip_code" is null then 'answered'
+        sql=f"""case when {_ANSWERED} then 'answered'
             when "sip_code" in ('486', '600') then 'busy'
             when "sip_code" = '487' then 'abandoned'
             when "sip_code" in ('408', '480', '603') then 'no_answer'
             else 'failed' end"""
     ),
-    "raw_disposition": ColumnMapping(sql="""coalesce("sip_code" || ' ' || "sip_reason", '200')"""),
+    "raw_disposition": ColumnMapping(
+        sql=f"""case when {_ANSWERED} then '200' else "sip_code" || ' ' || "sip_reason" end"""
+    ),
     "source_updated_at": _field("end_time"),
     "source_seq": _field("id"),
 }

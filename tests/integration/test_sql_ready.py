@@ -84,6 +84,27 @@ def test_columns_that_the_tables_lack_are_named(kamailio: Kamailio, place: Place
         place.ingest(source("kamailio", kamailio.database, agent_column="a; drop table acc"))
 
 
+def test_a_call_that_the_second_agent_took_is_answered(database: Any, place: Place) -> None:
+    url, run = database
+    time = "datetime" if url.startswith("mysql") else "timestamp"
+    run(
+        f"create table acc_cdrs (id int primary key, start_time {time}, end_time {time}, "
+        "duration float, callid varchar(64), caller varchar(64), queue varchar(64), "
+        "agent varchar(64))",
+        "create table missed_calls (id int primary key, callid varchar(64), "
+        "sip_code varchar(3), sip_reason varchar(32))",
+        "insert into acc_cdrs values "
+        "(1, '2026-09-02 10:00:08', '2026-09-02 10:01:08', 60.5, 'a', '139', 'vip', '8002'), "
+        "(2, '2026-09-02 11:00:00', '2026-09-02 11:00:00', 0, 'b', '138', 'vip', '8001')",
+        "insert into missed_calls values (1, 'a', '486', 'Busy Here'), (2, 'b', '487', 'Gone')",
+    )
+    manifest = place.ingest(source("kamailio", url))
+    assert place.rows(manifest, "agent_id, disposition, raw_disposition, talk_ms", "calls") == [
+        ("8002", "answered", "200", 60500),
+        (None, "abandoned", "487 Gone", None),
+    ]
+
+
 # ---------------------------------------------------------------- Asterisk
 
 # as made by Asterisk's own migrations (contrib/ast-db-manage: cdr and queue_log)
