@@ -100,6 +100,8 @@ class Other:
 
         if not isinstance(error, DBAPIError):
             self._words.unusable(f"the query cannot be run ({type(error).__name__})")
+        if self._texts and "decode to UTF-8" in str(error.orig):  # it quotes the text
+            self._words.refused("a text that is not UTF-8: mend it at its source")
         lost = isinstance(error, InterfaceError | OperationalError) and (
             error.statement is None or error.connection_invalidated or "locked" in str(error.orig)
         )

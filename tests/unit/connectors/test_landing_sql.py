@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -65,6 +66,16 @@ def test_the_archive_is_the_same_whatever_order_the_database_answers_in(place: P
     assert second.archive_sha256 == first.archive_sha256
     ids = [r[0] for r in place.rows(first, "ticket_id", "tickets")]
     assert ids == sorted(ids)
+
+
+def test_a_text_that_is_no_utf8_is_no_lost_line_and_is_not_quoted(place: Place) -> None:
+    path = database(place, [("a", "2026-08-01 00:00:00", "2026-09-02 00:00:00", 1)])
+    with closing(sqlite3.connect(path)) as con:
+        con.execute("update t set id = cast(x'7a68616e67ff' as text)")
+        con.commit()
+    with pytest.raises(SourceChanged, match="a text that is not UTF-8") as caught:
+        place.ingest(desk())
+    assert "zhang" not in str(caught.value)
 
 
 def test_landing_again_needs_no_database(place: Place) -> None:
