@@ -41,7 +41,7 @@ def _details(call: Call) -> Iterator[Page]:
 
 
 def _responses(call: Call) -> Iterator[Page]:
-    size = call.whole("page_size", PAGE)
+    size = min(PAGE, call.whole("page_size", PAGE))
     form = "%Y-%m-%dT%H:%M:%S"
     for survey in surveys.surveys(call.source.options):
         first = Request(

@@ -50,9 +50,8 @@ def _responses(call: Call) -> Iterator[Page]:
         )
 
         def following(request: Request, page: Page) -> Request | None:
-            if len(page.records("items")) < size:
-                return None
-            return request.but(before=page.last("items")["token"])
+            oldest = page.last("items")  # a short page is no end: the vendor may give fewer
+            return request.but(before=oldest["token"]) if oldest else None
 
         yield from call.pages(first, following)
 

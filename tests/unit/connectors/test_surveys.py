@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from suite.cases import qualtrics as qualtrics_case
 from suite.cases import surveymonkey as surveymonkey_case
+from suite.cases import typeform as typeform_case
 from suite.kit import Bench, Exchange, Record, Reply, Vendor
 
 from connectors import surveys
@@ -229,3 +230,36 @@ def test_an_export_that_failed_at_qualtrics_is_tried_again(
         monkeypatch.setenv(*it.connection)
         with pytest.raises(TransientError, match="the export of SV_1 failed"):
             it.ingest()
+
+
+def test_a_page_of_typeform_that_is_shorter_than_asked_is_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = typeform_case.CASE
+
+    def answer(exchange: Exchange, records: Any) -> Reply:
+        fewer = replace(exchange, query={**exchange.query, "page_size": "4"})
+        return case.answer(fewer, records)
+
+    vendor = Vendor(replace(case, answer=answer), case.world(9))
+    with vendor.serving() as url:
+        it = Bench(case, url, tmp_path)
+        monkeypatch.setenv(*it.connection)
+        assert len(it.keys(it.ingest())) == 9 * 3
+
+
+def test_surveymonkey_is_never_asked_for_more_a_page_than_it_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = surveymonkey_case.CASE
+    greedy = replace(case, source=case.source.replace("page_size = 10", "page_size = 1000"))
+
+    def answer(exchange: Exchange, records: Any) -> Reply:
+        capped = str(min(100, int(exchange.query.get("per_page", "1"))))
+        return case.answer(replace(exchange, query={**exchange.query, "per_page": capped}), records)
+
+    vendor = Vendor(replace(case, answer=answer), case.world(120))
+    with vendor.serving() as url:
+        it = Bench(greedy, url, tmp_path)
+        monkeypatch.setenv(*it.connection)
+        assert len(it.keys(it.ingest())) == 120 * 2
