@@ -28,6 +28,7 @@ CHUNK_ROWS = 61_440  # records that are cast at a time, unless their bytes are m
 CHUNK_BYTES = 24 << 20
 _SPAN_ROWS = 122_880  # likewise of Parquet, where only the columns in use are read
 _BLOCK = 8 << 20
+_LARGEST = 32  # blocks that one row may fill: beyond lies a quote that is never closed
 _SLICE = 16_384  # records that one thread takes at a time
 _TOLD = 20  # unknown names that a message lists; the rest is a count
 PRIVATE = re.compile(r"@|\d{6}|.{41}", re.DOTALL)  # looks like a value, not like a column's name
@@ -313,7 +314,7 @@ def _fill_csv(
         return
     inner = _distinct([names[name] for name in table.header])
     passed = 0  # good rows that went on already; a row too long for a block comes after them
-    for block in (_BLOCK, 8 * _BLOCK, table.path.stat().st_size + 1):
+    for block in (_BLOCK, 8 * _BLOCK, min(_LARGEST * _BLOCK, table.path.stat().st_size + 1)):
         try:
             for batch in _stream_csv(table, inner, block, wanted, passed, records, con):
                 passed += batch.num_rows

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from landing_kit import MONTH, OWNER, SURVEY, Place, balances, column, mapping, query, source
 
-from connectors import casting
+from connectors import casting, reading
 from perfhouse import warehouse
 from perfhouse.errors import ConfigError, SourceChanged, SourceMissing
 from perfhouse.settings import customer_key
@@ -123,6 +123,17 @@ def test_hashed_columns_equal_hmac_sha256_and_never_show_the_value(place: Place)
     manifest = place.ingest(source(mapping({**SURVEY, "rater_key": column("who", hash=True)})))
     want = hmac.new(customer_key(place.home), "张三@example.com".encode(), hashlib.sha256)
     assert [r[0] for r in place.rows(manifest, "rater_key")] == [want.hexdigest(), None]
+
+
+def test_a_quote_that_swallows_a_large_file_does_not_fill_memory(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_BLOCK", 256)
+    monkeypatch.setattr(reading, "_LARGEST", 16)
+    lines = [f"{n},02/09/2026 10:00,5" for n in range(400)]
+    place.put("s.csv", "\n".join(["id,when,score", '"a,02/09/2026 10:00,5', *lines]))
+    with pytest.raises(SourceChanged, match="a quote that is never closed"):
+        place.ingest()
 
 
 def test_what_tells_who_a_customer_is_lands_hashed_or_not_at_all(place: Place) -> None:
