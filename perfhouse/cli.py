@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfhouse.errors import ConfigError, PerfhouseError
+from perfhouse.errors import ConfigError, PerfhouseError, SourceMissing
 from perfhouse.month import Month
 
 if TYPE_CHECKING:
@@ -60,11 +60,17 @@ def _ingest(args: argparse.Namespace) -> None:
     ws = _workspace(args)
     wanted = [args.source] if args.source else [s.id for s in ws.company.sources]
     for source_id in wanted:
+        source = stages.source_of(ws, source_id)
         if args.dry_run:
-            report.plan(ws, stages.source_of(ws, source_id), args.month, echo)
-        else:
-            step = stages.land if args.again else stages.ingest
+            report.plan(ws, source, args.month, echo)
+            continue
+        step = stages.land if args.again else stages.ingest
+        try:
             report.manifest(step(ws, source_id, args.month, _progress, args.accept_loss), echo)
+        except SourceMissing as missing:
+            if args.source or source.required:
+                raise
+            echo(f"{source_id}: optional, not delivered: {missing}")
 
 
 def _build(args: argparse.Namespace) -> None:
