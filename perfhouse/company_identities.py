@@ -65,6 +65,11 @@ def _cells(file: Path, problems: list[str]) -> Iterator[tuple[int, dict[str, str
                 header = values
                 if not _header_fits(header, problems):
                     return
+            elif any(values[len(header) :]):
+                problems.append(
+                    f"{FILE}: line {reader.line_num}: expected {len(header)} cells, got "
+                    f"{len(values)}; put a note that holds a comma in double quotes"
+                )
             elif any(values) and values != header:
                 cells = dict(itertools.zip_longest(header, values[: len(header)], fillvalue=""))
                 yield reader.line_num, cells

@@ -165,3 +165,19 @@ def test_the_file_that_the_documentation_shows_is_read_as_it_says(tmp_path: Path
         ("zendesk", "E1012", None, date(2026, 9, 16)),
         ("zendesk", "E1044", date(2026, 9, 16), None),
     ]
+
+
+def test_a_note_with_a_bare_comma_shifts_nobody_into_another_column(tmp_path: Path) -> None:
+    lines = [
+        "source,source_user_id,note,employee_id",
+        'desk,1,"left, moved",E7',
+        "desk,2,left, b,E8",
+    ]
+    (tmp_path / "identity.csv").write_text("\n".join(lines), encoding="utf-8")
+    problems: list[str] = []
+    found = read_identities(tmp_path, problems, ["desk"])
+    assert [(one.source_user_id, one.employee_id) for one in found] == [("1", "E7")]
+    assert problems == [
+        "identity.csv: line 3: expected 4 cells, got 5; put a note that holds a comma in double "
+        "quotes"
+    ]
