@@ -250,8 +250,8 @@ def connection(name: str) -> Connection:
 def connection_url(name: str) -> str:
     """Return the URL of a named connection; the message on failure never holds it."""
     text = _environment_text(name)
-    if text is None or text.lstrip().startswith("{"):
-        return connection(name).url()
+    if text is None or text.lstrip().startswith("{") or "__extra__=" in text:
+        return connection(name).url()  # no database knows how Airflow writes an extra
     scheme, separator, rest = text.partition("://")
     if not separator:
         raise ConfigError([f"connection {name!r}: expected a URL such as postgresql://host/db"])

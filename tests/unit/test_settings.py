@@ -59,6 +59,11 @@ def test_the_customer_key_of_the_environment_wins_and_is_never_told(
             '"schema": "db", "extra": {"charset": "utf8mb4"}}',
             "mysql://u:p%40@h:3306/db?charset=utf8mb4",
         ),
+        (
+            "AIRFLOW_CONN_HELP_DESK",
+            "postgres://u:p%40@h:5432/db?__extra__=%7B%22sslmode%22%3A+%22require%22%7D",
+            "postgresql://u:p%40@h:5432/db?sslmode=require",
+        ),
     ],
 )
 def test_a_connection_is_found_by_name(
