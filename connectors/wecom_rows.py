@@ -216,10 +216,14 @@ def _statistic(record: Any, beside: Beside) -> Iterator[Mapping[str, Any]]:
     invited = facts.get("satisfaction_investgate_cnt")
     if not invited:
         return
-    responded = _people(invited, facts.get("satisfaction_participation_rate"))
     names = ("satisfied", "middling", "dissatisfied")
-    counts = {name: _people(responded, facts.get(f"{name}_rate")) for name in names}
-    if sum(counts.values()) != responded:
+    rates = {name: facts.get(f"{name}_rate") or 0.0 for name in names}
+    taken_part = facts.get("satisfaction_participation_rate") or 0.0
+    width = _rounding(taken_part, *rates.values())
+    responded = _people(invited, taken_part, width)
+    counts = {name: _people(responded, rate, width) for name, rate in rates.items()}
+    counts["middling"] += responded - sum(counts.values())  # the one that weighs least takes it
+    if abs(counts["middling"] - responded * rates["middling"]) > 2 * responded * width + 0.5:
         raise ValueError("the rates add up to another number of people")
     yield {
         **record,
@@ -243,15 +247,20 @@ def _servicer(beside: Beside) -> str:
     return {shelf(userid): userid for userid in userids}[beside.name.split("/")[1]]
 
 
-def _people(of: int, rate: float | None) -> int:
-    """Return `rate` of so many people as whole people; no rate is nobody.
+def _rounding(*rates: float) -> float:
+    """Return how far a rate may lie from the one it was rounded from, by the decimals told."""
+    decimals = max(len(f"{rate}".partition(".")[2]) for rate in rates)
+    return 0.5 / float(10 ** min(max(decimals, 2), 9))
+
+
+def _people(of: int, rate: float, width: float) -> int:
+    """Return `rate` of so many people as whole people.
 
     Raises:
         ValueError: it is no share, or further from a whole number than rounding explains.
     """
-    share = rate or 0.0
-    people = round(of * share)
-    if not 0 <= share <= 1 or abs(of * share - people) > 0.3:
+    people = round(of * rate)
+    if not 0 <= rate <= 1 or abs(of * rate - people) > of * width + 1e-6:
         raise ValueError("a rate that makes no whole people")
     return people
 

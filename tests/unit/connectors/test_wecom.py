@@ -519,6 +519,30 @@ def test_ratios_that_make_no_whole_people_are_quarantined(desk: Desk, facts: Rec
     assert (stream.landed, stream.quarantined) == (0, 1)
 
 
+@pytest.mark.parametrize(
+    ("rates", "people"),
+    [
+        ((0.31, 0.71, 0.15, 0.15), (62, 44, 9, 9)),  # 44.02, 9.3 and 9.3 of 62
+        ((0.4, 0.5, 0.26, 0.24), (80, 40, 21, 19)),
+        ((0.38, 0.34, 0.33, 0.33), (76, 26, 25, 25)),  # 25.84, 25.08 and 25.08
+        ((0.5, 0.67, 0.17, 0.17), (100, 67, 16, 17)),  # add up to 101 people: rounding took one
+    ],
+)
+def test_a_busy_days_rounded_ratios_are_people_as_near_as_rounding_allows(
+    rates: tuple[float, ...], people: tuple[int, ...]
+) -> None:
+    names = ("satisfaction_participation_rate", "satisfied_rate", "middling_rate")
+    facts = dict(zip((*names, "dissatisfied_rate"), rates, strict=True))
+    record = _day(3, satisfaction_investgate_cnt=200, **facts)
+    shelf = wecom_rows.shelf("ann")
+    beside = Beside(
+        record, f"kf_statistics/{shelf}/1.json", lambda _, __: {}, options={"kf_servicers": ["ann"]}
+    )
+    (row,) = wecom_rows._statistic(record, beside)
+    counts = (row["responded"], row["satisfied"], row["middling"], row["dissatisfied"])
+    assert counts == people
+
+
 def test_departments_that_serve_an_account_must_be_named(desk: Desk) -> None:
     desk.answers = {"kf/servicer/list": {"servicer_list": [{"department_id": 2}]}}
     with pytest.raises(ConfigError, match="kf_servicers: the account is served by whole"):
