@@ -18,7 +18,7 @@ from connectors.api import Call, Endpoint, System
 from connectors.base import Beside
 from connectors.http import Answer, Client, Later, Policy, StaleToken, basic, leased
 from connectors.paging import Page, Request, number
-from connectors.rosters import column, day, days
+from connectors.rosters import check_age, column, day, days
 from perfhouse.company import ColumnMapping, Source, StreamMapping
 from perfhouse.errors import ConfigError, SourceChanged, TransientError
 from perfhouse.settings import Connection
@@ -201,7 +201,11 @@ def _by_people(path: str, fields: Collection[str], body: Json, call: Call) -> It
     ids = (p["staffId"] for p in call.records("people") if _is_here(p, first, until))
     for batch in _batches(call, ids, 100):
         request = Request(f"{API}/staff/v1/{path}", body={"staffIds": batch, **body}, method="POST")
-        yield _reduced(call.send(request), fields)
+        page = call.send(request)
+        taken = Answer(200, page.headers, b"").date
+        if path == "superiors" and taken is not None:  # only they have no history
+            check_age(call.source, call.window.month, call.window.end, taken)
+        yield _reduced(page, fields)
 
 
 def _superiors(call: Call) -> Iterator[Page]:
@@ -536,5 +540,5 @@ CONNECTOR = api.connector(
     },
     unfold={_HR: roster, _MOVES: events, _ORG: units},
     snapshots=(_HR, _ORG),
-    options=("batch", "per_second", "report_to", "url"),
+    options=("backdate", "batch", "per_second", "report_to", "url"),
 )

@@ -162,6 +162,7 @@ connection = "it"
 owner = "HR <hr@corp.example>"
 batch = 40
 per_second = 1000
+backdate = true
 """,
     connection=f"http://app:{SECRET}@{{host}}:{{port}}",
     stream="hr_roster",
