@@ -227,14 +227,13 @@ def _postgres(rows: int, options: argparse.Namespace) -> Iterator[dict[str, str]
         with psycopg.connect(mine, autocommit=True) as bench:
             bench.execute(_TABLE)
             bench.execute(
-                """insert into incident select md5(i::text), 'INC' || lpad(i::text, 9, '0'),
+                f"""insert into incident select md5(i::text), 'INC' || lpad(i::text, 9, '0'),
                 (array['network','hardware','software'])[1 + i % 3],
                 (array['low','normal','high','urgent'])[1 + i % 4],
                 (array['new','open','solved','closed'])[1 + i % 4], 'queue' || i % 20,
                 'agent' || i % 500, t, t + interval '2 hours', i % 3, i % 5, t + interval '3 hours',
                 i % 7 from (select i, timestamp '2026-09-01' + i * interval '2629 ms' *
-                (900000.0 / %s) as t from generate_series(1, %s) i) x""",
-                (rows, rows),
+                (900000.0 / {rows}) as t from generate_series(1, {rows}) i) x"""
             )
             bench.execute("analyze incident")
         try:
