@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from connectors import files
-from connectors.base import Connector, ExtractContext, Extracted
+from connectors.base import Connector, ExtractContext, Extracted, column
 from perfhouse.company import ColumnMapping, Source, StreamMapping
 from perfhouse.month import Month
 
@@ -49,12 +49,8 @@ def _milliseconds(field: str) -> ColumnMapping:
     return ColumnMapping(sql=f'coalesce(cast({number} as varchar), "{field}")')
 
 
-def _field(name: str) -> ColumnMapping:
-    return ColumnMapping(source=name)
-
-
 _COLUMNS = {
-    "leg_id": _field("ContactId"),
+    "leg_id": column("ContactId"),
     "interaction_id": ColumnMapping(sql='coalesce("InitialContactId", "ContactId")'),
     "media": ColumnMapping(
         sql="case when \"InitiationMethod\" = 'CALLBACK' then 'callback' "
@@ -66,18 +62,18 @@ _COLUMNS = {
         "or (\"InitiationMethod\" = 'API' and coalesce(\"Channel\", 'VOICE') = 'VOICE') "
         "then 'outbound' else 'inbound' end"
     ),
-    "queue_id": _field("Queue.Name"),
-    "agent_id": _field("Agent.Username"),
+    "queue_id": column("Queue.Name"),
+    "agent_id": column("Agent.Username"),
     "customer_key": ColumnMapping(source="CustomerEndpoint.Address", hash=True),
     "ani_hash": ColumnMapping(source="CustomerEndpoint.Address", hash=True),
-    "started_at": _field("InitiationTimestamp"),
-    "queued_at": _field("Queue.EnqueueTimestamp"),
-    "answered_at": _field("Agent.ConnectedToAgentTimestamp"),
-    "ended_at": _field("DisconnectTimestamp"),
+    "started_at": column("InitiationTimestamp"),
+    "queued_at": column("Queue.EnqueueTimestamp"),
+    "answered_at": column("Agent.ConnectedToAgentTimestamp"),
+    "ended_at": column("DisconnectTimestamp"),
     "wait_ms": _milliseconds("Queue.Duration"),
     "talk_ms": _milliseconds("Agent.AgentInteractionDuration"),
     "hold_ms": _milliseconds("Agent.CustomerHoldDuration"),
-    "hold_count": _field("Agent.NumberOfHolds"),
+    "hold_count": column("Agent.NumberOfHolds"),
     "acw_ms": _milliseconds("Agent.AfterContactWorkDuration"),
     # who met no agent gave up in the queue, unless a further leg took over: another queue, or the
     # callback that was asked for
@@ -86,20 +82,20 @@ _COLUMNS = {
         "then 'failed' when \"NextContactId\" is not null then 'transferred' "
         "else 'abandoned' end"
     ),
-    "raw_disposition": _field("DisconnectReason"),
+    "raw_disposition": column("DisconnectReason"),
     "transfer_type": ColumnMapping(
         sql="case when \"TransferCompletedTimestamp\" is null then 'none' "
         "when \"TransferredToEndpoint.Type\" = 'TELEPHONE_NUMBER' then 'blind' else 'queue' end"
     ),
-    "transferred_from_leg": _field("PreviousContactId"),
-    "transferred_to": _field("NextContactId"),
+    "transferred_from_leg": column("PreviousContactId"),
+    "transferred_to": column("NextContactId"),
     "hangup_party": ColumnMapping(
         source="DisconnectReason",
         values={"AGENT_DISCONNECT": "agent", "CUSTOMER_DISCONNECT": "customer"},
         otherwise="system",
     ),
-    "ticket_id": _field("Attributes.ticket_id"),
-    "source_updated_at": _field("LastUpdateTimestamp"),
+    "ticket_id": column("Attributes.ticket_id"),
+    "source_updated_at": column("LastUpdateTimestamp"),
 }
 
 CONNECTOR = Connector(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors import sql
+from connectors.base import column
 from perfhouse.company import ColumnMapping, Source, StreamMapping
 from perfhouse.errors import ConfigError
 
@@ -102,21 +103,17 @@ def _fill(source: Source, backend: str) -> Mapping[str, str]:
     }
 
 
-def _field(name: str) -> ColumnMapping:
-    return ColumnMapping(source=name)
-
-
 def _milliseconds(name: str) -> ColumnMapping:
     return ColumnMapping(sql=f'try(try_cast("{name}" as bigint) * 1000)')
 
 
 _COLUMNS = {
-    "leg_id": _field("leg_id"),
-    "interaction_id": _field("interaction_id"),
-    "leg_no": _field("seq"),
+    "leg_id": column("leg_id"),
+    "interaction_id": column("interaction_id"),
+    "leg_no": column("seq"),
     "media": ColumnMapping(value="voice"),
-    "direction": _field("direction"),
-    "queue_id": _field("queue"),
+    "direction": column("direction"),
+    "queue_id": column("queue"),
     # a channel is a device and what makes it unique: PJSIP/8007-0000002a
     "agent_id": ColumnMapping(
         sql=r"""nullif(case when "kind" = 'direct'
@@ -124,10 +121,10 @@ _COLUMNS = {
     ),
     "customer_key": ColumnMapping(source="caller", hash=True),
     "ani_hash": ColumnMapping(source="caller", hash=True),
-    "started_at": _field("started"),
-    "queued_at": _field("queued"),
-    "answered_at": _field("answered"),
-    "ended_at": _field("ended"),
+    "started_at": column("started"),
+    "queued_at": column("queued"),
+    "answered_at": column("answered"),
+    "ended_at": column("ended"),
     "wait_ms": _milliseconds("wait_seconds"),
     "ring_ms": _milliseconds("ring_seconds"),
     # an attended transfer tells no talking time in a fixed place
@@ -147,22 +144,22 @@ _COLUMNS = {
             ),
         },
     ),
-    "raw_disposition": _field("event"),
+    "raw_disposition": column("event"),
     "transfer_type": ColumnMapping(
         source="event",
         values={"BLINDTRANSFER": "blind", "TRANSFER": "blind", "ATTENDEDTRANSFER": "attended"},
         otherwise="none",
     ),
     # a call that comes back to a queue was passed on by the leg before
-    "transferred_from_leg": _field("transferred_from"),
-    "transferred_to": _field("transferred_to"),
+    "transferred_from_leg": column("transferred_from"),
+    "transferred_to": column("transferred_to"),
     "hangup_party": ColumnMapping(
         sql="""case "event" when 'COMPLETEAGENT' then 'agent' when 'COMPLETECALLER' then 'customer'
             when 'ABANDON' then 'customer' when 'EXITWITHTIMEOUT' then 'system'
             when 'EXITEMPTY' then 'system' end"""
     ),
-    "source_updated_at": _field("ended"),
-    "source_seq": _field("seq"),
+    "source_updated_at": column("ended"),
+    "source_seq": column("seq"),
 }
 
 CONNECTOR = sql.ready(

@@ -21,6 +21,11 @@ from perfhouse.month import Month
 Progress = Callable[[str], None]
 
 
+def column(name: str, **more: Any) -> ColumnMapping:
+    """Map a column from one field of the source, with further words of a mapping if need be."""
+    return ColumnMapping(source=name, **more)
+
+
 def quiet(_: str) -> None:
     """Ignore progress."""
 

@@ -237,10 +237,6 @@ class Client:
         """Send a JSON body; return the decoded answer."""
         return _decoded(self.fetch("POST", path, body=body))
 
-    def patch(self, path: str, body: Any) -> Any:
-        """Change a thing; safe to repeat."""
-        return _decoded(self.fetch("PATCH", path, body=body))
-
     def fetch(
         self,
         method: str,

@@ -15,10 +15,10 @@ import msgspec
 
 from connectors import api
 from connectors.api import Call, Endpoint, System
-from connectors.base import Beside
+from connectors.base import Beside, column
 from connectors.http import Answer, Client, Later, Policy, StaleToken, basic, leased
 from connectors.paging import Page, Request, number
-from connectors.rosters import check_age, column, day, days
+from connectors.rosters import check_age, day, days
 from perfhouse.company import ColumnMapping, Source, StreamMapping
 from perfhouse.errors import ConfigError, SourceChanged, TransientError
 from perfhouse.settings import Connection

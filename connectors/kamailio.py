@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors import sql
+from connectors.base import column
 from perfhouse.company import ColumnMapping, Source, StreamMapping
 
 # the tables have no such columns of their own: the operator adds them as `cdr_extra`
@@ -41,24 +42,20 @@ def _fill(source: Source, backend: str) -> Mapping[str, str]:
     return {name: sql.name_option(source, f"{name}_column", name) for name in _EXTRAS}
 
 
-def _field(name: str) -> ColumnMapping:
-    return ColumnMapping(source=name)
-
-
 _COLUMNS = {
-    "leg_id": _field("id"),
-    "interaction_id": _field("callid"),
+    "leg_id": column("id"),
+    "interaction_id": column("callid"),
     "leg_no": ColumnMapping(value=1),
     "media": ColumnMapping(value="voice"),
     "direction": ColumnMapping(value="inbound"),
-    "queue_id": _field("queue"),
+    "queue_id": column("queue"),
     # nobody is credited with a call that nobody took
     "agent_id": ColumnMapping(sql=f'case when {_ANSWERED} then "agent" end'),
     "customer_key": ColumnMapping(source="caller", hash=True),
     "ani_hash": ColumnMapping(source="caller", hash=True),
-    "started_at": _field("start_time"),
+    "started_at": column("start_time"),
     "answered_at": ColumnMapping(sql=f'case when {_ANSWERED} then "start_time" end'),
-    "ended_at": _field("end_time"),
+    "ended_at": column("end_time"),
     "talk_ms": ColumnMapping(
         sql=f"""case when {_ANSWERED}
             then try_cast(round(try_cast("duration" as double) * 1000) as bigint) end"""
@@ -73,8 +70,8 @@ _COLUMNS = {
     "raw_disposition": ColumnMapping(
         sql=f"""case when {_ANSWERED} then '200' else "sip_code" || ' ' || "sip_reason" end"""
     ),
-    "source_updated_at": _field("end_time"),
-    "source_seq": _field("id"),
+    "source_updated_at": column("end_time"),
+    "source_seq": column("id"),
 }
 
 CONNECTOR = sql.ready(

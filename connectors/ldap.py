@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from connectors import api, rosters
-from connectors.base import Beside, Connector, ExtractContext, Extracted
-from connectors.rosters import column
+from connectors.base import Beside, Connector, ExtractContext, Extracted, column
 from perfhouse import settings
 from perfhouse.company import ColumnMapping, Source, StreamMapping
 from perfhouse.errors import ConfigError, PerfhouseError, SourceChanged, TransientError

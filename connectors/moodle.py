@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors import sql
+from connectors.base import column
 from perfhouse.company import ColumnMapping, Source, StreamMapping
 
 _IN = "{what} >= :start_epoch and {what} < :end_epoch"
@@ -78,10 +79,6 @@ def _fill(source: Source, backend: str) -> Mapping[str, str]:
     return {"prefix": sql.name_option(source, "prefix", "mdl_")}
 
 
-def _field(name: str) -> ColumnMapping:
-    return ColumnMapping(source=name)
-
-
 def _instant(name: str) -> ColumnMapping:
     """Return a time that Moodle counts in seconds since 1970; 0 means never."""
     return ColumnMapping(sql=f'try(to_timestamp(nullif(try_cast("{name}" as bigint), 0)))')
@@ -89,11 +86,11 @@ def _instant(name: str) -> ColumnMapping:
 
 _REACHED = """try_cast("score" as double) >= nullif(try_cast("pass_mark" as double), 0)"""
 _RECORDS = {
-    "record_id": _field("record_id"),
-    "learner_id": _field("learner_id"),
-    "course_id": _field("course_id"),
-    "course_name": _field("course_name"),
-    "course_type": _field("course_type"),
+    "record_id": column("record_id"),
+    "learner_id": column("learner_id"),
+    "course_id": column("course_id"),
+    "course_name": column("course_name"),
+    "course_type": column("course_type"),
     "assigned_at": _instant("assigned"),
     "due_at": _instant("due"),
     "started_at": _instant("started"),
@@ -113,17 +110,17 @@ _RECORDS = {
     "passed": ColumnMapping(
         sql=f"case when {_REACHED} then 'true' when not ({_REACHED}) then 'false' end"
     ),
-    "cert_id": _field("cert_id"),
+    "cert_id": column("cert_id"),
     "cert_issued_at": _instant("issued"),
     "cert_expires_at": _instant("expires"),
     "source_updated_at": _instant("modified"),
 }
 _USERS = {
-    "source_user_id": _field("id"),
-    "employee_no": _field("employee_no"),
+    "source_user_id": column("id"),
+    "employee_no": column("employee_no"),
     "email_hash": ColumnMapping(source="email", hash=True),
-    "login": _field("login"),
-    "is_active": _field("is_active"),
+    "login": column("login"),
+    "is_active": column("is_active"),
     "source_updated_at": _instant("modified"),
 }
 

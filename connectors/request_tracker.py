@@ -13,7 +13,7 @@ from typing import Any
 
 from connectors import api
 from connectors.api import Call, Endpoint, System
-from connectors.base import Beside
+from connectors.base import Beside, column
 from connectors.http import Client, Credentials
 from connectors.paging import Page, Request, number
 from perfhouse.company import ColumnMapping, Source, StreamMapping
@@ -416,16 +416,12 @@ def user(record: Any, beside: Beside) -> Iterable[Mapping[str, Any]]:
 # ---------------------------------------------------------------- mappings
 
 
-def _field(name: str) -> ColumnMapping:
-    return ColumnMapping(source=name)
-
-
 def _at(name: str) -> ColumnMapping:
     return ColumnMapping(source=name, time_zone="UTC")
 
 
 _TICKETS = {
-    "ticket_id": _field("id"),
+    "ticket_id": column("id"),
     # RT's own words: low 0, medium 50, high 100
     "priority": ColumnMapping(
         sql="case when try_cast(\"Priority\" as integer) >= 100 then 'high' "
@@ -439,12 +435,12 @@ _TICKETS = {
             **{"rejected": "closed", "deleted": "deleted", "merged": "merged"},
         },
     ),
-    "raw_status": _field("Status"),
-    "queue_id": _field("Queue.id"),
-    "queue_name": _field("Queue.Name"),
-    "assignee_id": _field("OwnerId"),
+    "raw_status": column("Status"),
+    "queue_id": column("Queue.id"),
+    "queue_name": column("Queue.Name"),
+    "assignee_id": column("OwnerId"),
     "requester_key": ColumnMapping(sql='lower(trim("RequestorAddress"))', hash=True),
-    "sla_policy": _field("SLA"),
+    "sla_policy": column("SLA"),
     "created_at": _at("Created"),
     # RT notes when a ticket became inactive: rejected ones were closed, not solved
     "resolved_at": ColumnMapping(
@@ -455,7 +451,7 @@ _TICKETS = {
         sql='case when "Status" = \'rejected\' then "Resolved" end', time_zone="UTC"
     ),
     "due_at": _at("Due"),
-    "merged_into": _field("MergedInto"),
+    "merged_into": column("MergedInto"),
     # a rating that is no number keeps no ticket out: the answer is judged by itself
     "csat_score": ColumnMapping(sql='try_cast("Rating" as decimal(9, 4))'),
     "source_updated_at": _at("LastUpdated"),
@@ -463,12 +459,12 @@ _TICKETS = {
     "source_seq": ColumnMapping(sql="case when \"State\" = 'merged' then 1 else 0 end"),
 }
 _EVENTS = {
-    "event_id": _field("id"),
-    "ticket_id": _field("ObjectId"),
-    "seq": _field("id"),
+    "event_id": column("id"),
+    "ticket_id": column("ObjectId"),
+    "seq": column("id"),
     "occurred_at": _at("Created"),
-    "actor_id": _field("Creator.id"),
-    "actor_type": _field("Actor"),
+    "actor_id": column("Creator.id"),
+    "actor_type": column("Actor"),
     "event_type": ColumnMapping(
         sql="""case
             when "Type" = 'Create' then 'created'
@@ -489,10 +485,10 @@ _EVENTS = {
             when "IsRating" = 'true' then 'csat_received'
             when "Type" not in ('EmailRecord', 'CommentEmailRecord') then 'field_changed' end"""
     ),
-    "raw_type": _field("Type"),
-    "field": _field("FieldName"),
-    "old_value": _field("Old"),
-    "new_value": _field("New"),
+    "raw_type": column("Type"),
+    "field": column("FieldName"),
+    "old_value": column("Old"),
+    "new_value": column("New"),
     "is_public": ColumnMapping(
         sql="case \"Type\" when 'Correspond' then 'true' when 'Comment' then 'false' end"
     ),
@@ -501,34 +497,34 @@ _EVENTS = {
     ),
     "time_spent_ms": ColumnMapping(sql='try(try_cast("TimeTaken" as bigint) * 60000)'),
     "source_updated_at": _at("Created"),
-    "source_seq": _field("id"),
+    "source_seq": column("id"),
 }
 _RATINGS = {
     # one ticket has one rating; a changed one is a newer version of it
-    "response_id": _field("ObjectId"),
-    "survey_id": _field("FieldName"),
+    "response_id": column("ObjectId"),
+    "survey_id": column("FieldName"),
     "survey_kind": ColumnMapping(value="csat"),
-    "question_id": _field("FieldName"),
+    "question_id": column("FieldName"),
     "metric": ColumnMapping(value="csat"),
-    "status": _field("Answer"),
+    "status": column("Answer"),
     "submitted_at": _at("Created"),
-    "score": _field("Score"),
+    "score": column("Score"),
     "scale_min": ColumnMapping(value=1),
     "scale_max": ColumnMapping(value=5),
-    "score_choice": _field("Score"),
-    "agent_id": _field("OwnerId"),
-    "ticket_id": _field("ObjectId"),
+    "score_choice": column("Score"),
+    "agent_id": column("OwnerId"),
+    "ticket_id": column("ObjectId"),
     "rater_type": ColumnMapping(value="customer"),
     "source_updated_at": _at("Created"),
-    "source_seq": _field("id"),
+    "source_seq": column("id"),
 }
 _USERS = {
-    "source_user_id": _field("id"),
+    "source_user_id": column("id"),
     "email_hash": ColumnMapping(sql='lower(trim("EmailAddress"))', hash=True),
     # who signs in by an address is known by its hash alone
     "login": ColumnMapping(sql='case when "Name" not like \'%@%\' then "Name" end'),
     "role": ColumnMapping(value="agent"),
-    "is_active": _field("Active"),
+    "is_active": column("Active"),
     "source_updated_at": _at("LastUpdated"),
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from connectors.base import Beside
+from connectors.base import Beside, column
 from perfhouse.company import ColumnMapping, Source
 from perfhouse.errors import ConfigError, SourceMissing
 from perfhouse.month import Month
@@ -80,11 +80,6 @@ def span(
 def day(text: Any) -> date | None:
     """Return the day that an ISO instant begins with; None for nothing; ValueError for else."""
     return None if text in (None, "") else date.fromisoformat(str(text)[:10])
-
-
-def column(name: str, **more: Any) -> ColumnMapping:
-    """Map a column from one field."""
-    return ColumnMapping(source=name, **more)
 
 
 SPAN = {

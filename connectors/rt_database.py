@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors import sql
+from connectors.base import column
 from connectors.casting import literal
 from perfhouse.company import ColumnMapping, Source, StreamMapping
 from perfhouse.errors import ConfigError
@@ -183,16 +184,12 @@ def _names(source: Source) -> list[str]:
     return given
 
 
-def _field(name: str) -> ColumnMapping:
-    return ColumnMapping(source=name)
-
-
 def _at(name: str) -> ColumnMapping:
     return ColumnMapping(source=name, time_zone="UTC")
 
 
 _TICKETS = {
-    "ticket_id": _field("id"),
+    "ticket_id": column("id"),
     # RT's own words: low 0, medium 50, high 100
     "priority": ColumnMapping(
         sql="case when try_cast(\"priority\" as integer) >= 100 then 'high' "
@@ -206,38 +203,38 @@ _TICKETS = {
             **{"rejected": "closed", "deleted": "deleted", "merged": "merged"},
         },
     ),
-    "raw_status": _field("status"),
-    "queue_id": _field("queue_id"),
-    "queue_name": _field("queue_name"),
-    "assignee_id": _field("owner_id"),
-    "resolved_by_id": _field("resolver"),
-    "first_responder_id": _field("first_replier"),
+    "raw_status": column("status"),
+    "queue_id": column("queue_id"),
+    "queue_name": column("queue_name"),
+    "assignee_id": column("owner_id"),
+    "resolved_by_id": column("resolver"),
+    "first_responder_id": column("first_replier"),
     "requester_key": ColumnMapping(sql='lower(trim("requestor"))', hash=True),
-    "sla_policy": _field("sla"),
+    "sla_policy": column("sla"),
     "created_at": _at("created"),
     "first_assigned_at": _at("first_assigned"),
     "first_response_at": _at("first_reply"),
     "resolved_at": _at("resolved"),
     "closed_at": _at("closed"),
     "due_at": _at("due"),
-    "reopen_count": _field("reopened"),
-    "reassign_count": _field("reassigned"),
-    "transfer_count": _field("moved"),
-    "reply_count": _field("replies"),
-    "merged_into": _field("merged_into"),
+    "reopen_count": column("reopened"),
+    "reassign_count": column("reassigned"),
+    "transfer_count": column("moved"),
+    "reply_count": column("replies"),
+    "merged_into": column("merged_into"),
     # a rating that is no number keeps no ticket out: its answer is judged by itself
     "csat_score": ColumnMapping(sql='try_cast("rating" as decimal(9, 4))'),
     "source_updated_at": _at("last_updated"),
-    "source_seq": _field("last_id"),
+    "source_seq": column("last_id"),
 }
 _MERGED = r"""regexp_extract("new_value", '/ticket/(\d+)$', 1)"""
 _EVENTS = {
-    "event_id": _field("id"),
-    "ticket_id": _field("ticket_id"),
-    "seq": _field("id"),
+    "event_id": column("id"),
+    "ticket_id": column("ticket_id"),
+    "seq": column("id"),
     "occurred_at": _at("created"),
-    "actor_id": _field("creator_id"),
-    "actor_type": _field("actor"),
+    "actor_id": column("creator_id"),
+    "actor_type": column("actor"),
     # both tickets of a merge keep a record of it; the one that lives on was not merged
     "event_type": ColumnMapping(
         sql=f"""case
@@ -259,9 +256,9 @@ _EVENTS = {
             when "is_rating" = 'true' then 'csat_received'
             when "type" not in ('EmailRecord', 'CommentEmailRecord') then 'field_changed' end"""
     ),
-    "raw_type": _field("type"),
-    "field": _field("field"),
-    "old_value": _field("old_value"),
+    "raw_type": column("type"),
+    "field": column("field"),
+    "old_value": column("old_value"),
     "new_value": ColumnMapping(
         sql=f"""case when "field" = 'MergedInto' then {_MERGED} else "new_value" end"""
     ),
@@ -273,34 +270,34 @@ _EVENTS = {
     ),
     "time_spent_ms": ColumnMapping(sql='try(try_cast("minutes" as bigint) * 60000)'),
     "source_updated_at": _at("created"),
-    "source_seq": _field("id"),
+    "source_seq": column("id"),
 }
 _RATINGS = {
     # one ticket has one rating; a changed one is a newer version of it
-    "response_id": _field("ticket_id"),
-    "survey_id": _field("field"),
+    "response_id": column("ticket_id"),
+    "survey_id": column("field"),
     "survey_kind": ColumnMapping(value="csat"),
-    "question_id": _field("field"),
+    "question_id": column("field"),
     "metric": ColumnMapping(value="csat"),
-    "status": _field("answer"),
+    "status": column("answer"),
     "submitted_at": _at("created"),
-    "score": _field("score"),
+    "score": column("score"),
     "scale_min": ColumnMapping(value=1),
     "scale_max": ColumnMapping(value=5),
-    "score_choice": _field("score"),
-    "agent_id": _field("owner_id"),
-    "ticket_id": _field("ticket_id"),
+    "score_choice": column("score"),
+    "agent_id": column("owner_id"),
+    "ticket_id": column("ticket_id"),
     "rater_type": ColumnMapping(value="customer"),
     "source_updated_at": _at("created"),
-    "source_seq": _field("id"),
+    "source_seq": column("id"),
 }
 _USERS = {
-    "source_user_id": _field("id"),
+    "source_user_id": column("id"),
     "email_hash": ColumnMapping(source="email", hash=True),
     # who signs in by an address is known by its hash alone
-    "login": _field("login"),
+    "login": column("login"),
     "role": ColumnMapping(value="agent"),
-    "is_active": _field("is_active"),
+    "is_active": column("is_active"),
     "source_updated_at": _at("last_updated"),
 }
 

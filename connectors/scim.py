@@ -11,10 +11,9 @@ from typing import Any
 
 from connectors import api, rosters
 from connectors.api import Call, Endpoint, System
-from connectors.base import Beside
+from connectors.base import Beside, column
 from connectors.http import Answer, Client, basic, bearer
 from connectors.paging import Page, Request, by_offset, number
-from connectors.rosters import column
 from perfhouse.company import ColumnMapping, Source, StreamMapping
 from perfhouse.errors import ConfigError, SourceChanged, TransientError
 from perfhouse.settings import Connection

@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors import api
 from connectors.api import Call, Endpoint, System
-from connectors.base import Beside
+from connectors.base import Beside, column
 from connectors.http import Client, basic
 from connectors.paging import Page, Request, number
 from perfhouse.company import ColumnMapping, Source, StreamMapping
@@ -157,18 +157,14 @@ def event(record: Mapping[str, Any], beside: Beside) -> Iterator[dict[str, Any]]
     yield {**record, "actor": who if known else None, "role": role}
 
 
-def _field(name: str) -> ColumnMapping:
-    return ColumnMapping(source=name)
-
-
 def _at(name: str) -> ColumnMapping:
     return ColumnMapping(source=name, time_zone="UTC")
 
 
 _TICKETS = {
-    "ticket_id": _field("sys_id"),
-    "external_ref": _field("number"),
-    "category": _field("category"),
+    "ticket_id": column("sys_id"),
+    "external_ref": column("number"),
+    "category": column("category"),
     "channel": ColumnMapping(
         source="contact_type",
         values={
@@ -177,7 +173,7 @@ _TICKETS = {
         },
         otherwise="other",
     ),
-    "raw_channel": _field("contact_type"),
+    "raw_channel": column("contact_type"),
     "priority": ColumnMapping(
         source="priority",
         values={"1": "urgent", "2": "high", "3": "normal", "4": "low", "5": "low"},
@@ -190,10 +186,10 @@ _TICKETS = {
         },
         otherwise="open",
     ),
-    "raw_status": _field("incident_state"),
-    "queue_id": _field("assignment_group"),
-    "assignee_id": _field("assigned_to"),
-    "resolved_by_id": _field("resolved_by"),
+    "raw_status": column("incident_state"),
+    "queue_id": column("assignment_group"),
+    "assignee_id": column("assigned_to"),
+    "resolved_by_id": column("resolved_by"),
     "requester_key": ColumnMapping(source="caller_id", hash=True),
     "sla_breached": ColumnMapping(
         sql="case made_sla when 'true' then 'false' when 'false' then 'true' end"
@@ -203,17 +199,17 @@ _TICKETS = {
     "created_at": _at("sys_created_on"),
     "resolved_at": _at("resolved_at"),
     "closed_at": _at("closed_at"),
-    "reopen_count": _field("reopen_count"),
-    "reassign_count": _field("reassignment_count"),
+    "reopen_count": column("reopen_count"),
+    "reassign_count": column("reassignment_count"),
     "source_updated_at": _at("sys_updated_on"),
-    "source_seq": _field("sys_mod_count"),
+    "source_seq": column("sys_mod_count"),
 }
 _EVENTS = {
-    "event_id": _field("sys_id"),
-    "ticket_id": _field("documentkey"),
+    "event_id": column("sys_id"),
+    "ticket_id": column("documentkey"),
     "occurred_at": _at("sys_created_on"),
-    "actor_id": _field("actor"),
-    "actor_type": _field("role"),
+    "actor_id": column("actor"),
+    "actor_type": column("role"),
     "event_type": ColumnMapping(
         sql="""case
             when fieldname = 'work_notes' then 'internal_note'
@@ -227,10 +223,10 @@ _EVENTS = {
             when oldvalue in ('6', '7') then 'reopened'
             else 'status_changed' end"""
     ),
-    "raw_type": _field("fieldname"),
-    "field": _field("fieldname"),
-    "old_value": _field("oldvalue"),
-    "new_value": _field("newvalue"),
+    "raw_type": column("fieldname"),
+    "field": column("fieldname"),
+    "old_value": column("oldvalue"),
+    "new_value": column("newvalue"),
     "is_public": ColumnMapping(
         sql="case fieldname when 'comments' then 'true' when 'work_notes' then 'false' end"
     ),
@@ -238,12 +234,12 @@ _EVENTS = {
     "source_updated_at": _at("sys_created_on"),
 }
 _USERS = {
-    "source_user_id": _field("sys_id"),
-    "employee_no": _field("employee_number"),
+    "source_user_id": column("sys_id"),
+    "employee_no": column("employee_number"),
     "email_hash": ColumnMapping(sql="lower(trim(email))", hash=True),
     # who signs in by an address is known by its hash alone
     "login": ColumnMapping(sql="case when user_name not like '%@%' then user_name end"),
-    "is_active": _field("active"),
+    "is_active": column("active"),
     "source_updated_at": _at("sys_updated_on"),
 }
 

@@ -34,7 +34,9 @@ Fill = Callable[[Source, str], Mapping[str, str]]
 
 
 def extract(source: Source, month: Month, context: ExtractContext) -> Iterator[Extracted]:
-    """Yield one answer per stream, as Parquet in key order, all of them out of one snapshot.
+    """Yield one answer per stream, as Parquet in key order.
+
+    PostgreSQL answers all of them out of one snapshot; elsewhere each has its own.
 
     Raises:
         ConfigError: a query is no select, the login is refused, an option cannot be read.

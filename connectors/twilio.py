@@ -16,7 +16,7 @@ import msgspec
 
 from connectors import api
 from connectors.api import Call, Endpoint, System
-from connectors.base import Beside
+from connectors.base import Beside, column
 from connectors.http import Client, Policy, basic
 from connectors.paging import Page, Request, by_link, linked
 from perfhouse.company import ColumnMapping, Source, StreamMapping
@@ -282,37 +282,33 @@ def _address(end: Any) -> Any:
     return f"client:{sha256(name.strip().lower().encode()).hexdigest()[:16]}"
 
 
-def _field(name: str) -> ColumnMapping:
-    return ColumnMapping(source=name)
-
-
 def _moment(name: str) -> ColumnMapping:
     return ColumnMapping(source=name, format=_RFC_2822)
 
 
 _USERS = {
-    "source_user_id": _field("worker"),
+    "source_user_id": column("worker"),
     "email_hash": ColumnMapping(source="email", hash=True),
     "role": ColumnMapping(value="agent"),
     "is_active": ColumnMapping(value=True),
-    "source_updated_at": _field("date_updated"),
+    "source_updated_at": column("date_updated"),
 }
 _COLUMNS = {
-    "leg_id": _field("sid"),
-    "interaction_id": _field("interaction"),
+    "leg_id": column("sid"),
+    "interaction_id": column("interaction"),
     "media": ColumnMapping(value="voice"),
-    "direction": _field("way"),
-    "queue_id": _field("queue"),
-    "agent_id": _field("agent"),
+    "direction": column("way"),
+    "queue_id": column("queue"),
+    "agent_id": column("agent"),
     "customer_key": ColumnMapping(source="customer", hash=True),
     "ani_hash": ColumnMapping(source="customer", hash=True),
     "started_at": _moment("started"),
-    "answered_at": _field("answered"),
+    "answered_at": column("answered"),
     "ended_at": _moment("ended"),
-    "wait_ms": _field("waited_ms"),
-    "talk_ms": _field("talked_ms"),
-    "disposition": _field("outcome"),
-    "raw_disposition": _field("status"),
+    "wait_ms": column("waited_ms"),
+    "talk_ms": column("talked_ms"),
+    "disposition": column("outcome"),
+    "raw_disposition": column("status"),
     "source_updated_at": _moment("date_updated"),
 }
 # what a call also has: people's numbers and names, money, links; none of it lands

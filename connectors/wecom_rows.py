@@ -12,8 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors import api, rosters, surveys
-from connectors.base import Beside, Unfold
-from connectors.rosters import column
+from connectors.base import Beside, Unfold, column
 from perfhouse.company import ColumnMapping, StreamMapping
 from perfhouse.errors import ConfigError
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from connectors import api, files
 from connectors.api import Call, Endpoint, System
-from connectors.base import Beside, Connector, ExtractContext, Extracted
+from connectors.base import Beside, Connector, ExtractContext, Extracted, column
 from connectors.http import Client, basic
 from connectors.paging import Page, Request, by_link
 from perfhouse import settings
@@ -63,10 +63,6 @@ _MILLISECONDS = f"""case
     else "result.duration" end"""
 
 
-def _field(name: str) -> ColumnMapping:
-    return ColumnMapping(source=name)
-
-
 def _extension(name: str) -> ColumnMapping:
     return ColumnMapping(source=f'context.extensions["{EXTENSIONS}{name}"]')
 
@@ -87,7 +83,7 @@ _COLUMNS = {
             'mbox_sha1sum:' || left("actor.mbox_sha1sum", 16),
             'openid:' || left(sha256("actor.openid"), 16))"""
     ),
-    "course_id": _field("object.id"),
+    "course_id": column("object.id"),
     "course_name": ColumnMapping(
         sql='coalesce("object.definition.name.zh-CN", "object.definition.name.en-US", '
         '"object.definition.name.en")'
@@ -109,21 +105,21 @@ _COLUMNS = {
         + " else 'in_progress' end"
     ),
     "attempt_no": _extension("attempt-no"),
-    "score": _field("result.score.raw"),
-    "scale_max": _field("result.score.max"),
-    "passed": _field("result.success"),
+    "score": column("result.score.raw"),
+    "scale_max": column("result.score.max"),
+    "passed": column("result.success"),
     "time_spent_ms": ColumnMapping(sql=_MILLISECONDS),
     "xapi_verb": ColumnMapping(sql=_VERB),
     "voided": ColumnMapping(sql=_VOIDED),
-    "source_updated_at": _field("timestamp"),
+    "source_updated_at": column("timestamp"),
 }
 
 # a source that lists its accounts must list all: an id left out is nobody's
 _LEARNERS = {
     "source_user_id": _COLUMNS["learner_id"],
-    "employee_no": _field("actor.account.name"),
+    "employee_no": column("actor.account.name"),
     "email_hash": ColumnMapping(sql=_MAIL, hash=True),
-    "login": _field("actor.account.name"),
+    "login": column("actor.account.name"),
 }
 _QUIET = ("actor.name", "actor.objectType", "verb.display", "version", "authority", "stored")
 

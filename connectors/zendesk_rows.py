@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from connectors import api
-from connectors.base import Beside, Unfold
+from connectors.base import Beside, Unfold, column
 from connectors.paging import number
 from perfhouse.company import ColumnMapping, StreamMapping
 
@@ -206,10 +206,6 @@ def _user(record: dict[str, Any], beside: Beside) -> Iterator[dict[str, Any]]:
     }
 
 
-def _field(name: str) -> ColumnMapping:
-    return ColumnMapping(source=name)
-
-
 def _fewer_by_one(name: str) -> ColumnMapping:
     return ColumnMapping(sql=f'greatest(cast("{name}" as bigint) - 1, 0)')
 
@@ -231,72 +227,72 @@ _CHANNELS = {
     ),
 }
 _TICKETS = {
-    "ticket_id": _field("id"),
-    "external_ref": _field("external_id"),
+    "ticket_id": column("id"),
+    "external_ref": column("external_id"),
     "subject_hash": ColumnMapping(source="subject", hash=True),
-    "category": _field("type"),
+    "category": column("type"),
     "channel": ColumnMapping(source="via.channel", values=_CHANNELS, otherwise="other"),
-    "raw_channel": _field("via.channel"),
-    "priority": _field("priority"),
+    "raw_channel": column("via.channel"),
+    "priority": column("priority"),
     "status": ColumnMapping(sql="""if("merged" = 'true', 'merged', "status")"""),
-    "raw_status": _field("status"),
-    "queue_id": _field("group_id"),
-    "queue_name": _field("queue_name"),
-    "assignee_id": _field("assignee_id"),
+    "raw_status": column("status"),
+    "queue_id": column("group_id"),
+    "queue_name": column("queue_name"),
+    "assignee_id": column("assignee_id"),
     "requester_key": ColumnMapping(source="requester_id", hash=True),
-    "created_at": _field("created_at"),
-    "first_assigned_at": _field("metrics.initially_assigned_at"),
-    "first_response_at": _field("first_response_at"),
-    "resolved_at": _field("metrics.solved_at"),
+    "created_at": column("created_at"),
+    "first_assigned_at": column("metrics.initially_assigned_at"),
+    "first_response_at": column("first_response_at"),
+    "resolved_at": column("metrics.solved_at"),
     "closed_at": ColumnMapping(
         sql="""if("status" = 'closed', coalesce("metrics.status_updated_at", "updated_at"), null)"""
     ),
-    "due_at": _field("due_at"),
-    "reopen_count": _field("metrics.reopens"),
+    "due_at": column("due_at"),
+    "reopen_count": column("metrics.reopens"),
     "reassign_count": _fewer_by_one("metrics.assignee_stations"),
     "transfer_count": _fewer_by_one("metrics.group_stations"),
-    "reply_count": _field("metrics.replies"),
-    "tags": _field("tags"),
+    "reply_count": column("metrics.replies"),
+    "tags": column("tags"),
     "csat_score": ColumnMapping(sql=_SCORE.format("satisfaction_rating.score")),
-    "source_updated_at": _field("updated_at"),
-    "source_seq": _field("generated_timestamp"),
+    "source_updated_at": column("updated_at"),
+    "source_seq": column("generated_timestamp"),
 }
 _EVENTS = {
-    name: _field(name)
+    name: column(name)
     for name in (
         *("event_id", "ticket_id", "seq", "occurred_at", "actor_id", "actor_type", "event_type"),
         *("raw_type", "field", "old_value", "new_value", "is_public", "via_automation"),
     )
-} | {"source_updated_at": _field("occurred_at"), "source_seq": _field("audit_id")}
+} | {"source_updated_at": column("occurred_at"), "source_seq": column("audit_id")}
 _RATINGS = {
-    "response_id": _field("id"),
+    "response_id": column("id"),
     "survey_id": ColumnMapping(value="satisfaction_rating"),
     "survey_kind": ColumnMapping(value="csat"),
     "question_id": ColumnMapping(value="csat"),
     "metric": ColumnMapping(value="csat"),
     "status": ColumnMapping(source="score", values={"offered": "sent"}, otherwise="completed"),
-    "sent_at": _field("created_at"),
-    "submitted_at": _field("updated_at"),
+    "sent_at": column("created_at"),
+    "submitted_at": column("updated_at"),
     "score": ColumnMapping(sql=_SCORE.format("score")),
     "scale_min": ColumnMapping(value=0),
     "scale_max": ColumnMapping(value=1),
-    "score_choice": _field("score"),
-    "has_comment": _field("has_comment"),
-    "agent_id": _field("assignee_id"),
-    "team_id": _field("group_id"),
-    "ticket_id": _field("ticket_id"),
+    "score_choice": column("score"),
+    "has_comment": column("has_comment"),
+    "agent_id": column("assignee_id"),
+    "team_id": column("group_id"),
+    "ticket_id": column("ticket_id"),
     "rater_type": ColumnMapping(value="customer"),
     "rater_key": ColumnMapping(source="requester_id", hash=True),
-    "source_updated_at": _field("updated_at"),
+    "source_updated_at": column("updated_at"),
 }
 _USERS = {
-    "source_user_id": _field("id"),
+    "source_user_id": column("id"),
     "email_hash": ColumnMapping(sql='lower(trim("email"))', hash=True),
     "role": ColumnMapping(
         source="role", values={"agent": "agent", "admin": "admin"}, otherwise="other"
     ),
-    "is_active": _field("is_active"),
-    "source_updated_at": _field("updated_at"),
+    "is_active": column("is_active"),
+    "source_updated_at": column("updated_at"),
 }
 
 

@@ -20,10 +20,8 @@ from typing import Any
 
 TWILIO = {
     "api": ("/2010-04-01/Accounts/{AccountSid}/Calls.json",),
-    "twilio_taskrouter_v1": (
-        "/v1/Workspaces/{WorkspaceSid}/Events", "/v1/Workspaces/{WorkspaceSid}/Workers",
-    ),
-}  # fmt: skip
+    "twilio_taskrouter_v1": ("/v1/Workspaces/{WorkspaceSid}/Workers",),
+}
 # operation of the SDK -> the code of its answer
 GENESYS = {
     "AnalyticsApi.postAnalyticsConversationsDetailsJobs": "202",
