@@ -137,6 +137,13 @@ def hmac_setup(con: DuckDBPyConnection, key: bytes) -> None:
     con.execute("set variable hmac_outer = ?", [bytes(b ^ 0x5C for b in block)])
 
 
+def hmac_copy(con: DuckDBPyConnection, session: DuckDBPyConnection) -> None:
+    """Give another session of an engine the key's halves, which are a session's own."""
+    for name in ("hmac_inner", "hmac_outer"):
+        half = con.execute(f"select getvariable('{name}')").fetchone()
+        session.execute(f"set variable {name} = ?", list(half or (None,)))
+
+
 def _hmac(text: str) -> str:
     inner = f"unhex(sha256(getvariable('hmac_inner') || encode({text})))"
     return f"sha256(getvariable('hmac_outer') || {inner})"

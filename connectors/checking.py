@@ -13,7 +13,7 @@ from connectors.streams import Stream
 from perfhouse.month import Month
 
 FILE, ROW, RAW = "__file", "__row", "__raw"
-WRONG, OUTSIDE, HASH, DIGEST = "__error", "__outside", "__hash", "__digest"
+WRONG, OUTSIDE, HASH = "__error", "__outside", "__hash"
 LEFT_OUT = "__left_out"
 MISSING = "missing"
 
@@ -68,7 +68,7 @@ judged as (
         {_row_hash(planned)} as {quoted(HASH)}
     from known
 )
-select *, unhex({quoted(HASH)}) as {quoted(DIGEST)} from judged"""
+from judged"""
 
 
 def _known(text: str, nulls: Sequence[str]) -> str:

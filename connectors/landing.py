@@ -215,6 +215,7 @@ def _connection(key: bytes, staging: Path) -> Iterator[DuckDBPyConnection]:
     try:
         con.execute(f"set temp_directory = {literal(str(staging / 'spill'))}")
         con.execute(f"set memory_limit = '{_MEMORY}'")
+        con.execute("set threads = 1")  # rows keep their order; chunks are cast side by side
         con.execute("set disabled_optimizers = 'in_clause'")  # a join would lose the rows' order
         hmac_setup(con, key)
         yield con

@@ -5,16 +5,18 @@ Fills tables of a scratch connection; `writing` takes them to files.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from connectors import base, casting, checking, reading, reading_json, reading_pages, writing
+from connectors import base, casting, casts, checking, reading, reading_json, reading_pages, writing
 from connectors.casting import Planned
-from connectors.checking import FILE, ROW
+from connectors.casts import Cast, CastFailed
 from connectors.reading import ReadFile, Records, Wanted
 from connectors.streams import STREAMS, Column, Stream
 from connectors.writing import Delivery
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _TABULAR = ("csv", "parquet", "xlsx")
+_AT_ONCE = max(1, min(4, os.cpu_count() or 1))  # chunks that are cast: each one takes memory
 
 
 def land_stream(
@@ -47,9 +50,9 @@ def land_stream(
     )
     query = _query(delivery, mapping, planned, records)
     with closing(writing.Draft(con, delivery, stream, planned, files)) as draft:
-        for rows in records.chunks:
-            records.rows += rows
-            draft.add(_cast(con, delivery, mapping, query))
+        for cast in _casts(con, delivery, mapping, records, query):
+            draft.add(cast)
+        records.settle()
         return draft.finish(records)
 
 
@@ -210,33 +213,23 @@ def _query(
     return checking.typed_query(planned, records.used, records.native, nulls, window, where)
 
 
-def _cast(con: DuckDBPyConnection, delivery: Delivery, mapping: StreamMapping, query: str) -> Any:
-    """Return the typed and judged rows of the chunk that the view `records` holds, as Arrow."""
-    import duckdb
-
+def _casts(
+    con: DuckDBPyConnection,
+    delivery: Delivery,
+    mapping: StreamMapping,
+    records: Records,
+    query: str,
+) -> Iterator[Cast]:
+    """Yield typed and judged rows; an expression of the mapping that failed is named."""
     try:
-        return in_order(con.execute(query).to_arrow_table())
-    except (duckdb.OutOfMemoryException, duckdb.IOException):
-        raise
-    except duckdb.Error as error:
-        raise ConfigError(_blame(delivery, mapping, error)) from None
+        yield from casts.in_turn(con, records.chunks, query, _AT_ONCE)
+    except CastFailed as error:
+        raise ConfigError(_blame(delivery, mapping, str(error))) from None
 
 
-def in_order(rows: Any) -> Any:
-    """Return rows by file and row number: the engine may hand them over as its threads end."""
-    import numpy as np
-
-    file, row = (rows[name].to_numpy() for name in (FILE, ROW))
-    files, steps = np.diff(file), np.diff(row)
-    if ((files > 0) | ((files == 0) & (steps > 0))).all():
-        return rows
-    return rows.sort_by([(FILE, "ascending"), (ROW, "ascending")])
-
-
-def _blame(delivery: Delivery, mapping: StreamMapping, error: Exception) -> list[str]:
+def _blame(delivery: Delivery, mapping: StreamMapping, kind: str) -> list[str]:
     """Say which expressions may have failed; the engine's text may quote a row: not told."""
     where = _where(delivery, mapping)
-    kind = type(error).__name__
     problems = []
     if mapping.options.get("where"):
         problems.append(f"{where}.where: it may have failed ({kind}): {mapping.options['where']}")

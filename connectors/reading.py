@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,17 +72,21 @@ class Wanted:
     beside: Callable[[Any, str], Beside] = lambda page, name: Beside(page, name, lambda *_: {})
 
 
+Show = Callable[["DuckDBPyConnection"], None]
+
+
 @dataclass
 class Records:
-    """What was read, a chunk at a time: views `records` and `raws`, and the table `broken`.
+    """What was read, a chunk at a time, and the table `broken`.
 
     Args:
         fields: internal column name by source field.
         used: SQL over `records` by internal column name that gives its text.
         native: likewise, the value in its own type, of columns that were archived with one.
         types: those types, as DuckDB names them.
-        chunks: each step fills the views anew and returns how many records they hold; the
-            counts below are complete after the last one.
+        chunks: each step shows a connection some more records in its views `records` and `raws`;
+            the counts below are complete after the last one.
+        settle: ends the reading when all chunks are cast; may refuse them all.
         rows: records and broken rows.
         outside: records that are about no row of the stream.
     """
@@ -90,7 +95,8 @@ class Records:
     used: dict[str, str] = field(default_factory=dict)
     native: dict[str, str] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
-    chunks: Iterable[int] = ()
+    chunks: Iterable[Show] = ()
+    settle: Callable[[], None] = lambda: None
     rows: int = 0
     outside: int = 0
     undeclared: set[str] = field(default_factory=set)
@@ -174,7 +180,7 @@ def _chunks(
     names: Mapping[str, str],
     wanted: Wanted,
     records: Records,
-) -> Iterator[int]:
+) -> Iterator[Show]:
     for table in tables:
         if table.file.format == "csv":
             yield from _fill_csv(con, table, names, wanted, records)
@@ -307,7 +313,7 @@ def _fill_csv(
     names: Mapping[str, str],
     wanted: Wanted,
     records: Records,
-) -> Iterator[int]:
+) -> Iterator[Show]:
     import pyarrow as pa
 
     if len(_first_rows(table.path, wanted, 2)) < 2:
@@ -318,7 +324,8 @@ def _fill_csv(
         try:
             for batch in _stream_csv(table, inner, block, wanted, passed, records, con):
                 passed += batch.num_rows
-                yield show(con, batch, names, table.header)
+                records.rows += batch.num_rows
+                yield partial(_show, batch, names, table.header)
         except pa.ArrowInvalid:
             continue
         return
@@ -328,9 +335,9 @@ def _fill_csv(
     )
 
 
-def show(
-    con: DuckDBPyConnection, batch: Any, names: Mapping[str, str], header: Sequence[str]
-) -> int:
+def _show(
+    batch: Any, names: Mapping[str, str], header: Sequence[str], con: DuckDBPyConnection
+) -> None:
     """Let the views `records` and `raws` give an Arrow table of text columns."""
     con.register("batch", batch)
     con.execute("create or replace temp view records as select * from batch")
@@ -339,7 +346,6 @@ def show(
         f"create or replace temp view raws as select {FILE}, {ROW}, "
         f"cast(json_object({pairs}) as varchar) as raw from batch"
     )
-    return int(batch.num_rows)
 
 
 def _distinct(inner: Sequence[str]) -> list[str]:
@@ -479,7 +485,7 @@ def _plain(path: Path) -> list[str]:
 
 def _fill_parquet(
     con: DuckDBPyConnection, table: _Table, names: Mapping[str, str], records: Records
-) -> Iterator[int]:
+) -> Iterator[Show]:
     """Show one span of a file after the other; row groups outside a span are not touched."""
     (path,) = _plain(table.path)
     scan = f"read_parquet([{literal(path)}], file_row_number = true, {_BARE})"
@@ -490,18 +496,17 @@ def _fill_parquet(
         for name, inner in records.fields.items()
     )
     pairs = ", ".join(f"{literal(name)}, {text}" for name, text in texts.items())
+    numbers = f"cast({table.file.number} as integer) as {FILE}, {table.row} as {ROW}"
+    raw = f", cast(json_object({pairs}) as varchar) as raw"
     for first, end in _spans(con, path):
-        span = f"file_row_number >= {first} and file_row_number < {end}"
-        numbers = f"cast({table.file.number} as integer) as {FILE}, {table.row} as {ROW}"
-        con.execute(
-            f"create or replace temp view records as select {numbers}{shown} "
-            f"from {scan} where {span}"
-        )
-        con.execute(
-            f"create or replace temp view raws as select {numbers}, "
-            f"cast(json_object({pairs}) as varchar) as raw from {scan} where {span}"
-        )
-        yield end - first
+        within = f"from {scan} where file_row_number >= {first} and file_row_number < {end}"
+        records.rows += end - first
+        yield partial(_show_queries, f"{numbers}{shown} {within}", f"{numbers}{raw} {within}")
+
+
+def _show_queries(records: str, raws: str, con: DuckDBPyConnection) -> None:
+    con.execute(f"create or replace temp view records as select {records}")
+    con.execute(f"create or replace temp view raws as select {raws}")
 
 
 def _spans(con: DuckDBPyConnection, path: str) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from connectors.reading import (
     CHUNK_ROWS,
     ReadFile,
     Records,
+    Show,
     Wanted,
     internal_names,
     note_broken,
@@ -83,7 +85,15 @@ def read_json(
     names = internal_names(list(steps))
     records = Records(fields=names)
     records.used = {names[name]: f"__values[{at}]" for at, name in enumerate(steps, start=1)}
-    records.chunks = _chunks(con, files, wanted, scratch, steps, records)
+    shapes = _Shapes.of(steps.values(), wanted)
+    records.chunks = _chunks(con, files, wanted, scratch, steps, records, shapes)
+
+    def settle() -> None:
+        if shapes.looked:
+            _check_required(wanted, steps, shapes)
+        records.undeclared = shapes.undeclared()
+
+    records.settle = settle
     return records
 
 
@@ -94,30 +104,27 @@ def _chunks(
     scratch: Path,
     steps: dict[str, tuple[Step, ...]],
     records: Records,
-) -> Iterator[int]:
+    shapes: _Shapes,
+) -> Iterator[Show]:
     paths = ", ".join(literal(engine_path(path)) for path in steps.values())
     values = f"json_extract_string({RAW}, [{paths}])" if steps else "cast([] as varchar[])"
-    shapes = _Shapes.of(steps.values(), wanted)
-    good = 0
     for batch in _batches(con, files, wanted, scratch, records):
-        con.register("batch", batch)
-        rows = _check(con, shapes, batch)
-        good += rows
-        records.rows += batch.num_rows - rows
-        con.execute(
-            f"create or replace temp view records as select {FILE}, {ROW}, {values} as __values "
-            "from good"
-        )
-        con.execute(
-            f"create or replace temp view raws as select {FILE}, {ROW}, {RAW} as raw from good"
-        )
-        yield rows
-    if good:
-        _check_required(wanted, steps, shapes)
-    records.undeclared = shapes.undeclared()
+        records.rows += batch.num_rows
+        yield partial(_show, batch, values, shapes)
 
 
-def _check(con: DuckDBPyConnection, shapes: _Shapes, batch: Any) -> int:
+def _show(batch: Any, values: str, shapes: _Shapes, con: DuckDBPyConnection) -> None:
+    """Let the views `records` and `raws` give those records of a batch that are objects."""
+    con.register("batch", batch)
+    _check(con, shapes, batch)
+    con.execute(
+        f"create or replace temp view records as select {FILE}, {ROW}, {values} as __values "
+        "from good"
+    )
+    con.execute(f"create or replace temp view raws as select {FILE}, {ROW}, {RAW} as raw from good")
+
+
+def _check(con: DuckDBPyConnection, shapes: _Shapes, batch: Any) -> None:
     """Let `good` be the records of a batch that are objects; keep the others as broken."""
     import duckdb
 
@@ -125,7 +132,7 @@ def _check(con: DuckDBPyConnection, shapes: _Shapes, batch: Any) -> int:
     try:
         if _all_begin(batch):
             shapes.look(con)
-            return int(batch.num_rows)
+            return
     except duckdb.InvalidInputException:  # one of them is no JSON
         pass
     test = f"coalesce(case when json_valid({RAW}) then json_type({RAW}) = 'OBJECT' end, false)"
@@ -137,7 +144,6 @@ def _check(con: DuckDBPyConnection, shapes: _Shapes, batch: Any) -> int:
     con.register("batch", objects)
     con.execute("create or replace temp view good as from batch")
     shapes.look(con)
-    return int(objects.num_rows)
 
 
 def _all_begin(batch: Any) -> bool:
@@ -157,12 +163,14 @@ class _Shapes:
         known: paths that are used or need no report; what lies below them is known too.
         plain: objects that are looked into; `listed` are those inside a list.
         found: every field seen, by its path.
+        looked: there was a record.
     """
 
     known: set[Names]
     plain: list[tuple[Names, str]]
     listed: list[tuple[Names, str]]
     found: set[Names] = field(default_factory=set)
+    looked: bool = False
 
     @classmethod
     def of(cls, used: Iterable[Sequence[Step]], wanted: Wanted) -> _Shapes:
@@ -187,6 +195,7 @@ class _Shapes:
             f"select distinct nth, unnest(shape[nth]) from shapes, "
             f"range(1, {len(self.plain) + 1}) as places(nth)"
         )
+        self.looked = self.looked or bool(con.execute("select 1 from good limit 1").fetchone())
         for nth, key in con.execute(query).fetchall():
             self.found.add((*self.plain[nth - 1][0], key))
         for names, path in self.listed:
@@ -378,14 +387,11 @@ def _fast(
             groups[kind].append(readable)
         else:
             patient.append(file)
-    threads = con.execute("select current_setting('threads')").fetchone()
-    con.execute("set threads = 1")  # files and records keep their order
     for form, group in groups.items():
         try:
             _split(con, form, group)
         except duckdb.InvalidInputException:  # something in one of them is no JSON
             patient.extend(group)
-    con.execute(f"set threads = {int(threads[0]) if threads else 1}")
     return sorted(patient, key=lambda file: file.number)
 
 

@@ -17,17 +17,28 @@ _MARKS = 1 << 25  # one byte for each: most new rows are told by a look at one o
 
 
 def digests(column: Any) -> Any:
-    """Return 128-bit hashes, an Arrow column of 16 bytes each, as pairs of numbers."""
+    """Return 128-bit hashes, an Arrow column of 32 hexadecimal digits each, as pairs of numbers."""
     import numpy as np
     import pyarrow as pa
 
     parts = [np.zeros((0, 2), np.uint64)]
     for chunk in column.chunks:
-        fixed = chunk.cast(pa.binary(16))
-        body = np.frombuffer(fixed.buffers()[1], np.uint8) if len(fixed) else np.zeros(0, np.uint8)
-        start = fixed.offset * 16
-        parts.append(body[start : start + len(fixed) * 16].view(np.uint64).reshape(-1, 2))
+        texts = chunk.cast(pa.large_string())
+        start = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset] if len(texts) else 0
+        digits = np.frombuffer(texts.buffers()[2] or b"", np.uint8)[start : start + 32 * len(texts)]
+        parts.append(_bytes_of()[digits.view(np.uint16)].view(np.uint64).reshape(-1, 2))
     return np.concatenate(parts)
+
+
+@cache
+def _bytes_of() -> Any:
+    """Return the byte that two hexadecimal digits mean, by both digits as one number."""
+    import numpy as np
+
+    table = np.zeros(1 << 16, np.uint8)
+    pairs = np.frombuffer(b"".join(b"%02x" % value for value in range(256)), np.uint16)
+    table[pairs] = np.arange(256)
+    return table
 
 
 def give_back() -> None:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from connectors import checking
 from connectors.base import Progress
 from connectors.casting import ERROR, FIELD, Planned, literal
-from connectors.checking import DIGEST, FILE, HASH, OUTSIDE, RAW, ROW, WRONG
+from connectors.casts import Cast
+from connectors.checking import FILE, HASH, RAW, ROW
 from connectors.reading import ReadFile, Records
 from connectors.rows import ROW_GROUP, RowGroups, Seen, digests, give_back
 from connectors.streams import ENVELOPE, SCHEMA_VERSION, Stream
@@ -85,22 +86,15 @@ class Draft:
             f"create table refused ({FILE} integer, {ROW} bigint, errors varchar, raw varchar)"
         )
 
-    def add(self, typed: Any) -> None:
-        """Take the typed and judged rows of the chunk whose raw text is in the view `raws`.
-
-        They are written while the next chunk is cast: one chunk at a time, in their order.
-        """
-        import pyarrow.compute as pc
-
-        inside = pc.invert(typed[OUTSIDE])
-        self.outside += typed.num_rows - pc.sum(inside, min_count=0).as_py()
-        fine = pc.equal(typed[WRONG], "")
-        if not pc.all(fine, min_count=0).as_py():
-            self._refuse(typed.filter(pc.and_(pc.invert(fine), inside)))
-        keep = pc.and_(fine, inside)
-        good = typed if pc.all(keep, min_count=0).as_py() else typed.filter(keep)
+    def add(self, cast: Cast) -> None:
+        """Take the rows of a chunk; they are written in the order they are given."""
+        self.outside += cast.outside
+        if cast.refused is not None:
+            self.con.register("bad", cast.refused)
+            self.con.execute("insert into refused from bad")
+            self.con.unregister("bad")
         self._settle()
-        self._writing = self._writer.submit(self._keep, good)
+        self._writing = self._writer.submit(self._keep, cast.good)
 
     def _settle(self) -> None:
         """Wait until the chunk before is written; raise what went wrong with it."""
@@ -112,7 +106,7 @@ class Draft:
     def _keep(self, good: Any) -> None:
         import pyarrow.compute as pc
 
-        first = self._seen.first(digests(good[DIGEST]))
+        first = self._seen.first(digests(good[HASH]))
         if not first.all():
             good = good.filter(first)
             self.duplicates += len(first) - good.num_rows
@@ -123,16 +117,6 @@ class Draft:
     def close(self) -> None:
         """Stop writing, however far it came."""
         self._writer.shutdown(cancel_futures=True)
-
-    def _refuse(self, bad: Any) -> None:
-        if not bad.num_rows:
-            return
-        self.con.register("bad", bad.select([FILE, ROW, WRONG]))
-        self.con.execute(
-            f"insert into refused select bad.{FILE}, bad.{ROW}, bad.{WRONG}, raws.raw "
-            f"from bad left join raws using ({FILE}, {ROW})"
-        )
-        self.con.unregister("bad")
 
     def _landed(self, good: Any) -> Any:
         """Return rows with exactly the stream's columns, envelope first."""

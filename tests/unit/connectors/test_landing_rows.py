@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,12 @@ def test_hashes_that_share_a_half_are_different(tmp_path: Path) -> None:
 
 
 def test_digests_are_read_from_chunks_and_slices_alike() -> None:
-    raw = [bytes([n]) * 16 for n in range(10)]
-    column = pa.chunked_array([pa.array(raw[:4]), pa.array(raw)[4:7], pa.array(raw[7:])])
+    raw = [hashlib.md5(bytes([n])).digest() for n in range(10)]
+    texts = [digest.hex() for digest in raw]
+    column = pa.chunked_array([pa.array(texts[:4]), pa.array(texts)[4:7], pa.array(texts[7:])])
     found = rows.digests(column)
     assert found.tobytes() == b"".join(raw)
-    assert rows.digests(pa.chunked_array([], pa.binary())).shape == (0, 2)
+    assert rows.digests(pa.chunked_array([], pa.string())).shape == (0, 2)
 
 
 def test_small_chunks_share_a_row_group_and_an_empty_file_is_a_file(
