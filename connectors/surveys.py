@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from connectors import addresses
 from connectors.streams import SURVEY_RESPONSES
 from perfhouse.company import ColumnMapping, StreamMapping
 from perfhouse.errors import ConfigError
@@ -177,5 +178,7 @@ def mapping(**options: Any) -> StreamMapping:
     columns = {name: ColumnMapping(source=name) for name in plain}
     for name in ("started_at", "submitted_at", "source_updated_at"):
         columns[name] = ColumnMapping(source=name, time_zone="UTC")
+    for name in LINKS:  # an operator may name a field that holds somebody's address
+        columns[name] = addresses.person(name)
     columns["rater_key"] = ColumnMapping(source="rater_key", hash=True)
     return StreamMapping("survey_responses", {"format": "pages", **options}, None, columns, ())

@@ -5,16 +5,17 @@ A contact is a call and the legs it dialled; nothing here guesses what the Calls
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from hashlib import sha256
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
-from connectors import api
+from connectors import addresses, api
 from connectors.api import Call, Endpoint, System
 from connectors.base import Beside, column
 from connectors.http import Client, Policy, basic
@@ -35,6 +36,7 @@ _OUTCOMES = {
     "no-answer": "no_answer",
     "canceled": "no_answer",
 }
+_ESCAPED, _ADDRESS = re.compile(r"_([0-9A-Fa-f]{2})"), re.compile(r"@.+\.|:\+\d{7,15}$")
 _RFC_2822 = "%a, %d %b %Y %H:%M:%S %z"
 
 
@@ -88,7 +90,7 @@ def workers(worker: Mapping[str, Any], beside: Beside) -> Iterable[Mapping[str, 
     """Return a worker as the address that calls know, with what its attributes tell."""
     told = msgspec.json.decode(worker.get("attributes") or "{}")
     yield {
-        "worker": _address(told.get("contact_uri")) or worker["sid"],
+        "worker": _known(told.get("contact_uri"), _agents(beside)) or worker["sid"],
         "email": told.get("email"),
         "date_updated": worker.get("date_updated"),
     }
@@ -270,16 +272,21 @@ def _agent(call: Mapping[str, Any], agents: Mapping[str, Any]) -> Any:
     """Return the agent at the leg's own end: the one called, else the one calling."""
     for end in (call.get("to"), None if call.get("parent_call_sid") else call.get("from")):
         if _is_agent(end, agents):
-            return agents.get(_text(end), _address(end))
+            return _known(end, agents)
     return None
 
 
-def _address(end: Any) -> Any:
-    """Return an agent's address; a client named by an e-mail (in Flex `_40` is @) as a digest."""
-    name = _text(end).removeprefix("client:")
-    if name == end or not ("@" in name or "_40" in name):
-        return end
-    return f"client:{sha256(name.strip().lower().encode()).hexdigest()[:16]}"
+def _known(end: Any, agents: Mapping[str, Any]) -> Any:
+    """Return the id of an agent's end: what the source says, else the end as it is told.
+
+    An address in it lands as a keyed hash. In a client's name Flex writes other signs than
+    letters and digits by their code, `_40` for @: such an address is told plainly.
+    """
+    text = _text(end)
+    if text in agents or not text.startswith("client:") or "@" in text:
+        return agents.get(text, end)
+    plain = unquote(_ESCAPED.sub(r"%\1", text))
+    return plain if _ADDRESS.search(plain) else end
 
 
 def _moment(name: str) -> ColumnMapping:
@@ -287,7 +294,7 @@ def _moment(name: str) -> ColumnMapping:
 
 
 _USERS = {
-    "source_user_id": column("worker"),
+    "source_user_id": addresses.person("worker"),
     "email_hash": ColumnMapping(source="email", hash=True),
     "role": ColumnMapping(value="agent"),
     "is_active": ColumnMapping(value=True),
@@ -299,7 +306,7 @@ _COLUMNS = {
     "media": ColumnMapping(value="voice"),
     "direction": column("way"),
     "queue_id": column("queue"),
-    "agent_id": column("agent"),
+    "agent_id": addresses.person("agent"),
     "customer_key": ColumnMapping(source="customer", hash=True),
     "ani_hash": ColumnMapping(source="customer", hash=True),
     "started_at": _moment("started"),
@@ -338,4 +345,5 @@ CONNECTOR = api.connector(
     unfold={"calls": legs, "source_users": workers},
     options=("accounts", "agents", "page_size", "taskrouter_url", "url", "workspace"),
     snapshots=("source_users",),
+    version=2,
 )

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from connectors import api, files
+from connectors import addresses, api, files
 from connectors.api import Call, Endpoint, System
 from connectors.base import Beside, Connector, ExtractContext, Extracted, column
 from connectors.http import Client, basic
@@ -72,16 +72,16 @@ def _at_verbs(*verbs: str) -> ColumnMapping:
     return ColumnMapping(sql=f'case when {_VERB} in ({listed}) then "timestamp" end')
 
 
+_NAME = "actor.account.name"
 _MAIL = r"""lower(trim(regexp_replace("actor.mbox", '^mailto:', '', 'i')))"""
 _COLUMNS = {
     "record_id": ColumnMapping(sql=f'case when {_VOIDED} then "object.id" else "id" end'),
-    # the roster is matched by employee number (the account's name) or by identity map; an
-    # e-mail is personal data that verdicts would quote, so only its hash stands in
+    # the roster is matched by employee number (the account's name), by the hash of the address or
+    # by identity map; what only a store's own hash or an openid tells is hashed again, with our key
     "learner_id": ColumnMapping(
-        sql=f"""coalesce("actor.account.name",
-            'mbox:' || left(sha256({_MAIL}), 16),
-            'mbox_sha1sum:' || left("actor.mbox_sha1sum", 16),
-            'openid:' || left(sha256("actor.openid"), 16))"""
+        sql=f"""coalesce({addresses.person(_NAME).sql}, address_hash({_MAIL}),
+            'mbox_sha1sum:' || left(address_hash("actor.mbox_sha1sum"), 16),
+            'openid:' || left(address_hash("actor.openid"), 16))"""
     ),
     "course_id": column("object.id"),
     "course_name": ColumnMapping(
@@ -117,9 +117,9 @@ _COLUMNS = {
 # a source that lists its accounts must list all: an id left out is nobody's
 _LEARNERS = {
     "source_user_id": _COLUMNS["learner_id"],
-    "employee_no": column("actor.account.name"),
-    "email_hash": ColumnMapping(sql=_MAIL, hash=True),
-    "login": column("actor.account.name"),
+    "employee_no": addresses.unless_address(_NAME),
+    "email_hash": ColumnMapping(sql=f"coalesce({_MAIL}, {addresses.found(_NAME)})", hash=True),
+    "login": addresses.unless_address(_NAME),
 }
 _QUIET = ("actor.name", "actor.objectType", "verb.display", "version", "authority", "stored")
 

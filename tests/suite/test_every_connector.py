@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -94,6 +95,13 @@ def test_names_and_keys_are_those_of_the_streams(name: str) -> None:
             if column.values and chosen.values is not None:
                 made = {*chosen.values.values(), chosen.otherwise} - {None}
                 assert made <= set(column.values), f"{column_name}: {made - set(column.values)}"
+
+
+@every_connector
+def test_no_ready_mapping_hashes_without_the_key(name: str) -> None:
+    for mapping in base.get(name).defaults.values():
+        for column, chosen in mapping.columns.items():
+            assert not re.search(r"\b(sha1|sha256|md5|hash)\s*\(", chosen.sql or ""), column
 
 
 @every_connector

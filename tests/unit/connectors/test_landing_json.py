@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -321,21 +320,6 @@ def test_statements_become_training_records_and_voiding_names_its_statement(plac
         ("s2", "E1", "s2", "withdrawn", True, None, None, None, None, None, None, "voided", None),
     ]  # fmt: skip
     assert [r[:2] for r in place.bad(manifest, "training_records")] == [(4, "source_updated_at")]
-
-
-def test_a_learner_known_by_mail_alone_lands_as_a_hash(place: Place) -> None:
-    path = place.data / "xapi" / "2026-09" / "s.jsonl"
-    path.parent.mkdir(parents=True)
-    mails = {"s1": "mailto:Ann@Example.com", "s2": "mailto:ann@example.com"}
-    path.write_text(
-        "\n".join(
-            statement(key, "passed", "2026-09-02T01:00:00Z", actor={"mbox": mail})
-            for key, mail in mails.items()
-        )
-    )
-    manifest = place.ingest(source(id="lms", connector="xapi", streams=()))
-    hashed = "mbox:" + hashlib.sha256(b"ann@example.com").hexdigest()[:16]
-    assert place.rows(manifest, "learner_id", "training_records") == [(hashed,), (hashed,)]
 
 
 def test_ready_made_mappings_give_way_to_the_configuration() -> None:

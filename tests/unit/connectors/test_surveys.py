@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import importlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from suite.cases import qualtrics as qualtrics_case
 from suite.cases import surveymonkey as surveymonkey_case
@@ -17,6 +20,7 @@ from suite.kit import Bench, Exchange, Record, Reply, Vendor
 from connectors import surveys
 from connectors.base import Beside
 from perfhouse.errors import ConfigError, TransientError
+from perfhouse.settings import customer_key
 
 STARS = {"id": "11", "metric": "csat", "scale": [1, 5]}
 WORDS = {"id": "12", "metric": "comment", "scale": [0, 0]}
@@ -263,3 +267,36 @@ def test_surveymonkey_is_never_asked_for_more_a_page_than_it_gives(
         it = Bench(greedy, url, tmp_path)
         monkeypatch.setenv(*it.connection)
         assert len(it.keys(it.ingest())) == 120 * 2
+
+
+def test_an_address_in_a_field_that_tells_who_or_what_lands_as_a_keyed_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = typeform_case.CASE
+    linked = '{ agent_id = "agent", subject_employee_id = "rated", team_id = "team" }'
+    asked = case.source.replace('{ agent_id = "agent", ticket_id = "ticket" }', linked)
+    response = case.world(1)[0]
+    hidden = [
+        {"agent": " Ann@Corp.example", "rated": "E7", "team": "desk"},
+        {"agent": "a7", "rated": "Ann <ann@corp.example>", "team": "desk@corp.example"},
+    ]
+    told = [
+        {**response, "token": f"t{n}", "response_id": f"t{n}", "hidden": h}
+        for n, h in enumerate(hidden)
+    ]
+    with Vendor(case, told).serving() as url:
+        it = Bench(replace(case, source=asked), url, tmp_path)
+        monkeypatch.setenv(*it.connection)
+        (file,) = it.ingest().streams["survey_responses"].files
+
+    def keyed(address: str) -> str:
+        return hmac.new(customer_key(it.home), address.encode(), hashlib.sha256).hexdigest()
+
+    with duckdb.connect() as con:
+        found = con.execute(
+            "select distinct response_id, agent_id, subject_employee_id, team_id "
+            "from read_parquet(?) order by response_id",
+            [str(it.home.root / file.path)],
+        ).fetchall()
+    ann, desk = keyed("ann@corp.example"), keyed("desk@corp.example")
+    assert found == [("t0", ann, "E7", "desk"), ("t1", "a7", ann, desk)]

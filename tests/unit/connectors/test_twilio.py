@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +20,7 @@ from suite.kit import Bench, Exchange, Record, Reply, Vendor
 
 from perfhouse.errors import ConfigError
 from perfhouse.lake import Manifest
+from perfhouse.settings import customer_key
 
 AT = datetime(2026, 9, 10, 8, tzinfo=UTC)
 DESK = "+8613900000001"
@@ -154,19 +157,29 @@ def test_a_desk_phone_is_the_agent_that_the_source_says_it_is(land: Land) -> Non
     assert rows(it, manifest, "leg_id, agent_id, disposition") == [("CA2", "E7", "answered")]
 
 
-def test_a_client_named_by_an_address_of_mail_lands_as_a_digest_of_it(land: Land) -> None:
-    it, manifest = land(
-        [
-            call("CA1", 0, 9, direction="outbound-api", to="client:alice_40corp_2Eexample"),
-            call("CA2", 0, 9, direction="outbound-api", to="client:Alice_40Corp_2Eexample"),
-            call("CA3", 0, 9, direction="outbound-api", to="sip:alice@corp.sip.twilio.com"),
-        ]
-    )
-    first, second, third = (row[0] for row in rows(it, manifest, "agent_id"))
-    assert first == second
-    assert first.startswith("client:")
-    assert "alice" not in first
-    assert third == "sip:alice@corp.sip.twilio.com", "where a phone rings, no mailbox"
+def keyed(it: Bench, address: str) -> str:
+    return hmac.new(customer_key(it.home), address.encode(), hashlib.sha256).hexdigest()
+
+
+def test_a_client_named_by_an_address_lands_as_the_hash_that_a_roster_has_of_it(land: Land) -> None:
+    names = {
+        "CA1": "client:alice_40corp_2Eexample",
+        "CA2": "client:Alice_40Corp_2Eexample",
+        "CA3": "client:alice@corp.example",
+        "CA4": "client:alice_2Eb_20_3Calice_40corp_2Eexample_3E",
+        "CA5": "client:+8613900000009",
+        "CA6": "client:_2B8613900000009",
+        "CA7": "sip:alice@corp.sip.twilio.com",
+        "CA8": "client:agent_401",
+    }
+    calls = [call(sid, 0, 9, direction="outbound-api", to=to) for sid, to in names.items()]
+    it, manifest = land(calls)
+    mail, phone = keyed(it, "alice@corp.example"), keyed(it, "+8613900000009")
+    assert [row[0] for row in rows(it, manifest, "agent_id")] == [
+        *(mail, mail, mail, mail, phone, phone),
+        "sip:alice@corp.sip.twilio.com",  # where a phone rings, no mailbox
+        "client:agent_401",
+    ]
 
 
 def test_an_api_key_needs_the_accounts_to_be_named(
@@ -226,10 +239,13 @@ def test_workers_tell_whose_address_a_call_knows(
     assert manifest.streams["source_users"].rows_in == 0, "no workspace, no workers"
     path = "/v1/Workspaces/WS1/Workers"
     known = {"contact_uri": "client:alice", "email": "Alice@Corp.example ", "full_name": "Alice"}
+    flex = {"contact_uri": "client:dan_40corp_2Eexample", "email": "Dan@corp.example"}
     told = [
         {"sid": "WK1", "friendly_name": "alice", "attributes": json.dumps(known)},
         {"sid": "WK2", "friendly_name": "bob", "attributes": "{}"},
         {"sid": "WK3", "friendly_name": "carol", "attributes": "no json"},
+        {"sid": "WK4", "friendly_name": "dan", "attributes": json.dumps(flex)},
+        {"sid": "WK5", "friendly_name": "eve", "attributes": json.dumps({"contact_uri": DESK})},
     ]
 
     def fault(exchange: Exchange, nth: int) -> Reply | None:
@@ -240,7 +256,9 @@ def test_workers_tell_whose_address_a_call_knows(
         link = more if here + 1 < len(told) else None
         return Reply({"workers": [told[here]], "meta": {"next_page_url": link}})
 
-    case = replace(CASE, source=f'{CASE.source}workspace = "WS1"\ntaskrouter_url = "{{url}}"\n')
+    desks = f'agents = {{ "{DESK}" = "E7" }}'
+    more = f'workspace = "WS1"\ntaskrouter_url = "{{url}}"\n{desks}\n'
+    case = replace(CASE, source=f"{CASE.source}{more}")
     vendor = Vendor(case)
     vendor.fault = fault
     with vendor.serving() as url:
@@ -251,10 +269,15 @@ def test_workers_tell_whose_address_a_call_knows(
     files = [str(it.home.root / f.path) for f in manifest.streams["source_users"].files]
     with duckdb.connect() as con:
         found = con.execute(
-            "select source_user_id, email_hash is not null, role from read_parquet(?) order by all",
-            [files],
+            "select source_user_id, email_hash, role from read_parquet(?)", [files]
         ).fetchall()
-    assert found == [("WK2", False, "agent"), ("client:alice", True, "agent")]
+    dan = keyed(it, "dan@corp.example")
+    assert set(found) == {
+        ("WK2", None, "agent"),
+        ("client:alice", keyed(it, "alice@corp.example"), "agent"),
+        (dan, dan, "agent"),
+        ("E7", None, "agent"),
+    }
     assert manifest.streams["source_users"].quarantined == 1
 
 

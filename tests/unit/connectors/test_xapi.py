@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,6 +21,7 @@ from connectors import base, xapi
 from connectors.base import ExtractContext
 from perfhouse.company import StreamMapping
 from perfhouse.errors import ConfigError, SourceMissing
+from perfhouse.settings import customer_key
 
 END = datetime(2026, 9, 30, 16, tzinfo=UTC)  # the month's end in Shanghai
 
@@ -68,6 +71,39 @@ def test_what_is_no_duration_is_quarantined(place: Place, duration: str) -> None
 def _files(place: Place) -> Any:
     stream = StreamMapping("training_records", {"path": "{month}/*.jsonl"}, None, {}, ())
     return source(stream, id="lms", connector="xapi")
+
+
+def test_a_learner_known_by_an_address_lands_as_the_hash_that_a_roster_has_of_it(
+    place: Place,
+) -> None:
+    actors: dict[str, dict[str, object]] = {
+        "s1": {"mbox": "mailto:Ann@Example.com"},
+        "s2": {"account": {"homePage": "https://lms.example", "name": " ann@example.com"}},
+        "s3": {"mbox_sha1sum": hashlib.sha1(b"mailto:ann@example.com").hexdigest()},
+        "s4": {"openid": "https://ann.example"},
+        "s5": {"account": {"name": "E1"}},
+    }
+    path = place.data / "xapi" / "2026-09" / "s.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text("\n".join(_statement(key, actor=actor) for key, actor in actors.items()))
+    manifest = place.ingest(source(id="lms", connector="xapi", streams=()))
+
+    def keyed(text: object) -> str:
+        key = customer_key(place.home)
+        return hmac.new(key, str(text).encode(), hashlib.sha256).hexdigest()
+
+    mail = keyed("ann@example.com")
+    sha1 = f"mbox_sha1sum:{keyed(actors['s3']['mbox_sha1sum'])[:16]}"
+    openid = f"openid:{keyed('https://ann.example')[:16]}"
+    learners = [row[0] for row in place.rows(manifest, "learner_id", "training_records")]
+    assert learners == [mail, mail, sha1, openid, "E1"]
+    what = "source_user_id, employee_no, login, email_hash"
+    assert set(place.rows(manifest, what, "source_users")) == {
+        (mail, None, None, mail),
+        (sha1, None, None, None),
+        (openid, None, None, None),
+        ("E1", "E1", "E1", None),
+    }
 
 
 def test_a_file_holds_what_it_holds_whatever_its_folder_is_called(place: Place) -> None:
