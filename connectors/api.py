@@ -19,6 +19,7 @@ import msgspec
 from connectors.base import Connector, ExtractContext, Extracted, Unfold
 from connectors.http import Answer, Client, Judge, Later, Refused, pauses, told_time
 from connectors.paging import Following, Page, Request, number, only, pages
+from connectors.refusals import CONTROL
 from perfhouse import settings
 from perfhouse.company import Source, StreamMapping
 from perfhouse.errors import ConfigError, SourceChanged, SourceMissing, TransientError
@@ -50,7 +51,8 @@ class Endpoint:
         beside: streams whose unfolding looks records of this endpoint up.
         total: path of the told number of records; another count received is a torn read.
         lookback: how far before the month records are fetched again, for late changes.
-        optional: a refusal (403, 404) means that the account lacks this feature.
+        optional: a refusal (403, 404) means that the account lacks this feature: its streams land
+            empty and as refused, unless they are listed or had rows before.
     """
 
     name: str
@@ -219,7 +221,7 @@ def _answers(
             call = sender.call(endpoint, kept, system.endpoints)
             kept[endpoint.name] = []
             tally = _Tally()
-            for page in _tolerant(endpoint, call, context):
+            for page in _tolerant(endpoint, call, context, tally):
                 tally.add(page, endpoint)
                 label = f"{page.request.label}/" if page.request.label else ""
                 name = f"{endpoint.name}/{label}{tally.pages:06d}.json"
@@ -232,9 +234,9 @@ def _answers(
                 save = partial(_save, _nothing(endpoint.records), [])
                 yield Extracted(endpoint.streams, f"{endpoint.name}/{0:06d}.json", FORMAT, save)
             tally.check(source, month, endpoint)
-            totals[endpoint.name] = tally.facts()
+            totals[endpoint.name] = tally.facts(endpoint)
     body = msgspec.json.encode(totals, order="sorted")
-    yield Extracted((), "control.json", "json", partial(_save, body, []))
+    yield Extracted((), CONTROL, "json", partial(_save, body, []))
 
 
 def plan(system: System, source: Source, month: Month, context: ExtractContext) -> Iterator[str]:
@@ -298,7 +300,9 @@ def _needed(system: System, source: Source) -> Iterator[Endpoint]:
             yield endpoint
 
 
-def _tolerant(endpoint: Endpoint, call: Call, context: ExtractContext) -> Iterator[Page]:
+def _tolerant(
+    endpoint: Endpoint, call: Call, context: ExtractContext, tally: _Tally
+) -> Iterator[Page]:
     begun = False  # what is refused later on is lost, not absent
     try:
         for page in endpoint.pages(call):
@@ -307,7 +311,9 @@ def _tolerant(endpoint: Endpoint, call: Call, context: ExtractContext) -> Iterat
     except Refused as error:
         if begun or not endpoint.optional or error.status not in (403, 404):
             raise
-        context.progress(f"{call.source.id}: {endpoint.name}: not to be had with this account")
+        tally.refused = error.status
+        told = f"refused to this account (HTTP {error.status})"
+        context.progress(f"{call.source.id}: {endpoint.name}: {told}")
 
 
 def _nothing(records: str) -> bytes:
@@ -353,6 +359,7 @@ class _Tally:
     pages: int = 0
     records: int = 0
     told: int | None = None
+    refused: int | None = None  # the HTTP status of what the account may not read
 
     def add(self, page: Page, endpoint: Endpoint) -> None:
         self.pages += 1
@@ -367,8 +374,11 @@ class _Tally:
                 f"source told {self.told:,}: it changed while it was read; nothing was landed"
             )
 
-    def facts(self) -> dict[str, Any]:
-        return {"pages": self.pages, "records": self.records, "told": self.told}
+    def facts(self, endpoint: Endpoint) -> dict[str, Any]:
+        counts = {"pages": self.pages, "records": self.records, "told": self.told}
+        if self.refused is None:
+            return counts
+        return {**counts, "refused": self.refused, "streams": endpoint.streams}
 
 
 class _Sender:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from connectors import base, landing_stream, writing
+from connectors import base, landing_stream, refusals, writing
 from connectors.base import ExtractContext, Progress, quiet
 from connectors.streams import SCHEMA_VERSION
 from perfhouse import lake, warehouse
@@ -147,6 +147,7 @@ def _land(
     if current and _same(current, receipt, mapping, fingerprint) and lake.is_intact(home, current):
         progress(f"{source.id} {month}: unchanged")
         return replace(current, unchanged=True)
+    refused = refusals.judged(configured, month, home, receipt, accept_loss)
     staging = lake.staging(home, source.id, month)
     delivery = writing.Delivery(source, company, month, home, receipt, staging, progress)
     streams: dict[str, lake.StreamLanding] = {}
@@ -154,7 +155,7 @@ def _land(
     for stream in source.streams:
         with _connection(key, staging) as con:
             landed, files = landing_stream.land_stream(con, delivery, stream)
-        streams[stream.stream] = landed
+        streams[stream.stream] = replace(landed, refused=refused.get(stream.stream, ""))
         staged.update(files)
         progress(_sentence(source.id, month, stream.stream, landed))
     if not accept_loss:

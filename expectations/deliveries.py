@@ -73,6 +73,8 @@ def delivery_rules(case: Case) -> list[Rule]:
             ("No stream is much smaller than the month before", "各数据流的行数没有比上月骤减"),
             threshold=f"at least {drop:.0%} of the month before",
         ),
+        _detail("stream_refused", "refused", "No account was refused a stream",
+                "没有账号被拒绝读取数据流", "d.what as refused"),
         _detail("undeclared_fields", "undeclared", "Sources send only fields that are declared",
                 "数据源没有送来未声明的字段", "d.what as field"),
         _detail("unknown_values", "unknown", "No value had to be set to unknown",

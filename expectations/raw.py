@@ -110,6 +110,7 @@ def _count(
     )
     details = [("reason", what, n) for what, n in sorted(stream.reasons.items())]
     details += [("late", what, n) for what, n in sorted(stream.late_rows.items())]
+    details += [("refused", stream.refused, 0)] if stream.refused else []
     details += [("undeclared", what, 0) for what in sorted(stream.undeclared_fields)]
     for field, reasons in sorted(stream.unknown.items()):
         details += [("unknown", f"{field}, {why}", n) for why, n in sorted(reasons.items())]

@@ -63,7 +63,10 @@ class LandedFile:
 
 @dataclass(frozen=True)
 class StreamLanding:
-    """What became of one stream's rows; rows_in = landed + duplicates + quarantined."""
+    """What became of one stream's rows; rows_in = landed + duplicates + quarantined.
+
+    `refused` names what the account may not read, so that the stream has no rows.
+    """
 
     files: tuple[LandedFile, ...]
     rows_read: int
@@ -77,6 +80,7 @@ class StreamLanding:
     late_rows: Mapping[str, int]
     quarantine_file: str | None
     reasons: Mapping[str, int]
+    refused: str = ""
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ def manifest(landed: lake.Manifest, echo: Echo) -> None:
             f"  {name:<22} {stream.rows_in:>9,} rows in = {stream.landed:,} landed + "
             f"{stream.duplicates:,} duplicates + {stream.quarantined:,} quarantined"
         )
+        if stream.refused:
+            echo(f"  {'':<22}   the account is refused {stream.refused}")
         for reason, count in sorted(stream.reasons.items(), key=lambda item: -item[1])[:5]:
             echo(f"  {'':<22}   quarantined {count:,}: {reason}")
         for field, reasons in stream.unknown.items():
@@ -123,6 +125,8 @@ def status(home: Home, company: Company | None, month: Month | None, echo: Echo)
         missing = sorted(required - {m.source for m in landed})
         if missing:
             echo(f"  not delivered yet: {', '.join(missing)}")
+        for source, name, what in _refused(landed):
+            echo(f"  {source}: {name}: the account is refused {what}")
         for judged in gate.verdicts(home, each):
             warnings = sum(not c.passed for c in judged.checks)
             echo(
@@ -131,6 +135,16 @@ def status(home: Home, company: Company | None, month: Month | None, echo: Echo)
             )
         found = newest.get(each)
         echo(f"  release: {found.name} {found.sha256[:12]}" if found else "  release: none yet")
+
+
+def _refused(landed: Iterable[lake.Manifest]) -> list[tuple[str, str, str]]:
+    """Return (source, stream, what) of all that accounts may not read."""
+    return [
+        (manifest.source, name, stream.refused)
+        for manifest in landed
+        for name, stream in manifest.streams.items()
+        if stream.refused
+    ]
 
 
 def demo_done(ws: Workspace, months: Iterable[Month], seconds: float, echo: Echo) -> None:

@@ -217,11 +217,13 @@ def test_warnings_are_recorded_and_do_not_stop(home: Home, tmp_path: Path) -> No
     )
     no_team = ROSTER.replace("('E2', 'agent', 'M2')", "('E2', 'agent', 'M7')")
     land_all(home, roster=no_team, late_rows={"2026-08": 3}, undeclared_fields=("fax_no",))
+    refused = "ratings (HTTP 403)"
     small.land(home, "calls", {"calls": f"{CALLS} union all {CALLS}"}, MONTH.plus(-1))
-    small.land(home, "calls", {"calls": f"{CALLS} limit 40"})
+    small.land(home, "calls", {"calls": f"{CALLS} limit 40"}, refused=refused)
     verdict = raw(home, company)
     failing = {check.id: check.failing_keys for check in verdict.checks if not check.passed}
     assert failing["optional_source_delivered"] == ("source=lms",)
+    assert failing["stream_refused"] == (f"source=calls, stream=calls, refused={refused}",)
     assert failing["roster_managers_exist"] == ("manager_id=M7",)
     assert failing["roster_managers_have_a_team"] == ("manager_id=M2",)
     assert failing["volume_drop"] == ("source=calls, stream=calls, landed=40, previous_landed=200",)

@@ -248,12 +248,11 @@ class Bench:
         """Return the name and text of the environment variable that holds the connection."""
         return "AIRFLOW_CONN_IT", self.fill(self.case.connection)
 
-    def ingest(self) -> Manifest:
+    def ingest(self, accept_loss: bool = False) -> Manifest:
         company = cast(Company, SimpleNamespace(time_zone=self.case.zone, sources=(self.source,)))
         (self.root / "data").mkdir(exist_ok=True)
-        return landing.ingest(
-            self.source, company, self.month, self.root / "data", self.home, self.said.append
-        )
+        where = (self.month, self.root / "data", self.home)
+        return landing.ingest(self.source, company, *where, self.said.append, accept_loss)
 
     def keys(self, manifest: Manifest) -> list[tuple[str, ...]]:
         return landed_keys(self.home, manifest, self.case.stream, self.case.key_columns)

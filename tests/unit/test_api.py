@@ -101,6 +101,8 @@ def test_an_optional_endpoint_that_is_refused_lands_empty_instead_of_never(
     found = extracted(tmp_path, lambda _: httpx.Response(403, headers=DATE), endpoint)
     item, kept = found["tickets/000000.json"]
     assert (item.streams, item.format, kept) == (("tickets",), "pages", body)
+    told = json.loads(found["control.json"][1])["tickets"]
+    assert (told["records"], told["refused"], told["streams"]) == (0, 403, ["tickets"])
 
 
 def test_an_endpoint_that_is_not_optional_is_refused_by_name(tmp_path: Path) -> None:

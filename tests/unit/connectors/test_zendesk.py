@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from suite.kit import Bench, Exchange, Record, Reply, Vendor, balances, mangled
 
 from connectors import zendesk_rows
 from connectors.base import Beside
+from perfhouse import report
 from perfhouse.errors import ConfigError, SourceChanged, TransientError
 from perfhouse.lake import Manifest
 
@@ -373,6 +375,66 @@ def test_a_merged_ticket_is_told_by_its_tag(desk: tuple[Bench, Vendor, World]) -
         ("1", "merged", "closed", at),
         ("2", "closed", "closed", at),
     ]
+
+
+RATING = {
+    "id": 1, "score": "good", "assignee_id": 9001, "group_id": 77, "requester_id": 5001,
+    "ticket_id": 3, "created_at": "2026-08-10T00:00:00Z", "comment": None,
+    "updated_at": "2026-08-10T00:00:00Z", "reason": "none",
+}  # fmt: skip
+LISTED = '[[sources.streams]]\nstream = "{}"\n'
+
+
+def without_ratings(exchange: Exchange, nth: int) -> Reply | None:
+    refused = exchange.path.endswith("/satisfaction_ratings")
+    return Reply({"error": "Forbidden"}, 403) if refused else None
+
+
+def test_ratings_that_an_account_never_had_land_empty_and_say_so(
+    desk: tuple[Bench, Vendor, World],
+) -> None:
+    it, vendor, _ = desk
+    vendor.world, vendor.fault = case.world(3), without_ratings
+    landed = it.ingest()
+    ratings = landed.streams["survey_responses"]
+    assert (ratings.landed, ratings.refused) == (0, "satisfaction_ratings (HTTP 403)")
+    assert {s.refused for n, s in landed.streams.items() if n != "survey_responses"} == {""}
+    for told in (partial(report.manifest, landed), partial(report.status, it.home, None, None)):
+        said: list[str] = []
+        told(said.append)
+        assert "the account is refused satisfaction_ratings (HTTP 403)" in "\n".join(said)
+    vendor.fault = lambda exchange, nth: None
+    assert it.ingest().streams["survey_responses"].refused == ""
+
+
+def test_ratings_that_are_listed_must_be_had(desk: tuple[Bench, Vendor, World]) -> None:
+    it, vendor, _ = desk
+    vendor.world, vendor.fault = case.world(3), without_ratings
+    both = "".join(map(LISTED.format, ("tickets", "survey_responses")))
+    with pytest.raises(ConfigError) as caught:
+        Bench(replace(case.CASE, source=case.CASE.source + both), it.url, it.root).ingest()
+    told = str(caught.value)
+    assert "survey_responses: the account is refused satisfaction_ratings (HTTP 403)" in told
+    assert "perfhouse.toml lists the stream" in told
+    assert not it.visible()
+    only = replace(case.CASE, source=case.CASE.source + LISTED.format("tickets"))
+    assert Bench(only, it.url, it.root).ingest().streams["tickets"].landed == 3
+
+
+def test_ratings_that_were_there_before_are_lost_and_not_absent(
+    desk: tuple[Bench, Vendor, World],
+) -> None:
+    it, vendor, world = desk
+    world.ratings = [RATING]
+    august = Bench(replace(case.CASE, month="2026-08"), it.url, it.root)
+    assert august.ingest().streams["survey_responses"].landed == 1
+    before = it.visible()
+    vendor.fault = without_ratings
+    with pytest.raises(ConfigError, match=r"could read 1 rows of 2026-08: a permission was lost"):
+        it.ingest()
+    assert it.visible() == before
+    accepted = it.ingest(accept_loss=True)
+    assert accepted.streams["survey_responses"].refused
 
 
 def test_ratings_land_in_the_month_they_were_given_or_offered(
