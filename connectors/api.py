@@ -327,7 +327,7 @@ def _nothing(records: str) -> bytes:
 def _page(body: bytes, request: Request, headers: Mapping[str, str] | None = None) -> Page:
     """Return a page; one with half a character is mended for its envelope, and lands as it is."""
     page = Page(body, request, headers)
-    if b"\\ud" in body or b"\\uD" in body:
+    if b"\\" in body and (b"\\ud" in body or b"\\uD" in body):
         try:
             msgspec.json.decode(body, type=msgspec.Raw)
         except msgspec.DecodeError:

@@ -207,7 +207,7 @@ def _straight(
         exact = kind.startswith("DECIMAL") and column.type != "BIGINT"
         return f"try_cast({value} as {column.type})" if exact or kind in _WHOLE else None
     if column.type == "TIMESTAMPTZ" and kind in _CLOCKS:
-        return f"timezone({literal(zone)}, cast({value} as timestamp))"
+        return _zoned(f"cast({value} as timestamp)", zone)
     same = {"TIMESTAMPTZ": _ZONED, "DATE": "DATE", "BOOLEAN": "BOOLEAN"}
     return value if same.get(column.type) == kind else None
 
@@ -332,9 +332,7 @@ def _instant(chosen: ColumnMapping, zone: str, text: str) -> tuple[str, str]:
         return value, _like("a time", formats)
     comma = f"replace({trimmed}, ',', '.')"
     local = f"try_cast({text} as timestamp)"
-    exact = f"timezone({place}, {local})"
-    if zone == "UTC":  # the same instant, without asking for the zone's history
-        exact = f"make_timestamptz(epoch_us({local}))"
+    exact = _zoned(local, zone)
     cases = (
         # a time without zone ends in a digit like others, so its length saves the longer look
         (
@@ -352,6 +350,13 @@ def _instant(chosen: ColumnMapping, zone: str, text: str) -> tuple[str, str]:
     )
     tries = " ".join(f"when regexp_full_match({g}, '{p}') then {v}" for g, p, v in cases)
     return f"case {tries} end", "a time like YYYY-MM-DD hh:mm:ss"
+
+
+def _zoned(local: str, zone: str) -> str:
+    """Return the instant of a local time; of UTC without asking for the zone's history."""
+    if zone == "UTC":
+        return f"make_timestamptz(epoch_us({local}))"
+    return f"timezone({literal(zone)}, {local})"
 
 
 def _like(what: str, formats: list[str]) -> str:

@@ -7,6 +7,7 @@ Nothing here may open a file or write one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 
 from connectors.casting import ERROR, FIELD, Planned, literal, native_name, quoted, sane
 from connectors.streams import Stream
@@ -95,13 +96,30 @@ def unknown_flags(planned: Sequence[Planned]) -> list[tuple[str, str, str]]:
 
 def event_time(stream: Stream, zone: str) -> str:
     """Return SQL that gives the local time a row describes, or null."""
+    parts = [
+        f"cast({quoted(name)} as timestamp)" if kind == "DATE" else _local(name, zone)
+        for name, kind in _event_columns(stream)
+    ]
+    return f"coalesce({', '.join([*parts, 'cast(null as timestamp)'])})"
+
+
+def is_before(stream: Stream, zone: str, day: date) -> str:
+    """Return SQL that tells whether what a row describes lies before a local day.
+
+    Only near the day the zone is asked, which takes longer than all else.
+    """
+    tests = []
+    for name, kind in _event_columns(stream):
+        near = f"{quoted(name)} < {kind} '{day + timedelta(days=2)}'"
+        local = quoted(name) if kind == "DATE" else _local(name, zone)
+        known = f"when {near} then {local} < date '{day}' else false"
+        tests.append(f"when {quoted(name)} is not null then case {known} end")
+    return f"case {' '.join(tests)} else false end" if tests else "false"
+
+
+def _event_columns(stream: Stream) -> list[tuple[str, str]]:
     types = {c.name: c.type for c in stream.columns}
-    parts = ["cast(null as timestamp)"]
-    for name in stream.event_at:
-        dated = types.get(name, "TIMESTAMPTZ") == "DATE"
-        local = f"cast({quoted(name)} as timestamp)" if dated else _local(name, zone)
-        parts.insert(-1, local)
-    return f"coalesce({', '.join(parts)})"
+    return [(name, types.get(name, "TIMESTAMPTZ")) for name in stream.event_at]
 
 
 def _local(name: str, zone: str) -> str:
@@ -147,14 +165,21 @@ def _u(p: Planned) -> str:
 
 
 def _errors(planned: Sequence[Planned], window: str | None) -> str:
-    """Return SQL that lists `field, reason` of all faults, empty when there is none."""
-    found = []
+    """Return SQL that lists `field, reason` of all faults, empty when there is none.
+
+    Most rows have none, so the list is only made where some test holds.
+    """
+    found, tests = [], []
     for p in planned:
         cases = _faults(p, p.required or p.column.name == window)
         if cases:
             body = " ".join(f"when {test} then {_fault(p, why)}" for test, why in cases)
             found.append(f"case {body} end")
-    return f"concat_ws({literal(ERROR)}, {', '.join(found)})" if found else "''"
+            tests += [test for test, _ in cases]
+    if not found:
+        return "''"
+    listed = f"concat_ws({literal(ERROR)}, {', '.join(found)})"
+    return f"case when {' or '.join(tests)} then {listed} else '' end"
 
 
 def _fault(p: Planned, why: str) -> str:
@@ -177,10 +202,15 @@ def _faults(p: Planned, required: bool) -> list[tuple[str, str]]:
 
 
 def _outside(window: tuple[str, Month, str] | None, planned: Sequence[Planned]) -> str:
+    """Return SQL that tells rows outside the window; only near its ends the zone is asked."""
     if window is None:
         return quoted(LEFT_OUT)
     name, month, zone = window
+    column, margin = quoted(name), timedelta(days=2)
+    first, last = month.start + margin, month.end - margin
     kind = next(p.column.type for p in planned if p.column.name == name)
-    local = quoted(name) if kind == "DATE" else _local(name, zone)
+    local = column if kind == "DATE" else _local(name, zone)
+    surely = f"{column} >= {kind} '{first}' and {column} < {kind} '{last}'"
     inside = f"{local} >= date '{month.start}' and {local} < date '{month.end}'"
-    return f"({quoted(LEFT_OUT)} or coalesce(not ({inside}), false))"
+    outside = f"case when {surely} then false else coalesce(not ({inside}), false) end"
+    return f"({quoted(LEFT_OUT)} or {outside})"

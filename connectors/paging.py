@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -88,6 +89,13 @@ class Page:
         return msgspec.json.decode(found[-1]) if found else None
 
     def _listed(self, path: str) -> list[msgspec.Raw]:
+        body = self.body if self._mended is None else self._mended
+        try:
+            return _list_at(path)(body)
+        except msgspec.DecodeError:
+            return self._patiently_listed(path)
+
+    def _patiently_listed(self, path: str) -> list[msgspec.Raw]:
         raw = self._raw(path)
         if raw is None:
             raise SourceChanged(f"{self.request.path}: the answer has no {path!r}")
@@ -119,6 +127,24 @@ class Page:
             if raw is None:
                 return None
         return raw
+
+
+@cache
+def _list_at(path: str) -> Callable[[bytes], list[msgspec.Raw]]:
+    """Return what cuts a list out of a page in one go; it raises DecodeError where it cannot."""
+    kind: Any = list[msgspec.Raw]
+    steps = path.split(".") if path else []
+    for step in reversed(steps):
+        kind = msgspec.defstruct("Envelope", [("inner", kind)], rename={"inner": step})
+    decode = msgspec.json.Decoder(kind).decode
+
+    def cut(body: bytes) -> list[msgspec.Raw]:
+        value: Any = decode(body)
+        for _ in steps:
+            value = value.inner
+        return list(value)
+
+    return cut
 
 
 Send = Callable[[Request], Page]

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from connectors import decoding, reading_pages
+from connectors import decoding, reading_fields, reading_pages
 from connectors.casting import literal
 from connectors.checking import FILE, RAW, ROW
 from connectors.reading import (
@@ -26,51 +26,20 @@ from connectors.reading import (
     Wanted,
     internal_names,
     note_broken,
-    shown,
     sliced,
 )
+from connectors.reading_fields import Shapes, Step, check_required, path_steps
 from connectors.reading_pages import Piece
-from perfhouse.errors import ConfigError, SourceChanged
+from perfhouse.errors import SourceChanged
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 NOT_JSON = "not a JSON object"
-_STEP = re.compile(r'\.?([^.\[\]"]+)|\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]')
 _LINES = 16 << 20
 _TOGETHER = 64 << 20  # bytes of files that the engine splits at once
 _NEXT_OBJECT = re.compile(r"\n\s*(?=\{)")
 _SPACE = re.compile(r"[\s,]*")
-
-Step = str | int
-Names = tuple[str, ...]
-
-
-def path_steps(text: str) -> tuple[Step, ...]:
-    """Parse `a.b[0]["odd.key"].c`; ConfigError when it is no such path."""
-    steps: list[Step] = []
-    at = 0
-    while at < len(text):
-        match = _STEP.match(text, at)
-        if match is None:
-            raise ConfigError([f"path {text!r}: expected a path such as a.b[0].c"])
-        name, index, odd = match.groups()
-        steps.append(int(index) if index is not None else name if odd is None else odd)
-        at = match.end()
-    if not steps:
-        raise ConfigError(["path '': expected a path such as a.b[0].c"])
-    return tuple(steps)
-
-
-def engine_path(steps: Sequence[Step]) -> str:
-    """Return a path as DuckDB writes it, every key quoted."""
-    parts = []
-    for step in steps:
-        if isinstance(step, int):
-            parts.append(f"[{step}]")
-        else:
-            parts.append('."' + step.replace("\\", "\\\\").replace('"', '\\"') + '"')
-    return "$" + "".join(parts)
 
 
 def read_json(
@@ -84,13 +53,14 @@ def read_json(
     steps = {name: path_steps(name) for name in wanted.fields}
     names = internal_names(list(steps))
     records = Records(fields=names)
-    records.used = {names[name]: f"__values[{at}]" for at, name in enumerate(steps, start=1)}
-    shapes = _Shapes.of(steps.values(), wanted)
-    records.chunks = _chunks(con, files, wanted, scratch, steps, records, shapes)
+    values = reading_fields.values(steps)
+    records.used = {names[name]: text for name, text in values.used.items()}
+    shapes = Shapes.of(steps.values(), wanted)
+    records.chunks = _chunks(con, files, wanted, scratch, values.select, records, shapes)
 
     def settle() -> None:
         if shapes.looked:
-            _check_required(wanted, steps, shapes)
+            check_required(wanted, steps, shapes)
         records.undeclared = shapes.undeclared()
 
     records.settle = settle
@@ -102,29 +72,25 @@ def _chunks(
     files: Sequence[ReadFile],
     wanted: Wanted,
     scratch: Path,
-    steps: dict[str, tuple[Step, ...]],
+    values: str,
     records: Records,
-    shapes: _Shapes,
+    shapes: Shapes,
 ) -> Iterator[Show]:
-    paths = ", ".join(literal(engine_path(path)) for path in steps.values())
-    values = f"json_extract_string({RAW}, [{paths}])" if steps else "cast([] as varchar[])"
     for batch in _batches(con, files, wanted, scratch, records):
         records.rows += batch.num_rows
         yield partial(_show, batch, values, shapes)
 
 
-def _show(batch: Any, values: str, shapes: _Shapes, con: DuckDBPyConnection) -> None:
+def _show(batch: Any, values: str, shapes: Shapes, con: DuckDBPyConnection) -> None:
     """Let the views `records` and `raws` give those records of a batch that are objects."""
     con.register("batch", batch)
     _check(con, shapes, batch)
-    con.execute(
-        f"create or replace temp view records as select {FILE}, {ROW}, {values} as __values "
-        "from good"
-    )
+    columns = ", ".join(filter(None, (FILE, ROW, values)))
+    con.execute(f"create or replace temp view records as select {columns} from good")
     con.execute(f"create or replace temp view raws as select {FILE}, {ROW}, {RAW} as raw from good")
 
 
-def _check(con: DuckDBPyConnection, shapes: _Shapes, batch: Any) -> None:
+def _check(con: DuckDBPyConnection, shapes: Shapes, batch: Any) -> None:
     """Let `good` be the records of a batch that are objects; keep the others as broken."""
     import duckdb
 
@@ -150,96 +116,6 @@ def _all_begin(batch: Any) -> bool:
     import pyarrow.compute as pc
 
     return bool(pc.all(pc.starts_with(batch[RAW], "{"), min_count=0).as_py())
-
-
-# --- what fields there are ---------------------------------------------------------------
-
-
-@dataclass
-class _Shapes:
-    """The fields that records have: at the top, and below each object that a mapping looks into.
-
-    Args:
-        known: paths that are used or need no report; what lies below them is known too.
-        plain: objects that are looked into; `listed` are those inside a list.
-        found: every field seen, by its path.
-        looked: there was a record.
-    """
-
-    known: set[Names]
-    plain: list[tuple[Names, str]]
-    listed: list[tuple[Names, str]]
-    found: set[Names] = field(default_factory=set)
-    looked: bool = False
-
-    @classmethod
-    def of(cls, used: Iterable[Sequence[Step]], wanted: Wanted) -> _Shapes:
-        """Return what to look for, of the paths in use and those that need no report."""
-        paths = [*used, *(_steps(name) for name in wanted.quiet)]
-        known = {_names(path) for path in paths}
-        above = {tuple(path[:at]) for path in paths for at in range(1, len(path))}
-        plain: dict[Names, str] = {(): "$"}
-        listed: dict[Names, str] = {}
-        for path in sorted(above, key=str):
-            if any(isinstance(step, int) for step in path):
-                listed[_names(path)] = _any_element(path)
-            else:
-                plain[_names(path)] = engine_path(path)
-        return cls(known, list(plain.items()), list(listed.items()))
-
-    def look(self, con: DuckDBPyConnection) -> None:
-        """Note the fields of the view `good`; only distinct shapes come to Python."""
-        paths = ", ".join(literal(path) for _, path in self.plain)
-        query = (
-            f"with shapes as (select distinct json_keys({RAW}, [{paths}]) as shape from good) "
-            f"select distinct nth, unnest(shape[nth]) from shapes, "
-            f"range(1, {len(self.plain) + 1}) as places(nth)"
-        )
-        self.looked = self.looked or bool(con.execute("select 1 from good limit 1").fetchone())
-        for nth, key in con.execute(query).fetchall():
-            self.found.add((*self.plain[nth - 1][0], key))
-        for names, path in self.listed:
-            query = f"select distinct json_keys({RAW}, {literal(path)}) as shape from good"
-            keys = con.execute(f"select distinct unnest(flatten(shape)) from ({query})").fetchall()
-            self.found.update((*names, key) for (key,) in keys)
-
-    def undeclared(self) -> set[str]:
-        """Return the fields that nobody asked for; of an object only its own name."""
-        return {".".join(map(shown, path)) for path in self.found if not self._is_known(path)}
-
-    def _is_known(self, path: Names) -> bool:
-        return any(path[: len(k)] == k or k[: len(path)] == path for k in self.known)
-
-
-def _any_element(path: Sequence[Step]) -> str:
-    parts = [engine_path([s])[1:] if isinstance(s, str) else "[*]" for s in path]
-    return "$" + "".join(parts)
-
-
-def _steps(name: str) -> tuple[Step, ...]:
-    try:
-        return path_steps(name)
-    except ConfigError:  # a sibling's field of a table, or a name that is no path
-        return (name,)
-
-
-def _names(path: Sequence[Step]) -> Names:
-    return tuple(step for step in path if isinstance(step, str))
-
-
-def _check_required(wanted: Wanted, steps: dict[str, tuple[Step, ...]], shapes: _Shapes) -> None:
-    absent = [
-        name
-        for name in wanted.fields
-        if name in wanted.required and _names(steps[name]) not in shapes.found
-    ]
-    if absent:
-        told = ", ".join(f"{name!r} (for {wanted.fields[name]})" for name in absent)
-        raise SourceChanged(
-            f"{wanted.stream}: no record of the delivery has {told}. The whole delivery was "
-            "refused, nothing was landed: the mapping's author adapts perfhouse.toml, or "
-            f"{wanted.owner} delivers again"
-        )
 
 
 # --- from files to batches ---------------------------------------------------------------

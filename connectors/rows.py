@@ -6,6 +6,8 @@ Knows hashes and Arrow tables; may not know streams, sources or the lake.
 from __future__ import annotations
 
 import ctypes
+import hashlib
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -72,18 +74,19 @@ class Seen:
         if self._marks is None:
             self._marks = np.zeros(_MARKS, bool)
         order = _order(rows)
-        ranked = rows[order]
+        ranked = np.ascontiguousarray(rows[order].T)  # a search wants each half in one piece
         new = np.ones(len(rows), bool)
-        new[1:] = (ranked[1:] != ranked[:-1]).any(axis=1)
-        marks = (ranked[:, 0] % np.uint64(_MARKS)).astype(np.int64)
+        new[1:] = (ranked[:, 1:] != ranked[:, :-1]).any(axis=0)
+        marks = (ranked[0] & np.uint64(_MARKS - 1)).astype(np.int64)
         asked = np.flatnonzero(new & self._marks[marks])
         for run in (*self._runs, *self._fresh):
-            asked = asked[~_found(np.load(run) if isinstance(run, Path) else run, ranked[asked])]
+            earlier = np.load(run) if isinstance(run, Path) else run
+            asked = asked[~_found(earlier, ranked[:, asked])]
         known = new & self._marks[marks]
         known[asked] = False
         new &= ~known
         self._marks[marks[new]] = True
-        self._remember(ranked[new])
+        self._remember(ranked if new.all() else ranked[:, new])
         result = np.zeros(len(rows), bool)
         result[order[new]] = True
         return result
@@ -92,10 +95,10 @@ class Seen:
         import numpy as np
 
         self._fresh.append(rows)
-        if sum(map(len, self._fresh)) < _RUN:
+        if sum(part.shape[1] for part in self._fresh) < _RUN:
             return
-        run = np.concatenate(self._fresh)
-        self._runs.append(run[_order(run)])
+        run = np.concatenate(self._fresh, axis=1)
+        self._runs.append(np.ascontiguousarray(run[:, _order(run.T)]))
         self._fresh = []
         if len(self._runs) > _KEPT:
             self._folder.mkdir(exist_ok=True)
@@ -103,6 +106,25 @@ class Seen:
             file = self._folder / f"{at}.npy"
             np.save(file, self._runs[at])
             self._runs[at] = file
+
+
+class Content:
+    """A hash of rows that does not depend on their order: the sum of theirs."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._sums = [0, 0]
+
+    def add(self, rows: Any) -> None:
+        """Take the 128-bit hashes of some more rows, as pairs of numbers."""
+        self._rows += len(rows)
+        halves = (int(half) for half in rows.sum(axis=0))
+        self._sums = [(a + b) % (1 << 64) for a, b in zip(self._sums, halves, strict=True)]
+
+    def sha256(self, more: int = 0) -> str:
+        """Return it with another number, as hexadecimal digits."""
+        told = f"{self._rows} {self._sums[0]} {self._sums[1]} {more}"
+        return hashlib.sha256(told.encode()).hexdigest()
 
 
 def _order(rows: Any) -> Any:
@@ -118,28 +140,48 @@ def _order(rows: Any) -> Any:
 
 
 def _found(run: Any, asked: Any) -> Any:
-    """Tell which of the asked hashes lie in a sorted run."""
+    """Tell which of the asked hashes lie in a sorted run; both come as two halves."""
     import numpy as np
 
-    high, low = run[:, 0], run[:, 1]
-    found = np.zeros(len(asked), bool)
-    at = np.searchsorted(high, asked[:, 0])
-    open_ = np.arange(len(asked))
+    high, low = run
+    found = np.zeros(asked.shape[1], bool)
+    at = np.searchsorted(high, asked[0])
+    open_ = np.arange(asked.shape[1])
     while len(open_):
-        open_ = open_[at[open_] < len(run)]
-        open_ = open_[high[at[open_]] == asked[open_, 0]]
-        found[open_] = low[at[open_]] == asked[open_, 1]
+        open_ = open_[at[open_] < len(high)]
+        open_ = open_[high[at[open_]] == asked[0, open_]]
+        found[open_] = low[at[open_]] == asked[1, open_]
         open_ = open_[~found[open_]]
         at[open_] += 1
     return found
 
 
-class RowGroups:
-    """A Parquet file whose row groups are large, however small the chunks are that come in."""
+def layout(schema: Any, unique: Collection[str] = ()) -> dict[str, Any]:
+    """Return options of a Parquet writer: quick to write, small, and as exact as any other.
 
-    def __init__(self, path: Path, schema: Any) -> None:
+    Texts get a dictionary unless they are `unique`, all else the ranges that a reader can skip by.
+    """
+    import pyarrow as pa
+
+    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": [name for name in texts if name not in unique] or False,
+        "write_statistics": [name for name in schema.names if name not in texts] or False,
+    }
+
+
+class RowGroups:
+    """A Parquet file whose row groups are large, however small the chunks are that come in.
+
+    No two rows share a value of the `unique` columns, or hardly any.
+    """
+
+    def __init__(self, path: Path, schema: Any, unique: Collection[str] = ()) -> None:
         self.schema = schema
         self._path = path
+        self._layout = layout(schema, unique)
         self._writer: Any = None
         self._waiting: list[Any] = []
 
@@ -160,7 +202,7 @@ class RowGroups:
         import pyarrow.parquet as pq
 
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, self.schema, compression="zstd")
+            self._writer = pq.ParquetWriter(self._path, self.schema, **self._layout)
         table = pa.concat_tables(self._waiting or [self.schema.empty_table()])
         self._waiting = []
         self._writer.write_table(table, row_group_size=max(len(table), 1))

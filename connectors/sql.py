@@ -20,7 +20,6 @@ from connectors import sql_archive, sql_query, sql_sessions
 from connectors.base import Connector, ExtractContext, Extracted
 from connectors.casting import literal
 from connectors.sql_sessions import Session, Words
-from connectors.streams import STREAMS
 from perfhouse import settings
 from perfhouse.company import Source, StreamMapping
 from perfhouse.errors import ConfigError, SourceMissing, TransientError
@@ -159,9 +158,8 @@ def _save(
     control = queries.get(f"{stream.stream}.control")
     try:
         expected = session.scalar(control, bound) if control else None
-        reading = session.read(queries[stream.stream], bound, _keys(stream))
-        order = [name for name in _keys(stream) if name in reading.schema.names]
-        rows = sql_archive.write(reading, order, target, _Progress(told, context))
+        reading = session.read(queries[stream.stream], bound)
+        rows = sql_archive.write(reading, target, _Progress(told, context))
         if control:
             _check_total(rows, expected, told, source.owner)
     except BaseException:
@@ -192,13 +190,6 @@ class _Progress:
         if rows >= self._next:
             self._next = rows + 200_000
             self._context.progress(f"{self._told}: {rows:,} rows")
-
-
-def _keys(stream: StreamMapping) -> Sequence[str]:
-    """Return the source columns that the stream's key is mapped to without an expression."""
-    declared = STREAMS.get(stream.stream)
-    mapped = [stream.columns.get(key) for key in declared.key] if declared else []
-    return tuple(dict.fromkeys(m.source for m in mapped if m is not None and m.source))
 
 
 def ready(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, urlencode
@@ -76,19 +76,15 @@ class MySQL:
         for statement in self._settings:
             self._fetch(statement)
 
-    def read(self, query: str, bound: Bounds, keys: Sequence[str]) -> Reading:
-        """Run a query sorted by these columns; the rows come in batches."""
+    def read(self, query: str, bound: Bounds) -> Reading:
+        """Run a query; the rows come in batches."""
         import pyarrow as pa
 
         inner = f"({sql_query.rendered(query, bound, 'mysql')}\n) as q"
         found = self._columns(f"select * from {inner} limit 0")
         check_names([name for name, _, _ in found], self._words)
         picked = ", ".join(f"{_value(*column)} as {_quoted(column[0])}" for column in found)
-        kinds = {name: kind for name, kind, _ in found}
-        keys = tuple(key for key in keys if key in kinds)
-        order = ", ".join(_ordered(key, kinds[key]) for key in keys)
-        wrapped = f"select {picked} from {inner}" + (f" order by {order}" if order else "")
-        reader = self._reader(wrapped)
+        reader = self._reader(f"select {picked} from {inner}")
         utc = {name for name, kind, _ in found if kind == _TIMESTAMP}
         schema = pa.schema(
             [
@@ -96,7 +92,7 @@ class MySQL:
                 for f in reader.schema
             ]
         )
-        return Reading(schema, self._batches(reader, schema), keys, ahead=True)
+        return Reading(schema, self._batches(reader, schema), ahead=True)
 
     def scalar(self, query: str, bound: Bounds) -> Any:
         """Return the first value of a query's first row, or None; a TIMESTAMP is in UTC."""
@@ -191,12 +187,6 @@ def _value(name: str, kind: int, binary: bool) -> str:
     if kind == 16:
         return f"cast({column} + 0 as char)"
     return f"lower(hex({column}))" if kind == 255 else f"cast({column} as char)"
-
-
-def _ordered(name: str, kind: int) -> str:
-    """Return SQL that orders by bytes, whatever the collation is; nulls come first here."""
-    column = f"q.{_quoted(name)}"
-    return f"cast({column} as binary)" if kind in _TEXTS else column
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

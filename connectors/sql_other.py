@@ -44,8 +44,8 @@ class Other:
         except SQLAlchemyError as error:
             self._explain(error)
 
-    def read(self, query: str, bound: Bounds, keys: Sequence[str]) -> Reading:
-        """Run a query; the database is not asked to sort, so the archive is sorted on disk."""
+    def read(self, query: str, bound: Bounds) -> Reading:
+        """Run a query; the rows come in batches, every value as text."""
         import pyarrow as pa
         from sqlalchemy.exc import SQLAlchemyError
 

@@ -6,7 +6,7 @@ Values that Arrow cannot hold exactly leave the database as text; nothing here k
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, urlencode
 
@@ -30,8 +30,6 @@ _OPTIONS = {
 }
 _PLAIN = ("bool", "int2", "int4", "int8", "float4", "float8", "time", "text", "varchar", "name")
 _INSTANTS = ("date", "timestamp", "timestamptz")  # PostgreSQL has infinite ones; Arrow wraps them
-_TEXTS = ("text", "varchar", "bpchar", "name")
-_NUMBERS = ("int2", "int4", "int8", "float4", "float8", "numeric", "bool", "time")
 _OPERATORS = (
     *("password authentication failed", "no password supplied", "no pg_hba.conf entry"),
     *("role ", "database ", "invalid URI", "invalid connection option", "certificate", "invalid "),
@@ -71,26 +69,22 @@ class Postgres:
         if timeout is not None:
             self._run(f"set local statement_timeout = {round(timeout * 1000)}")
 
-    def read(self, query: str, bound: Bounds, keys: Sequence[str]) -> Reading:
-        """Run a query sorted by these columns; the rows come through COPY, batch by batch."""
+    def read(self, query: str, bound: Bounds) -> Reading:
+        """Run a query; the rows come through COPY, batch by batch."""
         import pyarrow as pa
 
         inner = f"({sql_query.rendered(query, bound, 'postgresql')}\n) as q"
         found = self._schema(f"select * from {inner}")
         check_names([name for name, _ in found], self._words)
         picked = ", ".join(f"{_value(name, kind)} as {quoted(name)}" for name, kind in found)
-        kinds = dict(found)
-        keys = tuple(key for key in keys if key in kinds)
-        order = ", ".join(f"{_ordered(key, kinds[key])} nulls first" for key in keys)
-        wrapped = f"select {picked} from {inner}" + (f" order by {order}" if order else "")
-        self._run(wrapped)
+        self._run(f"select {picked} from {inner}")
         reader = self._cursor._results.reader  # fetch_record_batch() would lose the SQLSTATE
         schema = pa.schema([pa.field(field.name, field.type) for field in reader.schema])
-        return Reading(schema, self._batches(reader, schema), keys)
+        return Reading(schema, self._batches(reader, schema))
 
     def scalar(self, query: str, bound: Bounds) -> Any:
         """Return the first value of a query's first row, or None."""
-        reading = self.read(query, bound, ())
+        reading = self.read(query, bound)
         values = [row for batch in reading.batches for row in batch.column(0).to_pylist()]
         return values[0] if values else None
 
@@ -148,14 +142,6 @@ def _value(name: str, kind: str) -> str:
     if kind.startswith("_"):
         return f"cast(to_json({column}) as text)"
     return f"cast({column} as text)"
-
-
-def _ordered(name: str, kind: str) -> str:
-    """Return SQL that orders by bytes, whatever the database's collation is."""
-    column = f"q.{quoted(name)}"
-    if kind in _NUMBERS or kind in _INSTANTS:
-        return column
-    return f'{column if kind in _TEXTS else f"cast({column} as text)"} collate "C"'
 
 
 def _lost_or_wrong(error: Exception, words: Words) -> NoReturn:

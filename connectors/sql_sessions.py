@@ -1,4 +1,4 @@
-"""Read-only sessions with databases: a query in, batches of Arrow records in key order out.
+"""Read-only sessions with databases: a query in, batches of Arrow records out.
 
 ADBC reads PostgreSQL, connectorx MySQL and MariaDB, SQLAlchemy every other one. Nothing here
 knows streams, or may write to a source or quote a value of it.
@@ -50,13 +50,11 @@ class Reading:
 
     Args:
         batches: record batches of `schema`.
-        keys: columns the database has sorted by, empty when it did not sort.
         ahead: the driver reads on without waiting for who takes the batches.
     """
 
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
-    keys: tuple[str, ...] = ()
     ahead: bool = False
 
 
@@ -68,8 +66,8 @@ class Session(Protocol):
 
     clock: str
 
-    def read(self, query: str, bound: Bounds, keys: Sequence[str]) -> Reading:
-        """Run a query, sorted by these columns of it where the database can."""
+    def read(self, query: str, bound: Bounds) -> Reading:
+        """Run a query; the database is not asked to sort, which costs it more than the reading."""
 
     def scalar(self, query: str, bound: Bounds) -> Any:
         """Return the first value of a query's first row, or None."""

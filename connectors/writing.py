@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from connectors import checking
+from connectors import checking, rows
 from connectors.base import Progress
 from connectors.casting import ERROR, FIELD, Planned, literal
 from connectors.casts import Cast
@@ -80,8 +80,11 @@ class Draft:
         self.unknown = dict.fromkeys((flag for flag, _, _ in checking.unknown_flags(planned)), 0)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="landing")
         self._writing: Future[None] | None = None
+        self._content = rows.Content()
+        self._repeated: dict[str, Any] = {}
         self._seen = Seen(delivery.staging / f"seen-{stream.name}")
-        self._rows = RowGroups(self.data, schema(stream))
+        unique = ("_row_hash", *(stream.key if len(stream.key) == 1 else ()))
+        self._rows = RowGroups(self.data, schema(stream), unique)
         con.execute(
             f"create table refused ({FILE} integer, {ROW} bigint, errors varchar, raw varchar)"
         )
@@ -106,7 +109,9 @@ class Draft:
     def _keep(self, good: Any) -> None:
         import pyarrow.compute as pc
 
-        first = self._seen.first(digests(good[HASH]))
+        found = digests(good[HASH])
+        first = self._seen.first(found)
+        self._content.add(found[first])
         if not first.all():
             good = good.filter(first)
             self.duplicates += len(first) - good.num_rows
@@ -123,7 +128,6 @@ class Draft:
         import pyarrow as pa
 
         names = pa.array(self.names, pa.string())
-        known = _constants(self.delivery)
         columns = []
         for place in self._rows.schema:
             if place.name == "_file":
@@ -133,10 +137,19 @@ class Draft:
             elif place.name in good.column_names:
                 column = good[place.name]
             else:
-                value = pa.scalar(known.get(place.name), place.type)
-                column = pa.repeat(value, good.num_rows)
+                column = self._constant(place, good.num_rows)
             columns.append(column.cast(place.type))
         return pa.table(_ops(columns, self._rows.schema), schema=self._rows.schema)
+
+    def _constant(self, place: Any, rows: int) -> Any:
+        """Return so many rows of a column that says the same in all of them."""
+        import pyarrow as pa
+
+        kept = self._repeated.get(place.name)
+        if kept is None or len(kept) < rows:
+            value = pa.scalar(_constants(self.delivery).get(place.name), place.type)
+            self._repeated[place.name] = kept = pa.repeat(value, rows)
+        return kept.slice(0, rows)
 
     def finish(self, records: Records) -> tuple[lake.StreamLanding, dict[Path, Path]]:
         """Return the counts, taken from what was written, and final paths by staged path.
@@ -174,6 +187,7 @@ class Draft:
             late_rows=_late(con, delivery, stream, self.data),
             quarantine_file=quarantine,
             reasons=_reasons(con, bad),
+            content_sha256=self._content.sha256(_refused_values(con, bad)),
         ), staged
 
     def _unknown(self) -> Mapping[str, Mapping[str, int]]:
@@ -310,10 +324,12 @@ def _final_quarantine(
 def _late(
     con: DuckDBPyConnection, delivery: Delivery, stream: Stream, data: Path
 ) -> Mapping[str, int]:
-    local = checking.event_time(stream, delivery.company.time_zone)
+    zone = delivery.company.time_zone
+    local = checking.event_time(stream, zone)
+    late = checking.is_before(stream, zone, delivery.month.start)
     rows = con.execute(
         f"select strftime(date_trunc('month', {local}), '%Y-%m'), count(*) from {_scan(data)} "
-        f"where {local} < date '{delivery.month.start}' group by 1 order by 1"
+        f"where {late} group by 1 order by 1"
     ).fetchall()
     return {str(key): int(count) for key, count in rows}
 
@@ -323,3 +339,9 @@ def _reasons(con: DuckDBPyConnection, bad: Path) -> Mapping[str, int]:
         f"select field || ': ' || reason, count(*) from {_scan(bad)} group by 1 order by 1"
     ).fetchall()
     return {str(key): int(count) for key, count in rows}
+
+
+def _refused_values(con: DuckDBPyConnection, bad: Path) -> int:
+    """Return a sum over what was quarantined and why, whatever its order is."""
+    what = "cast(row(field, reason, other_faults, raw) as varchar)"
+    return _number(con, f"select coalesce(sum(md5_number_lower({what})), 0) from {_scan(bad)}")

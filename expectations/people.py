@@ -49,7 +49,7 @@ _PEOPLE = {
 }
 _ENVELOPE = (
     "_source varchar, _op varchar, source_updated_at timestamptz, source_seq bigint, "
-    "_row_number bigint, _row_hash varchar, _month varchar"
+    "_file varchar, _row_number bigint, _row_hash varchar, _month varchar"
 )
 # the columns that the shared SQL reads, so that a stream nobody delivers is an empty table
 _READ = {

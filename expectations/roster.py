@@ -40,7 +40,8 @@ def prepare(con: DuckDBPyConnection, month: Month, files: Sequence[str]) -> None
             "qualify row_number() over ("
             "partition by _source, snapshot_date, employee_id, valid_from "
             "order by source_updated_at desc nulls last, source_seq desc nulls last, "
-            "_row_number desc) = 1"
+            "case when _file not like '%.parquet' then _row_number end desc nulls last, "
+            "_row_hash desc) = 1"
         )
     for day, cycle in _cycles(con, month):
         con.execute("insert into cycles values (?, ?)", [day, cycle])

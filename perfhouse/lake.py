@@ -65,7 +65,9 @@ class LandedFile:
 class StreamLanding:
     """What became of one stream's rows; rows_in = landed + duplicates + quarantined.
 
-    `refused` names what the account may not read, so that the stream has no rows.
+    `content_sha256` is of the landed and quarantined rows' values, whatever their order is and
+    wherever they lay; empty in manifests of before it was kept. `refused` names what the
+    account may not read, so that the stream has no rows.
     """
 
     files: tuple[LandedFile, ...]
@@ -80,6 +82,7 @@ class StreamLanding:
     late_rows: Mapping[str, int]
     quarantine_file: str | None
     reasons: Mapping[str, int]
+    content_sha256: str = ""
     refused: str = ""
 
 

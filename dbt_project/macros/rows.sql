@@ -1,9 +1,10 @@
 {# Picking rows: the latest version of a key, and the person behind a source's user id. #}
 
-{# Order in which versions of one key supersede each other. #}
+{# Order in which versions of one key supersede each other: where the source does not tell, a later line of
+   a file, but not a later row of a table or of a database's answer, for those have no order. #}
 {% macro latest_first(prefix='') -%}
     {{ prefix }}source_updated_at desc nulls last, {{ prefix }}source_seq desc nulls last, {{ prefix }}_month desc nulls last,
-    {{- ' ' ~ prefix }}_row_number desc nulls last, {{ prefix }}_row_hash desc
+    {{- ' ' }}case when {{ prefix }}_file not like '%.parquet' then {{ prefix }}_row_number end desc nulls last, {{ prefix }}_row_hash desc
 {%- endmacro %}
 
 {# A column that is 1 on the newest version of each key. #}

@@ -104,8 +104,8 @@ def _landed(home: Home, source_id: str, month: Month, name: str, sql: str) -> la
     con = warehouse.connect()
     con.execute(
         f"copy (select *, '{source_id}' as _source, 'upsert' as _op, null::timestamptz as "
-        "source_updated_at, null::bigint as source_seq, row_number() over () as _row_number "
-        f"from ({sql})) to '{path}' (format parquet)"
+        "source_updated_at, null::bigint as source_seq, 'a.csv' as _file, 'x' as _row_hash, "
+        f"row_number() over () as _row_number from ({sql})) to '{path}' (format parquet)"
     )
     rows = con.execute(f"select count(*) from '{path}'").fetchall()[0][0]
     con.close()

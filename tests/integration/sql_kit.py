@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,10 +53,6 @@ def extract(
         found[item.streams[0]] = pq.read_table(target)
         between()
     return found
-
-
-def digest(folder: Path) -> str:
-    return hashlib.sha256((folder / "tickets.parquet").read_bytes()).hexdigest()
 
 
 def one(source: Source, folder: Path, **keys: Any) -> pa.Table:

@@ -74,7 +74,7 @@ def test_times_are_those_that_kamailio_wrote(kamailio: Kamailio, place: Place) -
             "select id::text, (extract(epoch from start_time) * 1000000)::int8, "
             "(extract(epoch from end_time) * 1000000)::int8 from acc_cdrs c order by c.id"
         ).fetchall()
-    assert told == wrote
+    assert sorted(told) == sorted(wrote)
 
 
 def test_columns_that_the_tables_lack_are_named(kamailio: Kamailio, place: Place) -> None:
@@ -316,13 +316,14 @@ def test_enrolments_completions_grades_and_badges_are_training_records(
     manifest = place.ingest(source("moodle", school(database)))
     assert balances(manifest)
     assert {s.quarantined for s in manifest.streams.values()} == {0}
-    assert place.rows(
+    landed = place.rows(
         manifest,
         "record_id, learner_id, course_id, course_type, status, epoch(assigned_at)::bigint, "
         "epoch(due_at)::bigint, epoch(completed_at)::bigint, cast(score as double), passed, "
         "cert_id, epoch(source_updated_at)::bigint",
         "training_records",
-    ) == [
+    )
+    assert sorted(landed, key=lambda row: row[0]) == [
         ("2-10", "2", "10", "course", "completed", OLD - 50, OCT - 1, SEP + 100, 85.5, True, None,
          SEP + 100),
         ("2-11", "2", "11", "course", "in_progress", OLD, SEP, None, None, None, None, OLD + 2),

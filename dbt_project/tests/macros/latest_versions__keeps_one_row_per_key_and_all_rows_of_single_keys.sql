@@ -2,11 +2,11 @@
 
 with versions as (
     select 'a' as id, true as wanted, timestamp '2026-09-02' as source_updated_at, 1 as source_seq,
-        '2026-09' as _month, 1 as _row_number, 'x' as _row_hash
-    union all select 'a', false, timestamp '2026-09-01', 9, '2026-10', 9, 'y'
-    union all select null, false, null, null, '2026-09', 1, 'x'
-    union all select null, true, null, null, '2026-10', 1, 'x'
-    union all select 'b', true, null, null, '2026-09', 2, 'z'
+        '2026-09' as _month, 'a.csv' as _file, 1 as _row_number, 'x' as _row_hash
+    union all select 'a', false, timestamp '2026-09-01', 9, '2026-10', 'a.csv', 9, 'y'
+    union all select null, false, null, null, '2026-09', 'a.csv', 1, 'x'
+    union all select null, true, null, null, '2026-10', 'a.csv', 1, 'x'
+    union all select 'b', true, null, null, '2026-09', 'a.csv', 2, 'z'
 ),
 
 latest as (

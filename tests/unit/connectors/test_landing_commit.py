@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from landing_kit import MONTH, SURVEY, Place, column, mapping, source
 
@@ -292,3 +294,31 @@ def test_two_files_that_would_share_an_archive_name_are_refused(
     with pytest.raises(SourceChanged, match=r"t\.csv and another file would have one name"):
         place.ingest()
     assert lake.read_manifest(place.home, "surveys", MONTH) is None
+
+
+def test_rows_of_a_table_in_another_order_change_nothing_but_lines_of_a_file_do(
+    place: Place,
+) -> None:
+    header, *lines = SECOND.splitlines()
+    names = header.split(",")
+    drops = source(mapping())
+    tables = source(mapping(format="parquet"))
+
+    def table(rows: list[str]) -> None:
+        values = [dict(zip(names, row.split(","), strict=True)) for row in rows]
+        (place.data / "2026-09" / "s.csv").unlink(missing_ok=True)
+        pq.write_table(pa.Table.from_pylist(values), place.data / "2026-09" / "s.parquet")
+
+    place.put("s.csv", "\n".join((header, *lines)))
+    place.ingest(drops)
+    place.put("s.csv", "\n".join((header, *reversed(lines))))
+    assert not place.ingest(drops).unchanged  # of two lines with one key the later one counts
+    table(lines)
+    landed = place.ingest(tables)
+    table(lines[::-1])
+    again = place.ingest(tables)
+    assert again.unchanged
+    assert again == landed
+    assert lake.latest_receipt(place.home, "surveys", MONTH).sha256 != landed.archive_sha256
+    table([*lines[1:], lines[0].replace(",5", ",4")])
+    assert not place.ingest(tables).unchanged

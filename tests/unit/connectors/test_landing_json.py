@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from landing_kit import SURVEY, Place, balances, column, mapping, source
 
-from connectors import reading_json
+from connectors import reading_fields, reading_json
 from connectors.base import effective, get, names
 from perfhouse.errors import ConfigError, SourceChanged
 from perfhouse.month import Month
@@ -176,13 +176,13 @@ def test_json_in_another_encoding_lands(place: Place) -> None:
     ],
 )
 def test_paths_name_nested_fields(text: str, steps: tuple[object, ...]) -> None:
-    assert reading_json.path_steps(text) == steps
+    assert reading_fields.path_steps(text) == steps
 
 
 @pytest.mark.parametrize("text", ["", "a[", 'a["x', "a[b]"])
 def test_a_path_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="expected a path"):
-        reading_json.path_steps(text)
+        reading_fields.path_steps(text)
 
 
 def test_a_path_cannot_break_out_of_its_literal(place: Place) -> None:
