@@ -6,9 +6,7 @@ casts, judges or writes a file.
 
 from __future__ import annotations
 
-import csv
 import re
-import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -16,11 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from connectors import decoding
+from connectors import decoding, reading_csv
 from connectors.base import Beside, Unfold
 from connectors.casting import literal, quoted
 from connectors.checking import FILE, RAW, ROW
-from perfhouse.errors import ConfigError, SourceChanged
+from perfhouse.errors import SourceChanged
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -28,13 +26,13 @@ if TYPE_CHECKING:
 CHUNK_ROWS = 61_440  # records that are cast at a time, unless their bytes are more than this
 CHUNK_BYTES = 24 << 20
 _SPAN_ROWS = 122_880  # likewise of Parquet, where only the columns in use are read
-_BLOCK = 8 << 20
-_LARGEST = 32  # blocks that one row may fill: beyond lies a quote that is never closed
+_LARGEST = 4  # blocks that one row may fill: beyond lies a quote that is never closed
+_NOTED = 4_096  # rows of the wrong width that are kept at a time
 _SLICE = 16_384  # records that one thread takes at a time
 _TOLD = 20  # unknown names that a message lists; the rest is a count
 PRIVATE = re.compile(r"@|\d{6}|.{41}", re.DOTALL)  # looks like a value, not like a column's name
 _VALUE = re.compile(r"@|\d{6}")
-_SEP_LINE = re.compile(rb'"?sep=([\x20-\x7e\t])"?\r?\n', re.IGNORECASE)
+_LINE = re.compile(r"[^\r\n]+")
 _BARE = "hive_partitioning = false"  # folder names are ours and no columns of the source
 
 
@@ -121,6 +119,36 @@ class _Table:
     row: str = "file_row_number + 1"
 
 
+class _WrongWidth:
+    """Keeps rows of the wrong width as broken, each once however often it is read.
+
+    Arrow may tell them from another thread, so they go through a session of their own.
+    """
+
+    def __init__(self, con: DuckDBPyConnection, file: ReadFile, records: Records) -> None:
+        self._con, self._file, self._records = con.cursor(), file, records
+        self._waiting: list[tuple[int, int, str, str]] = []
+        self._last = self._size = 0
+
+    def note(self, row: Any) -> None:
+        """Keep a row, unless it was read before."""
+        if row.number <= self._last:
+            return
+        self._last = row.number
+        reason, lines = _swallowed(row)
+        for line in lines:
+            self._waiting.append((self._file.number, row.number, reason, line))
+            self._size += len(line)
+            if len(self._waiting) >= _NOTED or self._size >= reading_csv.BLOCK:
+                self.settle()
+
+    def settle(self) -> None:
+        """Let the table have them all."""
+        note_broken(self._con, self._waiting)
+        self._records.rows += len(self._waiting)
+        self._waiting, self._size = [], 0
+
+
 def prepare(con: DuckDBPyConnection) -> None:
     """Create the table of rows that are no records."""
     con.execute(
@@ -130,8 +158,15 @@ def prepare(con: DuckDBPyConnection) -> None:
 
 def note_broken(con: DuckDBPyConnection, rows: Sequence[tuple[int, int, str, str]]) -> None:
     """Keep rows that are no records."""
-    if rows:
-        con.executemany("insert into broken values (?, ?, ?, ?)", rows)
+    import pyarrow as pa
+
+    if not rows:
+        return
+    kinds = (pa.int32(), pa.int64(), pa.string(), pa.string())
+    columns = [pa.array(c, kind) for c, kind in zip(zip(*rows, strict=True), kinds, strict=True)]
+    con.register("noted", pa.table(columns, [FILE, ROW, "reason", RAW]))
+    con.execute("insert into broken from noted")
+    con.unregister("noted")
 
 
 def read_tables(
@@ -252,59 +287,18 @@ def _told(name: str, wanted: Wanted, fresh: Sequence[str]) -> str:
     return f"{name!r} (for {wanted.fields[name]}){hint}"
 
 
-def _csv_options(wanted: Wanted) -> tuple[str, str]:
-    return str(wanted.options.get("delimiter") or ","), str(wanted.options.get("quote", '"'))
-
-
 def _open_csv(_: DuckDBPyConnection, file: ReadFile, wanted: Wanted, scratch: Path) -> _Table:
     encoding = str(wanted.options.get("encoding") or "utf-8")
     target = scratch / f"text-{file.number}"
     path = decoding.utf8(file.path, encoding, target, file.name, wanted.owner)
-    path = _without_sep_line(path, scratch / f"plain-{file.number}", file, wanted)
-    header = _first_rows(path, wanted, 1)
+    path = reading_csv.without_sep_line(path, scratch / f"plain-{file.number}", file, wanted)
+    header = reading_csv.first_rows(path, wanted, 1)
     if not header:
         raise SourceChanged(
             f"{file.name}: the file is empty, not even a header; nothing was landed; "
             f"ask the source's owner: {wanted.owner}"
         )
     return _Table(file, path, header[0])
-
-
-def _without_sep_line(path: Path, target: Path, file: ReadFile, wanted: Wanted) -> Path:
-    """Leave out the line `sep=;` that tells Excel the delimiter, and that Excel never shows."""
-    with path.open("rb") as handle:
-        line = handle.readline(16)
-        told = _SEP_LINE.fullmatch(line)
-        if told is None:
-            return path
-        delimiter = told[1].decode()
-        if delimiter != _csv_options(wanted)[0]:
-            where = f"{wanted.stream}.delimiter"
-            raise ConfigError([f"{where}: expected {delimiter!r}, as {file.name} itself says"])
-        with target.open("wb") as out:
-            shutil.copyfileobj(handle, out, _BLOCK)
-    return target
-
-
-def _first_rows(path: Path, wanted: Wanted, count: int) -> list[list[str]]:
-    delimiter, quote = _csv_options(wanted)
-    rows: list[list[str]] = []
-    with path.open(encoding="utf-8-sig", newline="") as handle:
-        reader = csv.reader(
-            handle,
-            delimiter=delimiter,
-            quotechar=quote or None,
-            quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
-        )
-        try:
-            for row in reader:
-                if row:
-                    rows.append(row)
-                if len(rows) == count:
-                    break
-        except csv.Error:
-            rows.append([])
-    return rows
 
 
 def _fill_csv(
@@ -316,18 +310,21 @@ def _fill_csv(
 ) -> Iterator[Show]:
     import pyarrow as pa
 
-    if len(_first_rows(table.path, wanted, 2)) < 2:
+    if len(reading_csv.first_rows(table.path, wanted, 2)) < 2:
         return
     inner = _distinct([names[name] for name in table.header])
+    first, size = reading_csv.BLOCK, table.path.stat().st_size + 1
+    broken = _WrongWidth(con, table.file, records)
     passed = 0  # good rows that went on already; a row too long for a block comes after them
-    for block in (_BLOCK, 8 * _BLOCK, min(_LARGEST * _BLOCK, table.path.stat().st_size + 1)):
+    for block in (first, min(_LARGEST * first, size)):
         try:
-            for batch in _stream_csv(table, inner, block, wanted, passed, records, con):
+            for batch in _stream_csv(table, inner, block, wanted, passed, broken):
                 passed += batch.num_rows
                 records.rows += batch.num_rows
                 yield partial(_show, batch, names, table.header)
         except pa.ArrowInvalid:
             continue
+        broken.settle()
         return
     raise SourceChanged(
         f"{table.file.name}: the file cannot be read as CSV (a quote that is never closed?); "
@@ -364,28 +361,24 @@ def _stream_csv(
     block: int,
     wanted: Wanted,
     passed: int,
-    records: Records,
-    con: DuckDBPyConnection,
+    broken: _WrongWidth,
 ) -> Iterator[Any]:
-    """Yield Arrow tables of the good rows after the first `passed`; note the others at the end."""
-    invalid: list[Any] = []
+    """Yield Arrow tables of the good rows after the first `passed`; note the others."""
     kept = [name for name in inner if not name.startswith("__again_")]
-    following, size = 2, 0  # the header is row 1, as a spreadsheet counts
     waiting: list[Any] = []
-    for batch in _csv_batches(table.path, inner, block, wanted, invalid):
-        numbers, following = _ordinals(following, batch.num_rows, [row.number for row in invalid])
+    for numbers, batch in reading_csv.numbered(table.path, inner, block, wanted, broken.note):
         skipped = min(passed, batch.num_rows)
         passed -= skipped
         waiting.append(_numbered(table.file.number, numbers, batch.select(kept)).slice(skipped))
-        size += batch.nbytes
-        if size >= CHUNK_BYTES or sum(t.num_rows for t in waiting) >= CHUNK_ROWS:
+        if sum(t.nbytes for t in waiting) >= CHUNK_BYTES or _count(waiting) >= CHUNK_ROWS:
             yield sliced(waiting)
-            waiting, size = [], 0
-    if waiting:
+            waiting = []
+    if _count(waiting):
         yield sliced(waiting)
-    broken = [entry for row in invalid for entry in _broken(table.file, row)]
-    note_broken(con, broken)
-    records.rows += len(broken)
+
+
+def _count(tables: Iterable[Any]) -> int:
+    return sum(table.num_rows for table in tables)
 
 
 def sliced(tables: Sequence[Any]) -> Any:
@@ -404,52 +397,13 @@ def _numbered(file: int, numbers: Any, batch: Any) -> Any:
     return pa.table(columns, [FILE, ROW, *batch.schema.names])
 
 
-def _csv_batches(
-    path: Path, inner: Sequence[str], block: int, wanted: Wanted, invalid: list[Any]
-) -> Iterator[Any]:
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
-    delimiter, quote = _csv_options(wanted)
-
-    def skip(row: Any) -> str:
-        invalid.append(row)
-        return "skip"
-
-    yield from arrow_csv.open_csv(
-        path,
-        read_options=arrow_csv.ReadOptions(
-            use_threads=False, column_names=inner, skip_rows_after_names=1, block_size=block
-        ),
-        parse_options=arrow_csv.ParseOptions(
-            delimiter=delimiter,
-            quote_char=quote or False,
-            newlines_in_values=bool(quote),
-            invalid_row_handler=skip,
-        ),
-        convert_options=arrow_csv.ConvertOptions(
-            column_types=dict.fromkeys(inner, pa.string()), strings_can_be_null=False
-        ),
-    )
-
-
-def _ordinals(following: int, count: int, invalid: Sequence[int]) -> tuple[Any, int]:
-    """Return the row numbers of the next `count` good rows, and the one after them."""
-    import numpy as np
-
-    skipped = np.asarray([number for number in invalid if number >= following], dtype=np.int64)
-    numbers = np.arange(following, following + count + len(skipped), dtype=np.int64)
-    numbers = numbers[~np.isin(numbers, skipped)][:count]
-    return numbers, int(numbers[-1]) + 1 if count else following
-
-
-def _broken(file: ReadFile, row: Any) -> list[tuple[int, int, str, str]]:
-    """Keep a row of the wrong width; a quote never closed swallows lines, each is kept."""
-    lines = [line for line in row.text.splitlines() if line] or [row.text]
+def _swallowed(row: Any) -> tuple[str, Iterator[str]]:
+    """Tell what is wrong with a row and its lines; a quote never closed swallows many."""
+    count = sum(1 for _ in _LINE.finditer(row.text))
     reason = f"expected {row.expected_columns} fields, found {row.actual_columns}"
-    if len(lines) > 1:
-        reason += f" in {len(lines)} lines joined by a quote"
-    return [(file.number, row.number, reason, line) for line in lines]
+    if count > 1:
+        reason += f" in {count} lines joined by a quote"
+    return reason, (match[0] for match in _LINE.finditer(row.text)) if count else iter([row.text])
 
 
 def _open_parquet(con: DuckDBPyConnection, file: ReadFile, wanted: Wanted, _: Path) -> _Table:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from landing_kit import MONTH, OWNER, SURVEY, Place, balances, column, mapping, query, source
 
-from connectors import casting, reading
+from connectors import casting, reading, reading_csv
 from perfhouse import warehouse
 from perfhouse.errors import ConfigError, SourceChanged, SourceMissing
 from perfhouse.settings import customer_key
@@ -128,7 +128,7 @@ def test_hashed_columns_equal_hmac_sha256_and_never_show_the_value(place: Place)
 def test_a_quote_that_swallows_a_large_file_does_not_fill_memory(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_BLOCK", 256)
+    monkeypatch.setattr(reading_csv, "BLOCK", 256)
     monkeypatch.setattr(reading, "_LARGEST", 16)
     lines = [f"{n},02/09/2026 10:00,5" for n in range(400)]
     place.put("s.csv", "\n".join(["id,when,score", '"a,02/09/2026 10:00,5', *lines]))
