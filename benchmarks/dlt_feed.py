@@ -19,6 +19,7 @@ def main() -> None:
     import dlt  # type: ignore[import-not-found]
 
     folder = Path(given["folder"])
+    _warm(dlt, folder / "warm")
     pipeline = dlt.pipeline(
         pipeline_name="bench",
         pipelines_dir=str(folder / "state"),
@@ -35,6 +36,18 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     told = {"rows": written.count_rows(), "seconds": seconds, "cpu_seconds": used}
     print(json.dumps({**told, "peak_mib": peak}))
+
+
+def _warm(dlt: Any, folder: Path) -> None:
+    """Load a few rows, so that everything is imported before the clock starts."""
+    pipeline = dlt.pipeline(
+        pipeline_name="warm",
+        pipelines_dir=str(folder / "state"),
+        destination=dlt.destinations.filesystem(bucket_url=(folder / "out").as_uri()),
+        dataset_name="feed",
+    )
+    rows = [{"id": n, "text": str(n)} for n in range(10)]
+    pipeline.run(rows, table_name="warm", loader_file_format="parquet")
 
 
 def _cpu() -> float:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 61_440  # records that are cast at a time, unless their bytes are more than this
 CHUNK_BYTES = 24 << 20
-_SPAN_ROWS = 122_880  # likewise of Parquet, where only the columns in use are read
+_SPAN_ROWS = 61_440  # likewise of Parquet, where only the columns in use are read
 _LARGEST = 4  # blocks that one row may fill: beyond lies a quote that is never closed
 _NOTED = 4_096  # rows of the wrong width that are kept at a time
 _SLICE = 16_384  # records that one thread takes at a time

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-from collections.abc import Collection
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 ROW_GROUP = 122_880
 _RUN = 1 << 20  # hashes that are sorted together: 16 MiB
 _KEPT = 6  # runs in memory; earlier ones wait in files
+_SAMPLE = 2_000  # rows that tell how much texts repeat
 _MARKS = 1 << 25  # one byte for each: most new rows are told by a look at one of them
 
 
@@ -58,13 +58,28 @@ def _trim() -> Any:
         return None
 
 
+class _Part:
+    """The hashes of some rows: as they came, and in order once somebody has to look closely."""
+
+    def __init__(self, rows: Any, highs: Any) -> None:
+        self.rows = rows
+        self.highs = highs  # the first halves alone, in order
+
+    @cached_property
+    def halves(self) -> Any:
+        """Return both halves of the hashes in the order of the first ones."""
+        import numpy as np
+
+        return _ranked(self.rows, np.argsort(self.rows[:, 0]))
+
+
 class Seen:
     """The hashes of all rows so far: sorted runs, the oldest in files, so memory stays small."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._runs: list[Any] = []
-        self._fresh: list[Any] = []
+        self._fresh: list[_Part] = []
         self._marks: Any = None
 
     def first(self, rows: Any) -> Any:
@@ -73,32 +88,52 @@ class Seen:
 
         if self._marks is None:
             self._marks = np.zeros(_MARKS, bool)
-        order = _order(rows)
-        ranked = np.ascontiguousarray(rows[order].T)  # a search wants each half in one piece
-        new = np.ones(len(rows), bool)
-        new[1:] = (ranked[:, 1:] != ranked[:, :-1]).any(axis=0)
-        marks = (ranked[0] & np.uint64(_MARKS - 1)).astype(np.int64)
-        asked = np.flatnonzero(new & self._marks[marks])
-        for run in (*self._runs, *self._fresh):
-            earlier = np.load(run) if isinstance(run, Path) else run
-            asked = asked[~_found(earlier, ranked[:, asked])]
-        known = new & self._marks[marks]
-        known[asked] = False
-        new &= ~known
-        self._marks[marks[new]] = True
-        self._remember(ranked if new.all() else ranked[:, new])
-        result = np.zeros(len(rows), bool)
-        result[order[new]] = True
-        return result
+        highs = np.sort(rows[:, 0])
+        marks = (rows[:, 0] & np.uint64(_MARKS - 1)).astype(np.int64)
+        marked = self._marks[marks]
+        if (highs[1:] == highs[:-1]).any() or self._meets(rows[marked, 0]):
+            return self._closely(rows, marked, marks)
+        self._marks[marks] = True
+        self._remember(_Part(rows, highs))
+        return np.ones(len(rows), bool)
 
-    def _remember(self, rows: Any) -> None:
+    def _meets(self, highs: Any) -> bool:
+        """Tell whether one of some first halves was there before; hardly ever by chance."""
+        for run in (*self._runs, *(part.highs for part in self._fresh)):
+            known = _loaded(run)
+            known = known[0] if known.ndim == 2 else known
+            at = known.searchsorted(highs)
+            at[at == len(known)] = 0
+            if len(known) and (known[at] == highs).any():
+                return True
+        return False
+
+    def _closely(self, rows: Any, marked: Any, marks: Any) -> Any:
         import numpy as np
 
-        self._fresh.append(rows)
-        if sum(part.shape[1] for part in self._fresh) < _RUN:
+        order = _order(rows)
+        ranked = _ranked(rows, order)
+        new = np.ones(len(rows), bool)
+        new[1:] = (ranked[:, 1:] != ranked[:, :-1]).any(axis=0)
+        asked = np.flatnonzero(new & marked[order])
+        for run in (*self._runs, *(part.halves for part in self._fresh)):
+            found = _found(_loaded(run), ranked[:, asked])
+            new[asked[found]] = False
+            asked = asked[~found]
+        result = np.zeros(len(rows), bool)
+        result[order[new]] = True
+        self._marks[marks[result]] = True
+        self._remember(_Part(rows[result], np.sort(rows[result, 0])))
+        return result
+
+    def _remember(self, part: _Part) -> None:
+        import numpy as np
+
+        self._fresh.append(part)
+        if sum(len(part.rows) for part in self._fresh) < _RUN:
             return
-        run = np.concatenate(self._fresh, axis=1)
-        self._runs.append(np.ascontiguousarray(run[:, _order(run.T)]))
+        rows = np.concatenate([part.rows for part in self._fresh])
+        self._runs.append(_ranked(rows, np.argsort(rows[:, 0])))
         self._fresh = []
         if len(self._runs) > _KEPT:
             self._folder.mkdir(exist_ok=True)
@@ -106,6 +141,19 @@ class Seen:
             file = self._folder / f"{at}.npy"
             np.save(file, self._runs[at])
             self._runs[at] = file
+
+
+def _loaded(run: Any) -> Any:
+    import numpy as np
+
+    return np.load(run) if isinstance(run, Path) else run
+
+
+def _ranked(rows: Any, order: Any) -> Any:
+    """Return both halves in an order, each in one piece as a search wants it."""
+    import numpy as np
+
+    return np.stack([rows[:, 0][order], rows[:, 1][order]])
 
 
 class Content:
@@ -156,32 +204,32 @@ def _found(run: Any, asked: Any) -> Any:
     return found
 
 
-def layout(schema: Any, unique: Collection[str] = ()) -> dict[str, Any]:
+def layout(sample: Any) -> dict[str, Any]:
     """Return options of a Parquet writer: quick to write, small, and as exact as any other.
 
-    Texts get a dictionary unless they are `unique`, all else the ranges that a reader can skip by.
+    Texts get a dictionary unless nearly every row of the sample, an Arrow table, has its own; all
+    else gets the ranges that a reader can skip by.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    texts = [field.name for field in sample.schema if pa.types.is_string(field.type)]
+    head = sample.slice(0, _SAMPLE)
+    few = [name for name in texts if 2 * pc.count_distinct(head[name]).as_py() <= len(head)]
     return {
         "compression": "zstd",
         "compression_level": 1,
-        "use_dictionary": [name for name in texts if name not in unique] or False,
-        "write_statistics": [name for name in schema.names if name not in texts] or False,
+        "use_dictionary": few or False,
+        "write_statistics": [name for name in sample.schema.names if name not in texts] or False,
     }
 
 
 class RowGroups:
-    """A Parquet file whose row groups are large, however small the chunks are that come in.
+    """A Parquet file whose row groups are large, however small the chunks are that come in."""
 
-    No two rows share a value of the `unique` columns, or hardly any.
-    """
-
-    def __init__(self, path: Path, schema: Any, unique: Collection[str] = ()) -> None:
+    def __init__(self, path: Path, schema: Any) -> None:
         self.schema = schema
         self._path = path
-        self._layout = layout(schema, unique)
         self._writer: Any = None
         self._waiting: list[Any] = []
 
@@ -201,8 +249,8 @@ class RowGroups:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, self.schema, **self._layout)
         table = pa.concat_tables(self._waiting or [self.schema.empty_table()])
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, self.schema, **layout(table))
         self._waiting = []
         self._writer.write_table(table, row_group_size=max(len(table), 1))

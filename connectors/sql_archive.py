@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,9 @@ from connectors.sql_sessions import Reading
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# of a row group, at least
+# of a row group, at most
 ROWS = 61_440
-BYTES = 16_000_000
+BYTES = 16_000_000  # unless one batch has more
 
 
 def write(reading: Reading, target: Path, told: Callable[[int], None]) -> int:
@@ -58,16 +59,18 @@ def _write(batches: Iterator[pa.RecordBatch], schema: pa.Schema, target: Path) -
     """Write row groups, each while the next one comes in."""
     import pyarrow.parquet as pq
 
+    groups = _groups(batches)
+    first = next(groups, schema.empty_table())
     rows = 0
     writing: Future[None] | None = None
     with (
-        pq.ParquetWriter(target, schema, **layout(schema)) as writer,
+        pq.ParquetWriter(target, schema, **layout(first)) as writer,
         ThreadPoolExecutor(1, thread_name_prefix="archive") as pool,
     ):
-        for group in _groups(batches):
+        for group in chain([first], groups):
             if writing is not None:
                 writing.result()
-            writing = pool.submit(writer.write_table, group, row_group_size=len(group))
+            writing = pool.submit(writer.write_table, group, row_group_size=max(len(group), 1))
             rows += len(group)
         if writing is not None:
             writing.result()
@@ -78,10 +81,18 @@ def _groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
     import pyarrow as pa
 
     held: list[pa.RecordBatch] = []
-    for batch in batches:
-        held.append(batch)
-        if sum(b.num_rows for b in held) >= ROWS or sum(b.nbytes for b in held) >= BYTES:
+    rows = size = 0
+    for batch in _pieces(batches):
+        if held and (rows + batch.num_rows > ROWS or size + batch.nbytes > BYTES):
             yield pa.Table.from_batches(held)
-            held = []
-    if any(batch.num_rows for batch in held):
+            held, rows, size = [], 0, 0
+        held.append(batch)
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+    if rows:
         yield pa.Table.from_batches(held)
+
+
+def _pieces(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for start in range(0, batch.num_rows, ROWS):
+            yield batch.slice(start, ROWS)

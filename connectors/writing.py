@@ -83,8 +83,7 @@ class Draft:
         self._content = rows.Content()
         self._repeated: dict[str, Any] = {}
         self._seen = Seen(delivery.staging / f"seen-{stream.name}")
-        unique = ("_row_hash", *(stream.key if len(stream.key) == 1 else ()))
-        self._rows = RowGroups(self.data, schema(stream), unique)
+        self._rows = RowGroups(self.data, schema(stream))
         con.execute(
             f"create table refused ({FILE} integer, {ROW} bigint, errors varchar, raw varchar)"
         )
