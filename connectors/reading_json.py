@@ -6,15 +6,14 @@ judges or writes a file.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from connectors import decoding, reading_fields, reading_pages
+from connectors import decoding, reading_fields, reading_pages, splitting
 from connectors.casting import literal
 from connectors.checking import FILE, RAW, ROW
 from connectors.reading import (
@@ -28,7 +27,7 @@ from connectors.reading import (
     note_broken,
     sliced,
 )
-from connectors.reading_fields import Shapes, Step, check_required, path_steps
+from connectors.reading_fields import Shapes, check_required, path_steps
 from connectors.reading_pages import Piece
 from perfhouse.errors import SourceChanged
 
@@ -37,9 +36,13 @@ if TYPE_CHECKING:
 
 NOT_JSON = "not a JSON object"
 _LINES = 16 << 20
+_SPLIT = 1024  # records that the engine hands over at a time
 _TOGETHER = 64 << 20  # bytes of files that the engine splits at once
-_NEXT_OBJECT = re.compile(r"\n\s*(?=\{)")
-_SPACE = re.compile(r"[\s,]*")
+_PIECE = 4 << 20  # characters of records that are split patiently at a time
+
+
+class _NotSplitError(Exception):
+    """The engine cannot split a file into records."""
 
 
 def read_json(
@@ -130,7 +133,7 @@ def _batches(
 ) -> Iterator[Any]:
     """Yield Arrow tables of file, row and raw text, in the order of files and rows."""
     if wanted.unfold is None and files and all(file.format == "json" for file in files):
-        yield from _json_batches(con, files, wanted, scratch)
+        yield from _json_batches(con, files, wanted, scratch, records)
         return
     pieces: Iterator[Piece] = (p for file in files for p in _pieces(file, wanted, scratch))
     if wanted.unfold is not None:
@@ -144,23 +147,12 @@ def _pieces(file: ReadFile, wanted: Wanted, scratch: Path) -> Iterator[Piece]:
     elif file.format == "jsonl":
         yield from _lines(file, wanted, scratch)
     else:
-        raws = [text.encode() for text in _slow(file, wanted, scratch)]
-        yield Piece(file, 1, raws)
+        yield from _slow(file, wanted, scratch)
 
 
 def gathered(con: DuckDBPyConnection, pieces: Iterable[Piece], records: Records) -> Iterator[Any]:
     """Yield pieces as Arrow tables of bounded size."""
-    waiting: list[Any] = []
-    rows = size = 0
-    for piece in pieces:
-        table = _table(con, piece, records)
-        waiting.append(table)
-        rows, size = rows + table.num_rows, size + table.nbytes
-        if rows >= CHUNK_ROWS or size >= CHUNK_BYTES:
-            yield sliced(waiting)
-            waiting, rows, size = [], 0, 0
-    if rows:
-        yield sliced(waiting)
+    yield from _merged(_table(con, piece, records) for piece in pieces)
 
 
 def _table(con: DuckDBPyConnection, piece: Piece, records: Records) -> Any:
@@ -203,72 +195,62 @@ def _readable(con: DuckDBPyConnection, table: Any, piece: Piece, records: Record
 
 
 def _json_batches(
-    con: DuckDBPyConnection, files: Sequence[ReadFile], wanted: Wanted, scratch: Path
+    con: DuckDBPyConnection,
+    files: Sequence[ReadFile],
+    wanted: Wanted,
+    scratch: Path,
+    records: Records,
 ) -> Iterator[Any]:
-    """Let DuckDB split many files at once; those it cannot split are read patiently."""
+    """Let DuckDB split many files at once; where it cannot, they are read patiently."""
     waiting: list[ReadFile] = []
     size = 0
     for file in files:
         waiting.append(file)
         size += file.path.stat().st_size
         if size >= _TOGETHER:
-            yield from _together(con, waiting, wanted, scratch)
+            yield from _together(con, waiting, wanted, scratch, records)
             waiting, size = [], 0
-    yield from _together(con, waiting, wanted, scratch)
+    yield from _together(con, waiting, wanted, scratch, records)
 
 
 def _together(
-    con: DuckDBPyConnection, files: Sequence[ReadFile], wanted: Wanted, scratch: Path
+    con: DuckDBPyConnection,
+    files: Sequence[ReadFile],
+    wanted: Wanted,
+    scratch: Path,
+    records: Records,
 ) -> Iterator[Any]:
-    con.execute(f"create or replace table lines ({FILE} integer, {ROW} bigint, {RAW} varchar)")
-    patient = _fast(con, files, wanted, scratch)
-    for file in patient:
-        _insert(con, file, _slow(file, wanted, scratch))
-    order = f" order by {FILE}, {ROW}" if patient else ""
-    size = con.execute(f"select avg(length({RAW})) from lines").fetchone()
-    step = CHUNK_BYTES // max(int((size[0] if size else None) or 1), 1)
-    found = con.execute(f"select {FILE}, min({ROW}) from lines group by all").fetchall()
-    firsts = dict(found)
-    reader = (
-        con.cursor().execute(f"from lines{order}").to_arrow_reader(max(1, min(CHUNK_ROWS, step)))
-    )
-    for batch in reader:
-        yield _renumbered(batch, firsts)
+    """Yield the records of some files; from where the engine fails they are read patiently."""
+    passed: dict[int, int] = {}
+    try:
+        for table in _fast(con, files, wanted, scratch):
+            passed.update(zip(*(table[name].to_pylist() for name in (FILE, ROW)), strict=True))
+            yield table
+    except _NotSplitError:
+        left = [file for file in files if file.number >= max(passed, default=0)]
+        pieces = (piece for file in left for piece in _slow(file, wanted, scratch))
+        yield from gathered(con, _after(pieces, passed), records)
 
 
-def _renumbered(batch: Any, firsts: Mapping[int, int]) -> Any:
-    """Count the records of each file from 1: the engine counts through all of them."""
-    import numpy as np
-    import pyarrow as pa
-
-    before = np.zeros(max(firsts, default=0) + 1, np.int64)
-    before[list(firsts)] = [first - 1 for first in firsts.values()]
-    table = pa.Table.from_batches([batch])
-    rows = table[ROW].to_numpy() - before[table[FILE].to_numpy()]
-    return sliced([table.set_column(1, ROW, pa.array(rows, pa.int64()))])
+def _after(pieces: Iterable[Piece], passed: Mapping[int, int]) -> Iterator[Piece]:
+    """Leave out the records of each file up to a number."""
+    for piece in pieces:
+        done = max(0, passed.get(piece.file.number, 0) + 1 - piece.first)
+        yield Piece(piece.file, piece.first + done, piece.raws[done:])
 
 
 def _fast(
     con: DuckDBPyConnection, files: Sequence[ReadFile], wanted: Wanted, scratch: Path
-) -> list[ReadFile]:
-    """Let DuckDB split all files at once; return those that need the patient reader."""
-    import duckdb
-
-    patient: list[ReadFile] = []
-    groups: dict[str, list[ReadFile]] = {"array": [], "unstructured": []}
-    for file in files:
-        readable = _readable_by_engine(file, wanted, scratch)
-        kind = {"[": "array", "{": "unstructured"}.get(_sniff(readable))
-        if kind and not wanted.options.get("records"):
-            groups[kind].append(readable)
-        else:
-            patient.append(file)
-    for form, group in groups.items():
-        try:
-            _split(con, form, group)
-        except duckdb.InvalidInputException:  # something in one of them is no JSON
-            patient.extend(group)
-    return sorted(patient, key=lambda file: file.number)
+) -> Iterator[Any]:
+    """Let the engine split files, each run of one form at once, into tables of bounded size."""
+    if wanted.options.get("records"):
+        raise _NotSplitError
+    forms = {"[": "array", "{": "unstructured"}
+    readable = (_readable_by_engine(file, wanted, scratch) for file in files)
+    for begin, group in groupby(readable, _sniff):
+        if begin not in forms:
+            raise _NotSplitError
+        yield from _merged(_split(con, forms[begin], list(group)))
 
 
 def _readable_by_engine(file: ReadFile, wanted: Wanted, scratch: Path) -> ReadFile:
@@ -287,96 +269,92 @@ def _sniff(file: ReadFile) -> str:
     return "" if globbed else head[:1].decode("ascii", "replace")
 
 
-def _split(con: DuckDBPyConnection, form: str, group: Sequence[ReadFile]) -> None:
-    if not group:
-        return
-    con.execute("create or replace temp table numbered (filename varchar, number integer)")
-    con.execute(
-        "insert into numbered select unnest(?), unnest(?)",
-        [[str(f.path) for f in group], [f.number for f in group]],
+def _split(con: DuckDBPyConnection, form: str, group: Sequence[ReadFile]) -> Iterator[Any]:
+    """Yield the records of files as small tables; those of each file are counted from 1."""
+    import duckdb
+
+    numbers = {str(file.path): file.number for file in group}
+    firsts: dict[int, int] = {}
+    query = (
+        f"select filename, row_number() over () as nth, cast(json as varchar) as {RAW} "
+        f"from read_json_objects(?, format = '{form}', filename = true)"
     )
-    con.execute(
-        f"insert into lines select number, nth, {RAW} from (select filename, "
-        f"cast(json as varchar) as {RAW}, row_number() over () as nth "
-        f"from read_json_objects(?, format = '{form}', filename = true)) "
-        "join numbered using (filename)",
-        [[str(f.path) for f in group]],
-    )
+    try:
+        found = con.cursor().execute(query, [list(numbers)])
+        for batch in found.to_arrow_reader(_SPLIT):
+            yield _counted(batch, numbers, firsts)
+    except (duckdb.InvalidInputException, OSError) as error:
+        if not str(error).startswith("Invalid Input Error"):
+            raise
+        raise _NotSplitError from None  # something in one of them is no JSON
 
 
-def _insert(con: DuckDBPyConnection, file: ReadFile, raws: Sequence[str]) -> None:
+def _counted(batch: Any, numbers: Mapping[str, int], firsts: dict[int, int]) -> Any:
+    """Give each record its file and its place there: the engine counts through all of them."""
+    import numpy as np
     import pyarrow as pa
 
-    con.register(
-        "batch",
-        pa.table(
-            {ROW: pa.array(range(1, len(raws) + 1), pa.int64()), RAW: pa.array(raws, pa.string())}
-        ),
-    )
-    con.execute(f"insert into lines select {file.number}, {ROW}, {RAW} from batch")
-    con.unregister("batch")
+    names = batch["filename"].dictionary_encode()
+    each = np.array([numbers[name] for name in names.dictionary.to_pylist()], np.int32)
+    files, rows = each[names.indices.to_numpy()], batch["nth"].to_numpy()
+    for number, first in zip(*np.unique(files, return_index=True), strict=True):
+        firsts.setdefault(int(number), int(rows[first]))
+    before = np.array([firsts[int(number)] - 1 for number in each], np.int64)
+    ordinals = rows - before[names.indices.to_numpy()]
+    return pa.table([pa.array(files), pa.array(ordinals), batch[RAW]], [FILE, ROW, RAW])
 
 
-def _slow(file: ReadFile, wanted: Wanted, scratch: Path) -> list[str]:
-    """Split one file patiently, so that what is no JSON is kept and the rest lands."""
+def _merged(tables: Iterable[Any]) -> Iterator[Any]:
+    """Yield tables as fewer of bounded size."""
+    waiting: list[Any] = []
+    rows = size = 0
+    for table in tables:
+        waiting.append(table)
+        rows, size = rows + table.num_rows, size + table.nbytes
+        if rows >= CHUNK_ROWS or size >= CHUNK_BYTES:
+            yield sliced(waiting)
+            waiting, rows, size = [], 0, 0
+    if rows:
+        yield sliced(waiting)
+
+
+def _slow(file: ReadFile, wanted: Wanted, scratch: Path) -> Iterator[Piece]:
+    """Split one file patiently, so that what is no JSON is kept and the rest lands.
+
+    Raises:
+        SourceChanged: it is empty, or an object as large as no record can be has no records.
+    """
+    first, size = 1, 0
+    raws: list[bytes] = []
+    for text in _texts(file, wanted, scratch):
+        raws.append(text.encode())
+        size += len(text)
+        if size >= _PIECE or len(raws) >= CHUNK_ROWS:
+            yield Piece(file, first, raws)
+            first, size, raws = first + len(raws), 0, []
+    if raws:
+        yield Piece(file, first, raws)
+
+
+def _texts(file: ReadFile, wanted: Wanted, scratch: Path) -> Iterator[str]:
     encoding = str(wanted.options.get("encoding") or "utf-8")
     target = scratch / f"text-{file.number}"
     path = decoding.utf8(file.path, encoding, target, file.name, wanted.owner)
-    text = path.read_text(encoding="utf-8-sig")
-    if not text:
+    records = str(wanted.options.get("records") or "")
+    if not path.stat().st_size:
         raise SourceChanged(
             f"{file.name}: the file is empty, not even an empty list; nothing was landed; "
             f"ask the source's owner: {wanted.owner}"
         )
-    within = path_steps(wanted.options["records"]) if wanted.options.get("records") else ()
-    return [piece for raw in _objects(text) for piece in _within(raw, within)]
-
-
-def _objects(text: str) -> Iterator[str]:
-    """Yield the raw text of each value; of what is no JSON, up to the next line with a brace."""
-    decoder = json.JSONDecoder()
-    at = _SPACE.match(text).end()  # type: ignore[union-attr]
-    while at < len(text):
+    with path.open(encoding="utf-8-sig", newline="") as handle:
         try:
-            value, end = decoder.raw_decode(text, at)
-        except ValueError:
-            found = _NEXT_OBJECT.search(text, at + 1)
-            yield text[at : found.start() if found else len(text)]
-            at = found.end() if found else len(text)
-            continue
-        except RecursionError:
-            yield text[at:]
-            return
-        if isinstance(value, list):
-            yield from map(_dumped, value)
-        else:
-            yield text[at:end]
-        at = _SPACE.match(text, end).end()  # type: ignore[union-attr]
-
-
-def _within(raw: str, within: Sequence[Step]) -> Iterator[str]:
-    """Yield the records that lie in a list inside a wrapping object."""
-    if not within:
-        yield raw
-        return
-    try:
-        value: Any = json.loads(raw)
-        for step in within:
-            value = value[step]
-    except (ValueError, KeyError, IndexError, TypeError):
-        yield raw
-        return
-    items = value if isinstance(value, list) else [value]
-    yield from map(_dumped, items)
-
-
-def _dumped(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half a character: kept as an escape, and judged as no JSON
-        return json.dumps(value)
-    return text
+            yield from splitting.records(handle, path_steps(records) if records else ())
+        except splitting.NoRecordsError:
+            raise SourceChanged(
+                f"{file.name}: not the text that is expected: it has no list of records at "
+                f"{records!r}. The whole delivery was refused, nothing was landed: the mapping's "
+                f"author adapts perfhouse.toml, or ask the source's owner: {wanted.owner}"
+            ) from None
 
 
 def _lines(file: ReadFile, wanted: Wanted, scratch: Path) -> Iterator[Piece]:

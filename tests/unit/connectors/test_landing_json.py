@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from landing_kit import SURVEY, Place, balances, column, mapping, source
 
-from connectors import reading_fields, reading_json
+from connectors import reading_fields, reading_json, splitting
 from connectors.base import effective, get, names
+from connectors.reading_pages import Piece
 from perfhouse.errors import ConfigError, SourceChanged
 from perfhouse.month import Month
 
@@ -89,6 +91,57 @@ def test_files_land_in_their_order_however_many_are_split_at_once(
     assert manifest.streams["survey_responses"].duplicates == 3
     assert [(r[0], r[3].strip()) for r in place.bad(manifest)] == [(2, "{broken")]
     assert balances(manifest)
+
+
+def test_where_the_engine_stops_the_patient_reader_goes_on(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading_json, "CHUNK_ROWS", 500)
+    read: list[int] = []
+    patiently = reading_json._after
+
+    def after(pieces: Iterator[Piece], passed: dict[int, int]) -> Iterator[Piece]:
+        read.extend(passed.values())
+        return patiently(pieces, passed)
+
+    monkeypatch.setattr(reading_json, "_after", after)
+    texts = [json.dumps(answer(f"r{n}", text="x" * 200)) for n in range(40_000)]
+    place.put("one.json", "[" + ",\n".join(texts) + "]")
+    place.put("two.json", f"[{json.dumps(answer('y'))},\n{{broken,\n{json.dumps(answer('z'))}]")
+    manifest = place.ingest(stream())
+    assert 0 < read[0] < 40_000
+    rows = place.rows(manifest, "response_id, _file, _row_number")
+    assert rows == [
+        *((f"r{n}", "2026-09/one.json", n + 1) for n in range(40_000)),
+        ("y", "2026-09/two.json", 1),
+        ("z", "2026-09/two.json", 3),
+    ]
+    assert [(r[0], r[3]) for r in place.bad(manifest)] == [(2, "{broken,")]
+    assert balances(manifest)
+
+
+def test_a_damaged_record_of_a_list_is_quarantined_alone(place: Place) -> None:
+    texts = [json.dumps(answer(key)) for key in "abc"]
+    place.put("one.json", "[" + ",\n".join([texts[0], "{broken", texts[1], texts[2]]) + "]")
+    manifest = place.ingest(stream())
+    rows = place.rows(manifest, "response_id, _row_number")
+    assert rows == [("a", 1), ("b", 3), ("c", 4)]
+    assert [(r[0], r[3]) for r in place.bad(manifest)] == [(2, "{broken,")]
+    cut = Place(place.root / "cut")
+    cut.put("one.json", "[" + ",".join(texts))
+    manifest = cut.ingest(stream())
+    assert [r[0] for r in cut.rows(manifest, "response_id")] == ["a", "b", "c"]
+    assert [(r[0], r[3]) for r in cut.bad(manifest)] == [(4, "[")]
+
+
+def test_a_large_object_without_its_list_refuses_the_delivery(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splitting, "_BLOCK", 100)
+    monkeypatch.setattr(splitting, "_LARGEST", 1000)
+    place.put("one.json", json.dumps({"items": [answer(f"r{n}") for n in range(100)]}))
+    with pytest.raises(SourceChanged, match=r"one\.json: .*no list of records at 'data'.*Desk"):
+        place.ingest(stream(records="data"))
 
 
 def test_what_is_no_json_is_quarantined_and_the_rest_lands(place: Place) -> None:
