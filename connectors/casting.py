@@ -30,7 +30,7 @@ _EXCEL = {"excel": 25_569, "excel1904": 24_107}  # days from day 0 to 1970-01-01
 _USUAL_TIME = _ISO_DAY + r"[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?"  # needs no care to be cast
 _USUAL_ZONE = r"(Z|[+-]\d{2}:\d{2})"
 _NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?"
-_WHOLE_NUMBER = r"[+-]?\d+(\.0*)?"
+_WHOLE_NUMBER = r"[+-]?(\d+(\.0*)?|\d(\.\d{1,16})?e\+1[678])"  # JSON's 1e16 is read as 1e+16
 _WHOLE = frozenset(
     (
         *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),

@@ -277,7 +277,7 @@ def _same_rows(
     """
     if (manifest.mapping_sha256, manifest.key_fingerprint) != (mapping, fingerprint):
         return False
-    if any(file.format != "parquet" for file in (*manifest.archive, *receipt.files)):
+    if not all(file.name.endswith(".parquet") for file in (*manifest.archive, *receipt.files)):
         return False
     return set(manifest.streams) == set(streams) and all(
         _facts(manifest.streams[name]) == _facts(landed) for name, landed in streams.items()

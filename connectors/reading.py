@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 61_440  # records that are cast at a time, unless their bytes are more than this
 CHUNK_BYTES = 24 << 20
+_LOOKS, _LOOK = 8, 500  # row groups that are looked into, and rows of each
 _SPAN_ROWS = 61_440  # likewise of Parquet, where only the columns in use are read
 _LARGEST = 4  # blocks that one row may fill: beyond lies a quote that is never closed
 _NOTED = 4_096  # rows of the wrong width that are kept at a time
-_SLICE = 16_384  # records that one thread takes at a time
 _TOLD = 20  # unknown names that a message lists; the rest is a count
 PRIVATE = re.compile(r"@|\d{6}|.{41}", re.DOTALL)  # looks like a value, not like a column's name
 _VALUE = re.compile(r"@|\d{6}")
@@ -371,22 +371,21 @@ def _stream_csv(
         passed -= skipped
         waiting.append(_numbered(table.file.number, numbers, batch.select(kept)).slice(skipped))
         if sum(t.nbytes for t in waiting) >= CHUNK_BYTES or _count(waiting) >= CHUNK_ROWS:
-            yield sliced(waiting)
+            yield joined(waiting)
             waiting = []
     if _count(waiting):
-        yield sliced(waiting)
+        yield joined(waiting)
 
 
 def _count(tables: Iterable[Any]) -> int:
     return sum(table.num_rows for table in tables)
 
 
-def sliced(tables: Sequence[Any]) -> Any:
-    """Return Arrow tables as one, cut so that all threads find work."""
+def joined(tables: Sequence[Any]) -> Any:
+    """Return Arrow tables as one, without copying them."""
     import pyarrow as pa
 
-    whole = pa.concat_tables(tables)
-    return pa.Table.from_batches(whole.to_batches(max_chunksize=_SLICE), whole.schema)
+    return pa.concat_tables(tables)
 
 
 def _numbered(file: int, numbers: Any, batch: Any) -> Any:
@@ -452,7 +451,7 @@ def _fill_parquet(
     pairs = ", ".join(f"{literal(name)}, {text}" for name, text in texts.items())
     numbers = f"cast({table.file.number} as integer) as {FILE}, {table.row} as {ROW}"
     raw = f", cast(json_object({pairs}) as varchar) as raw"
-    for first, end in _spans(con, path):
+    for first, end in _spans(con, table.path):
         within = f"from {scan} where file_row_number >= {first} and file_row_number < {end}"
         records.rows += end - first
         yield partial(_show_queries, f"{numbers}{shown} {within}", f"{numbers}{raw} {within}")
@@ -463,16 +462,18 @@ def _show_queries(records: str, raws: str, con: DuckDBPyConnection) -> None:
     con.execute(f"create or replace temp view raws as select {raws}")
 
 
-def _spans(con: DuckDBPyConnection, path: str) -> list[tuple[int, int]]:
+def _spans(con: DuckDBPyConnection, path: Path) -> list[tuple[int, int]]:
     """Return spans of a file's rows to read at a time: whole row groups, unless one is large."""
+    (plain,) = _plain(path)
     groups = con.execute(
         "select any_value(row_group_num_rows), sum(total_uncompressed_size) "
-        f"from parquet_metadata([{literal(path)}]) group by row_group_id order by row_group_id"
+        f"from parquet_metadata([{literal(plain)}]) group by row_group_id order by row_group_id"
     ).fetchall()
+    width = _width(path, len(groups))
     spans: list[tuple[int, int]] = []
     start = end = 0
     for count, size in groups:
-        most = max(1, min(_SPAN_ROWS, CHUNK_BYTES * count // max(size, 1)))
+        most = int(max(1, min(_SPAN_ROWS, CHUNK_BYTES // max(width, size / max(count, 1), 1))))
         if end > start and end - start + count > most:
             spans.append((start, end))
             start = end
@@ -481,3 +482,20 @@ def _spans(con: DuckDBPyConnection, path: str) -> list[tuple[int, int]]:
             spans.append((start, start + most))
             start += most
     return [*spans, (start, end)] if end > start else spans
+
+
+def _width(path: Path, groups: int) -> float:
+    """Return how many bytes a row takes once it is read, of the widest of some row groups.
+
+    A file says how large its values are only while each of them is kept but once.
+    """
+    import pyarrow.parquet as pq
+
+    widths = [0.0]
+    some = {groups * nth // _LOOKS for nth in range(_LOOKS)} if groups else set()
+    with pq.ParquetFile(path) as file:
+        for group in sorted(some):
+            batch = next(file.iter_batches(_LOOK, row_groups=[group], use_threads=False), None)
+            if batch is not None and batch.num_rows:
+                widths.append(batch.nbytes / batch.num_rows)
+    return max(widths)

@@ -157,7 +157,7 @@ def _held(batch: Any, blanks: Iterator[bool]) -> Any:
         if not pc.any(empty, min_count=0).as_py():
             return None
         empty = pc.and_(empty, pc.equal(column, ""))
-    held = [not (nothing and next(blanks)) for nothing in empty.to_pylist()]
+    held = [not (nothing and next(blanks, False)) for nothing in empty.to_pylist()]
     return None if all(held) else np.array(held)
 
 

@@ -68,8 +68,9 @@ class Values:
 def values(steps: Mapping[str, Sequence[Step]]) -> Values:
     """Return how to read fields by their paths; a missing one, or JSON's null, is null.
 
-    Both ways give the same text. A structure cannot have list places, a field that is read whole
-    as well as looked into, or names that differ in case alone: those are read by their path.
+    Both ways give the same text, but for numbers beyond 1e16 or below 1e-4, which the first writes
+    with a signed exponent of two digits. A structure cannot have list places, a field that is read
+    whole as well as looked into, or names that differ in case alone: they are read by their path.
     """
     tree: dict[str, Any] = {}
     used: dict[str, str] = {}

@@ -24,8 +24,8 @@ from connectors.reading import (
     Show,
     Wanted,
     internal_names,
+    joined,
     note_broken,
-    sliced,
 )
 from connectors.reading_fields import Shapes, check_required, path_steps
 from connectors.reading_pages import Piece
@@ -312,10 +312,10 @@ def _merged(tables: Iterable[Any]) -> Iterator[Any]:
         waiting.append(table)
         rows, size = rows + table.num_rows, size + table.nbytes
         if rows >= CHUNK_ROWS or size >= CHUNK_BYTES:
-            yield sliced(waiting)
+            yield joined(waiting)
             waiting, rows, size = [], 0, 0
     if rows:
-        yield sliced(waiting)
+        yield joined(waiting)
 
 
 def _slow(file: ReadFile, wanted: Wanted, scratch: Path) -> Iterator[Piece]:

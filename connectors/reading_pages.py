@@ -7,7 +7,10 @@ kept as broken. Nothing here casts, judges or writes a file.
 from __future__ import annotations
 
 import json
+import os
 import re
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 FORMAT = "pages"
+_RECENT = 8 << 20  # bytes of looked-up records that stay in memory
+_OPEN = 32  # files of them that stay open
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,39}")
 _SHAPELESS = (
     *(KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError),
@@ -57,13 +62,17 @@ def _path(name: str, wanted: Wanted) -> str:
 
 
 def _records(path: Path, name: str, records: str, wanted: Wanted) -> Sequence[Any]:
-    body = path.read_bytes()
+    return _cut(path.read_bytes(), name, records, wanted)[0]
+
+
+def _cut(body: bytes, name: str, records: str, wanted: Wanted) -> tuple[Sequence[Any], bool]:
+    """Return the records of a page, and whether they are as they lie in its bytes."""
     try:
-        return Page(body, Request(name)).records(records)
+        return Page(body, Request(name)).records(records), True
     except SourceChanged:
         found, what = _patiently(body, records)
     if found is not None:
-        return found
+        return found, False
     raise SourceChanged(
         f"{name}: not the answer that is expected: {what}. The whole delivery was refused, nothing "
         f"was landed: the connector's author adapts it, or ask the source's owner: {wanted.owner}"
@@ -137,7 +146,7 @@ def _each(piece: Piece, wanted: Wanted) -> Iterator[tuple[Any, Callable[[], tupl
 
 def _decoded(body: bytes) -> Any:
     try:
-        return msgspec.json.decode(body)
+        return _DECODER.decode(body)
     except msgspec.DecodeError:  # half a character; `_patiently` let it pass
         return json.loads(body)
 
@@ -169,6 +178,7 @@ def _unfold(
         return [], f"the record has not the shape of {wanted.stream}: {told}"
 
 
+_DECODER = msgspec.json.Decoder()
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -186,27 +196,124 @@ def _missing(error: BaseException, raw: Any) -> str:
 
 
 class _Shelf(Mapping[str, list[Any]]):
-    """Records by the text of one of their fields, kept raw and decoded when asked for."""
+    """Records by the text of one of their fields, decoded when asked for.
 
-    def __init__(self, raws: Iterable[msgspec.Raw], key: str) -> None:
-        self._raws: dict[str, list[bytes]] = {}
-        for raw in raws:
-            found = msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).get(key)
+    Of each record only its place in the archive is kept, found by the hash of that text: about 30
+    bytes. The bytes of those asked for last stay too, up to some megabytes.
+    """
+
+    def __init__(self, files: Sequence[ReadFile], records: str, key: str, wanted: Wanted) -> None:
+        self._files, self._records, self._key, self._wanted = files, records, key, wanted
+        self._opened = _Opened([file.path for file in files])
+        self._file, self._begin, self._length = array("i"), array("q"), array("q")
+        self._recent: dict[int, bytes] = {}
+        self._size = 0
+        hashes = array("q")
+        for nth in range(len(files)):
+            hashes.extend(self._placed(nth))
+        self._hashes, self._order, self._count = _sorted(hashes)
+
+    def _placed(self, nth: int) -> Iterator[int]:
+        """Keep the place of each record of a page; yield the hash of its text."""
+        body = self._files[nth].path.read_bytes()
+        raws, verbatim = _cut(body, self._files[nth].name, self._records, self._wanted)
+        end = 0
+        for before, raw in enumerate(raws):
+            begin = body.index(raw, end) if verbatim else 0
+            end = begin + len(memoryview(raw))
+            found = _field(raw, self._key)
             if found is not None:
-                self._raws.setdefault(_text(msgspec.json.decode(found)), []).append(bytes(raw))
+                self._file.append(nth)
+                self._begin.append(begin if verbatim else ~before)
+                self._length.append(end - begin)
+                yield hash(found)
 
     def __getitem__(self, name: str) -> list[Any]:
-        return [msgspec.json.decode(raw) for raw in self._raws[name]]
+        wanted = hash(name)
+        at = bisect_left(self._hashes, wanted)
+        found = []
+        while at < len(self._hashes) and self._hashes[at] == wanted:
+            record = self._record(self._order[at])
+            if _text(record[self._key]) == name:  # others may have its hash
+                found.append(record)
+            at += 1
+        if not found:
+            raise KeyError(name)
+        return found
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._raws)
+        seen: set[int] = set()
+        for at in range(len(self._file)):
+            name = _text(self._record(at)[self._key])
+            if hash(name) not in seen:
+                seen.add(hash(name))
+                yield name
 
     def __len__(self) -> int:
-        return len(self._raws)
+        return self._count
 
     def last(self, name: str) -> Any:
         """Return the newest record of that text."""
-        return msgspec.json.decode(self._raws[name][-1])
+        wanted = hash(name)
+        end = bisect_right(self._hashes, wanted)
+        while end and self._hashes[end - 1] == wanted:
+            end -= 1
+            record = self._record(self._order[end])
+            if _text(record[self._key]) == name:
+                return record
+        raise KeyError(name)
+
+    def _record(self, at: int) -> Any:
+        raw = self._recent.get(at)
+        if raw is None:
+            raw = self._recent[at] = self._read(at)
+            self._size += len(raw)
+            if self._size > _RECENT:
+                self._recent, self._size = {at: raw}, len(raw)
+        return _decoded(raw)
+
+    def _read(self, at: int) -> bytes:
+        nth, begin = self._file[at], self._begin[at]
+        if begin < 0:
+            file = self._files[nth]
+            raws, _ = _cut(file.path.read_bytes(), file.name, self._records, self._wanted)
+            return bytes(raws[~begin])
+        return self._opened.read(nth, begin, self._length[at])
+
+
+class _Opened:
+    """Files of which the ones that were read last stay open."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self._handles: dict[int, int] = {}
+
+    def __del__(self) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        while self._handles:
+            os.close(self._handles.popitem()[1])
+
+    def read(self, nth: int, begin: int, length: int) -> bytes:
+        """Return so many bytes of a file."""
+        handle = self._handles.get(nth)
+        if handle is None:
+            if len(self._handles) == _OPEN:
+                self._close()
+            handle = self._handles[nth] = os.open(self._paths[nth], os.O_RDONLY)
+        return os.pread(handle, length, begin)
+
+
+def _sorted(hashes: array[int]) -> tuple[array[int], array[int], int]:
+    """Return hashes in ascending order, where each one was, and how many are different."""
+    import numpy as np
+
+    given = np.frombuffer(hashes, np.int64)
+    order = np.argsort(given, kind="stable")
+    ascending = given[order]
+    count = int(np.count_nonzero(np.diff(ascending))) + 1 if len(given) else 0
+    return array("q", ascending.tobytes()), array("q", order.tobytes()), count
 
 
 class _Last(Mapping[str, Any]):
@@ -225,6 +332,18 @@ class _Last(Mapping[str, Any]):
         return len(self._shelf)
 
 
+def _field(raw: Any, key: str) -> str | None:
+    """Return the text of a record's field, or None if it has none."""
+    try:
+        found = msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).get(key)
+        return None if found is None else _text(msgspec.json.decode(found))
+    except msgspec.ValidationError:  # no object
+        raise
+    except msgspec.DecodeError:  # half a character
+        record = json.loads(bytes(raw))
+        return _text(record[key]) if key in record else None
+
+
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
@@ -239,9 +358,8 @@ def besides(
 
     @cache
     def group(folder: str, key: str) -> _Shelf:
-        own = (f for f in files if f.format == FORMAT and f.name.startswith(f"{folder}/"))
-        path = wanted.records.get(folder, "")
-        return _Shelf((raw for f in own for raw in _records(f.path, f.name, path, wanted)), key)
+        own = [f for f in files if f.format == FORMAT and f.name.startswith(f"{folder}/")]
+        return _Shelf(own, wanted.records.get(folder, ""), key, wanted)
 
     @cache
     def lookup(folder: str, key: str) -> _Last:

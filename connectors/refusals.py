@@ -61,9 +61,14 @@ def _had(home: Home, source: Source, stream: str) -> str:
     for month in sorted(_months(home), reverse=True):
         manifest = lake.read_manifest(home, source.id, month)
         landing = manifest.streams.get(stream) if manifest else None
+        if landing and landing.refused:
+            return ""  # it was accepted then
         if landing and landing.landed:
             rows = f"{landing.landed:,} rows of {month}"
-            return f"could read {rows}: a permission was lost (--accept-loss does without it once)"
+            return (
+                f"could read {rows}: a permission was lost "
+                "(--accept-loss does without it from then on)"
+            )
     return ""
 
 

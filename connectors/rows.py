@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ROW_GROUP = 122_880
+_GROUP_BYTES = 48 << 20
 _RUN = 1 << 20  # hashes that are sorted together: 16 MiB
 _KEPT = 6  # runs in memory; earlier ones wait in files
 _SAMPLE = 2_000  # rows that tell how much texts repeat
@@ -99,6 +100,8 @@ class Seen:
 
     def _meets(self, highs: Any) -> bool:
         """Tell whether one of some first halves was there before; hardly ever by chance."""
+        if not len(highs):
+            return False
         for run in (*self._runs, *(part.highs for part in self._fresh)):
             known = _loaded(run)
             known = known[0] if known.ndim == 2 else known
@@ -146,7 +149,7 @@ class Seen:
 def _loaded(run: Any) -> Any:
     import numpy as np
 
-    return np.load(run) if isinstance(run, Path) else run
+    return np.load(run, mmap_mode="r") if isinstance(run, Path) else run
 
 
 def _ranked(rows: Any, order: Any) -> Any:
@@ -236,7 +239,8 @@ class RowGroups:
     def write(self, table: Any) -> None:
         """Append a table of the schema; it is one row group, or part of one."""
         self._waiting.append(table)
-        if sum(map(len, self._waiting)) >= ROW_GROUP // 2:
+        full = sum(map(len, self._waiting)) >= ROW_GROUP // 2
+        if full or sum(table.nbytes for table in self._waiting) >= _GROUP_BYTES:
             self._flush()
 
     def close(self) -> None:

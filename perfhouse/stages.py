@@ -215,5 +215,9 @@ def _exclusive(home: Home, name: str) -> Iterator[None]:
     path = home.tmp / f"{name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _log.warning("waiting: another run holds %s", path)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield

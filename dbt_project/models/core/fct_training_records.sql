@@ -33,7 +33,7 @@ assignments as (
         *,
         row_number() over (
             partition by _source, learner_id, course_id, due_on
-            order by assigned_at nulls last, record_id nulls last, _row_number
+            order by assigned_at nulls last, record_id nulls last, _row_hash
         ) as statement_rank
     from named
     where due_at is not null and {{ in_month('due_on') }}

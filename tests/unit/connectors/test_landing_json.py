@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 from landing_kit import SURVEY, Place, balances, column, mapping, source
 
@@ -218,6 +219,42 @@ def test_json_in_another_encoding_lands(place: Place) -> None:
     place.put("one.json", json.dumps(answer("甲"), ensure_ascii=False).encode("gb18030"))
     manifest = place.ingest(stream(encoding="auto"))
     assert place.rows(manifest, "response_id") == [("甲",)]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"a": 1.0, "b": {"c": None}}, {"a": True, "b": 3}, {"a": "", "b": {"c": {"d": [1, "x"]}}},
+        {"a": [1, {"b": "x"}], "b": {"c": '"'}}, {"A": 1, "b": []}, {"a": 0.1, "b": {"c": "甲😀"}},
+        {"a": 12345678901234567890123, "b": {"c": -0.0}}, {}, {"a": 1e15, "b": {"C": 1}},
+    ],
+)  # fmt: skip
+def test_fields_are_the_same_by_structure_and_by_path(record: dict[str, object]) -> None:
+    steps = {name: reading_fields.path_steps(name) for name in ("a", "b.c")}
+    found = reading_fields.values(steps)
+    picked = ", ".join(found.used[name] for name in steps)
+    paths = [reading_fields.engine_path(path) for path in steps.values()]
+    con = duckdb.connect()
+    con.execute("create table r as select ? as __raw", [json.dumps(record)])
+    assert "json_transform" in found.select
+    one = con.execute(f"select {picked} from (select {found.select} from r)").fetchone()
+    other = con.execute("select json_extract_string(__raw, ?) from r", [paths]).fetchone()
+    assert other is not None
+    assert list(one or ()) == other[0]
+
+
+def test_a_structure_leaves_to_paths_what_it_cannot_hold() -> None:
+    names = ("a", "A", "a.b", "c.d", "c.D.e", "c.d.e", "l[0]", "c.f")
+    found = reading_fields.values({name: reading_fields.path_steps(name) for name in names})
+    by_path = {name for name in names if found.used[name].startswith("__values")}
+    assert by_path == {"A", "a.b", "c.D.e", "c.d.e", "l[0]"}
+
+
+def test_a_whole_number_may_be_written_with_an_exponent(place: Place) -> None:
+    record = json.dumps(answer("a")).replace('"a"', "12345678901234567")
+    place.put("one.json", f"[{record}, {record.replace('12345678901234567', '1e16')}]")
+    manifest = place.ingest(stream())
+    assert place.rows(manifest, "response_id") == [("12345678901234567",), ("1e+16",)]
 
 
 @pytest.mark.parametrize(

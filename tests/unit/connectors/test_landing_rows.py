@@ -4,12 +4,13 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from connectors import rows
+from connectors import reading, rows
 from connectors.rows import RowGroups, Seen
 
 
@@ -77,6 +78,30 @@ def test_small_chunks_share_a_row_group_and_an_empty_file_is_a_file(
     empty = RowGroups(tmp_path / "b.parquet", schema)
     empty.close()
     assert pq.read_table(tmp_path / "b.parquet").schema == schema
+
+
+def test_long_texts_fill_a_row_group_by_their_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "_GROUP_BYTES", 10_000)
+    schema = pa.schema([("t", pa.string())])
+    file = RowGroups(tmp_path / "a.parquet", schema)
+    for _ in range(6):
+        file.write(pa.table({"t": ["x" * 1000] * 6}, schema=schema))
+    file.close()
+    assert pq.ParquetFile(tmp_path / "a.parquet").num_row_groups == 3
+
+
+def test_spans_of_a_file_are_small_where_its_values_are_long_but_kept_once(tmp_path: Path) -> None:
+    table = pa.table({"t": [str(n % 7) * 4000 for n in range(2000)]})
+    with pq.ParquetWriter(tmp_path / "a.parquet", table.schema) as writer:
+        for _ in range(10):
+            writer.write_table(table)
+    assert (tmp_path / "a.parquet").stat().st_size < reading.CHUNK_BYTES / 20
+    spans = reading._spans(duckdb.connect(), tmp_path / "a.parquet")
+    assert max(end - start for start, end in spans) * 4000 <= reading.CHUNK_BYTES
+    assert [start for start, _ in spans[1:]] == [end for _, end in spans[:-1]]
+    assert (spans[0][0], spans[-1][1]) == (0, 20_000)
 
 
 def test_memory_is_given_back_where_the_system_can(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -435,6 +435,8 @@ def test_ratings_that_were_there_before_are_lost_and_not_absent(
     assert it.visible() == before
     accepted = it.ingest(accept_loss=True)
     assert accepted.streams["survey_responses"].refused
+    july = Bench(replace(case.CASE, month="2026-07"), it.url, it.root)
+    assert july.ingest().streams["survey_responses"].refused  # accepted once, it is known
 
 
 def test_ratings_land_in_the_month_they_were_given_or_offered(
