@@ -161,7 +161,7 @@ def _table(con: DuckDBPyConnection, piece: Piece, records: Records) -> Any:
     import pyarrow as pa
 
     raws = piece.raws
-    ends = np.cumsum(np.fromiter((memoryview(raw).nbytes for raw in raws), np.int64, len(raws)))
+    ends = np.cumsum(np.fromiter(map(len, raws), np.int64, len(raws)))
     offsets = np.concatenate([np.zeros(1, np.int64), ends])
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(raws))]
     binary = pa.Array.from_buffers(pa.large_binary(), len(raws), buffers)

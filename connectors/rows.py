@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import mmap
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 ROW_GROUP = 122_880
+_MUCH = 448 << 20  # resident bytes from which freed memory goes back to the system
 _GROUP_BYTES = 48 << 20
 _RUN = 1 << 20  # hashes that are sorted together: 16 MiB
 _KEPT = 6  # runs in memory; earlier ones wait in files
@@ -45,10 +47,18 @@ def _bytes_of() -> Any:
 
 
 def give_back() -> None:
-    """Return freed memory to the system; the C library of Linux keeps what many threads freed."""
+    """Return freed memory to the system where much is held; Linux keeps what threads freed."""
     trim = _trim()
-    if trim is not None:
+    if trim is not None and _resident() > _MUCH:
         trim(0)
+
+
+def _resident() -> int:
+    """Return the bytes of memory that this process holds; where nobody tells, more than any."""
+    try:
+        return int(Path("/proc/self/statm").read_bytes().split()[1]) * mmap.PAGESIZE
+    except (OSError, ValueError, IndexError):
+        return 1 << 62
 
 
 @cache
