@@ -2,7 +2,8 @@
 
    A KPI is a ratio metric with `meta.kpi`; its two simple metrics name two measures; a measure is an
    expression over one fact. `credit` says who answers for a row and on which day it counts:
-   `to: employee` (column of an employee id), `queue` (its owner that day), `manager` (named outright). #}
+   `to: employee` (column of an employee id), `queue` (its owner that day), `manager` (named outright).
+   `strata` are columns of the fact that tell like from like: a manager's mix of them is allowed for. #}
 
 {% macro kpi_metrics() %}
     {%- set kpis = [] -%}
@@ -40,18 +41,21 @@
     {%- set below = kpi_measure(params.denominator.name) -%}
     {%- if above.fact == below.fact and 'denominator_credit' not in kpi -%}
         {{ return([{'fact': above.fact, 'numerator': above.expr, 'denominator': below.expr,
-            'credit': kpi.credit, 'row_id': kpi.row_id}]) }}
+            'credit': kpi.credit, 'row_id': kpi.row_id, 'strata': kpi.get('strata') or []}]) }}
+    {%- endif -%}
+    {%- if kpi.get('strata') -%}
+        {{ exceptions.raise_compiler_error("KPI " ~ entry.id ~ ": strata need both sums in one fact") }}
     {%- endif -%}
     {{ return([
         {'fact': above.fact, 'numerator': above.expr, 'denominator': '0',
-            'credit': kpi.credit, 'row_id': kpi.row_id},
+            'credit': kpi.credit, 'row_id': kpi.row_id, 'strata': []},
         {'fact': below.fact, 'numerator': '0', 'denominator': below.expr,
             'credit': kpi.get('denominator_credit', kpi.credit),
-            'row_id': kpi.get('denominator_row_id', kpi.row_id)},
+            'row_id': kpi.get('denominator_row_id', kpi.row_id), 'strata': []},
     ]) }}
 {% endmacro %}
 
-{# Fact rows behind one part of a KPI, credited: month, manager_id, team_id, employee_id, source,
+{# Fact rows behind one part of a KPI, credited: month, manager_id, team_id, employee_id, stratum, source,
    source_row_id, file, row_number, event_on, numerator, denominator. #}
 {% macro kpi_rows(part, where='true', qualified=true) -%}
     {%- set credit = part.credit -%}
@@ -75,6 +79,7 @@
         {%- else %}
         {{ exceptions.raise_compiler_error("KPI credit.to: expected employee, queue or manager, got " ~ credit.to) }}
         {%- endif %}
+        {{ stratum_of(part.strata) }} as stratum,
         f._source as source,
         cast(f.{{ part.row_id }} as varchar) as source_row_id,
         f._file as file,
@@ -105,6 +110,15 @@
     where f.{{ credit.day }} >= f.month
         and f.{{ credit.day }} < f.month + interval '1 month'
         and (f.kpi_numerator <> 0 or f.kpi_denominator <> 0)
+{%- endmacro %}
+
+{# The stratum of a fact row `f`, as text; '' where a KPI has none. #}
+{% macro stratum_of(columns) -%}
+    {%- if not columns -%}
+        ''
+    {%- else -%}
+        {% for column in columns %}coalesce(cast(f.{{ column }} as varchar), '-'){% if not loop.last %} || ' · ' || {% endif %}{% endfor %}
+    {%- endif -%}
 {%- endmacro %}
 
 {# A SQL text literal, or null. #}

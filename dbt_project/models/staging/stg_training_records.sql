@@ -26,7 +26,8 @@ select
     v.status,
     v.source_updated_at,
     v._file,
-    v._row_number
+    v._row_number,
+    v._row_hash
 from versions as v
 left join voided as w
     on v._source = w._source and v.record_id = w.record_id
