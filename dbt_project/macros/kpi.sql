@@ -18,6 +18,15 @@
     {{ return(kpis) }}
 {% endmacro %}
 
+{# What a KPI's rows add up to: `proportion` (0 or 1 over 1), `score` (points over rows or points) or `ratio`. #}
+{% macro kpi_kind(entry) %}
+    {%- set kind = entry.kpi.get('kind', 'ratio') -%}
+    {%- if kind not in ('proportion', 'score', 'ratio') -%}
+        {{ exceptions.raise_compiler_error("KPI " ~ entry.id ~ " kind: expected proportion, score or ratio, got " ~ kind) }}
+    {%- endif -%}
+    {{ return(kind) }}
+{% endmacro %}
+
 {# The measure behind a simple metric: {'fact': name, 'expr': SQL}. #}
 {% macro kpi_measure(metric_name) %}
     {%- set metric = (graph.metrics.values() | selectattr('name', 'equalto', metric_name) | list)[0] -%}
