@@ -18,6 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from perfhouse.company_identities import read_identities
+from perfhouse.company_monitors import read_monitors
 from perfhouse.company_sources import ID, ConnectorKeys, Known, read_sources
 from perfhouse.company_targets import read_targets
 from perfhouse.company_types import (
@@ -156,6 +157,8 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
         queue_owners=_queue_owners(top),
         gates=_gates(top.table("gates"), known),
         sources=sources,
+        monitors=read_monitors(top),
+        clocks_stop_at=about.instant("clocks_stop_at"),
         identities=read_identities(folder, top.problems, [source.id for source in sources]),
     )
     about.finish()

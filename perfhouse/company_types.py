@@ -6,8 +6,8 @@ This module may not read files; company.py does.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +190,8 @@ class Company:
     gates: Mapping[str, Mapping[str, float]]
     sources: tuple[Source, ...]
     identities: tuple[Identity, ...] = ()
+    clocks_stop_at: datetime | None = None  # sources were read at this instant, in mid-month
+    monitors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def source(self, source_id: str) -> Source | None:
         """Return the source of that id, or None."""

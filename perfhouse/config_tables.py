@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from perfhouse import company_monitors
 from perfhouse.calendars import business_hours, span, utc_offsets, zones
 from perfhouse.company_types import PRIORITIES, Company, Location
 from perfhouse.month import Month
@@ -71,6 +72,7 @@ TABLES: dict[str, dict[str, str]] = {
         "valid_to": "DATE",
     },
     "settings": {"name": "VARCHAR", "value": "DOUBLE"},
+    "monitors": {"monitor": "VARCHAR", "name": "VARCHAR", "value": "DOUBLE"},
 }
 
 Row = Sequence[Any]
@@ -105,6 +107,7 @@ def _rows(company: Company, month: Month, as_of: Month) -> dict[str, list[Row]]:
             tuple(getattr(identity, column) for column in TABLES["identities"])
             for identity in company.identities
         ],
+        "monitors": company_monitors.rows(company.monitors),
         "settings": [
             ("answer_within_seconds", company.service.answer_within_seconds),
             ("coverage_minimum", company.scoring.coverage_minimum),

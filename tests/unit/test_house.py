@@ -13,7 +13,7 @@ PACKAGES = ("connectors", "expectations", "perfhouse")
 GROUND = {
     "perfhouse.month", "perfhouse.errors", "perfhouse.settings", "perfhouse.config_reader",
     "perfhouse.company", "perfhouse.company_types", "perfhouse.company_sources",
-    "perfhouse.company_identities",
+    "perfhouse.company_identities", "perfhouse.company_monitors",
     "perfhouse.company_targets",
 }  # fmt: skip
 FILES = {"perfhouse.lake", "perfhouse.warehouse", "perfhouse.ledger"}
