@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perfhouse import config_tables, lake, provenance, settings, warehouse
+from perfhouse import config_tables, kpi_files, lake, provenance, settings, warehouse
 from perfhouse.company_types import Company
 from perfhouse.errors import BuildFailed, without_values
 from perfhouse.month import Month
@@ -22,7 +22,6 @@ _log = logging.getLogger(__name__)
 Progress = Callable[[str], None]
 Streams = Mapping[str, Sequence[tuple[str, str]]]
 
-KPI_FOLDER = "kpis"  # of a company's own KPIs, inside the company folder
 MACRO_TESTS = "macro"  # tag of tests that try the macros, not the data; `make test` runs them
 _OK = frozenset({"success", "pass", "warn", "skipped", "no-op"})
 _MESSAGE_LENGTH = 600
@@ -158,7 +157,7 @@ def environment(company: Company, home: Home) -> dict[str, str]:
 
 def company_kpis(folder: Path) -> str:
     """Return a company's own KPI folder as dbt wants it: relative to the project."""
-    own = folder.resolve() / KPI_FOLDER
+    own = folder.resolve() / kpi_files.FOLDER
     return os.path.relpath(own, settings.project_dir()) if own.is_dir() else "company_kpis"
 
 

@@ -84,6 +84,7 @@ def load_company(
     connectors: Mapping[str, ConnectorKeys] | None = None,
     kpis: Collection[str] | None = None,
     thresholds: Mapping[str, Collection[str]] | None = None,
+    problems: Collection[str] = (),
 ) -> Company:
     """Read and check a company folder.
 
@@ -94,16 +95,17 @@ def load_company(
         connectors: What each connector that exists adds to the words of a source.
         kpis: Ids of the KPIs that exist.
         thresholds: Names of the thresholds each gate knows.
+        problems: What was found wrong before, to be told with the rest.
 
     Raises:
         ConfigError: Names every problem at once: key path, expected, got. The operator acts.
     """
-    problems: list[str] = []
     data = _parse(folder)
+    found = list(problems)
     known = Known(streams, required or {}, connectors, kpis, thresholds)
-    company = _company(Path(folder), Table(data, f"{FILE}: ", problems), known)
-    if problems:
-        raise ConfigError(list(dict.fromkeys(problems)))
+    company = _company(Path(folder), Table(data, f"{FILE}: ", found), known)
+    if found:
+        raise ConfigError(list(dict.fromkeys(found)))
     return company
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from perfhouse.company import Company, Source, load_company
 from perfhouse.errors import ConfigError, SourceMissing
 from perfhouse.month import Month
-from perfhouse.settings import Home, defaults, project_dir
+from perfhouse.settings import Home, defaults
 
 if TYPE_CHECKING:
     from expectations.gate import Verdict
@@ -63,27 +63,30 @@ def open_workspace(
     folder = company or default_company
     if folder is None:
         raise ConfigError(["--company: expected a folder that holds perfhouse.toml, got nothing"])
+    problems: list[str] = []
     loaded = load_company(
         folder,
         streams=streams.columns_by_stream(),
         required=streams.required_by_stream(),
         connectors=base.Keys(),
-        kpis=kpi_ids(),
+        kpis=kpi_ids(folder, problems),
         thresholds=THRESHOLDS,
+        problems=problems,
     )
     root = Home((home or default_home).resolve())
     root.ensure()
     return Workspace(loaded, (data or default_data or folder).resolve(), root)
 
 
-def kpi_ids() -> frozenset[str]:
-    """Return the KPIs that the project defines: one YAML file with a metric each."""
-    folder = project_dir() / "models" / "kpis"
-    return frozenset(
-        file.stem
-        for file in folder.glob("*.yml")
-        if "\nsemantic_models:" in file.read_text(encoding="utf-8")
-    )
+def kpi_ids(folder: Path | None = None, problems: list[str] | None = None) -> frozenset[str]:
+    """Return the KPIs that exist: the project's, and those a company folder adds in `kpis/`.
+
+    What is wrong with a company's own files is added to `problems`.
+    """
+    from perfhouse import kpi_files
+
+    own = [] if folder is None else [folder / kpi_files.FOLDER]
+    return kpi_files.catalogue() | kpi_files.read(own, [] if problems is None else problems)
 
 
 def source_of(ws: Workspace, source_id: str) -> Source:

@@ -1,0 +1,63 @@
+"""What a company folder alone decides, from the command line to the published scorecard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tiny
+
+from tests.unit.test_kpi_files import GOOD as OWN_KPI
+
+pytestmark = pytest.mark.e2e
+MONTH = "2026-09"
+
+
+def query(home: Path, sql: str) -> str:
+    said = tiny.perfhouse("query", "--home", home, sql)
+    assert said.returncode == 0, said.stderr
+    return said.stdout
+
+
+def words(root: Path, command: str, *more: str) -> tuple[str | Path, ...]:
+    where = ("--company", root / "company", "--data", root / "data", "--home", root / "home")
+    return (command, *where, "--month", MONTH, *more)
+
+
+def test_a_company_adds_a_kpi_by_one_file_and_its_target_row(tmp_path: Path) -> None:
+    company = tiny.company(tmp_path / "company")
+    tiny.deliver(tmp_path / "data", MONTH)
+    (company / "kpis").mkdir()
+    (company / "kpis" / "top_score_rate.yml").write_text(OWN_KPI, encoding="utf-8")
+    toml = company / "perfhouse.toml"
+    chosen = 'choose = ["csat_rate", "reopen_rate"'
+    toml.write_text(
+        toml.read_text("utf-8").replace(chosen, f'{chosen}, "top_score_rate"'), encoding="utf-8"
+    )
+    with (company / "targets.csv").open("a", encoding="utf-8") as targets:
+        targets.write("top_score_rate,*,*,0.1,0.5,0.9,2,2026-01-01,,1,2025-12-01,HR\n")
+    said = tiny.perfhouse(*words(tmp_path, "run"))
+    assert said.returncode == 0, said.stdout + said.stderr
+    found = query(
+        tmp_path / "home",
+        "select manager_id, numerator::int as n, denominator::int as d, status, weight::int as w "
+        "from scorecard_kpi_months where kpi_id = 'top_score_rate' order by 1",
+    )
+    # scores 5 4 4 5 3 1 of A1 A2 B1 B2 A1 A2: one top score of four, one of two
+    assert [line.split() for line in found.splitlines() if "scored" in line] == [
+        ["│", "MA", "│", "1", "│", "4", "│", "scored", "│", "2", "│"],
+        ["│", "MB", "│", "1", "│", "2", "│", "scored", "│", "2", "│"],
+    ]
+
+
+def test_a_wrong_kpi_file_is_the_operators_and_names_file_and_field(tmp_path: Path) -> None:
+    company = tiny.company(tmp_path / "company")
+    (company / "kpis").mkdir()
+    wrong = OWN_KPI.replace("to: employee", "to: agent")
+    (company / "kpis" / "top_score_rate.yml").write_text(wrong, encoding="utf-8")
+    said = tiny.perfhouse(*words(tmp_path, "run"))
+    assert said.returncode == 2
+    assert "who must act: operator" in said.stderr
+    assert "kpis/top_score_rate.yml: metrics[0].config.meta.kpi.credit.to: expected one of " in (
+        said.stderr
+    )

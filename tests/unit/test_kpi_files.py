@@ -1,0 +1,138 @@
+"""A KPI that a company adds: what is wrong with its file is told by file and field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from perfhouse import kpi_files
+
+GOOD = """\
+version: 2
+semantic_models:
+  - name: top_score_rate
+    description: Answers.
+    model: ref('fct_survey_responses')
+    defaults: { agg_time_dimension: submitted_on }
+    entities:
+      - { name: top_score_rate_row, type: primary, expr: response_key }
+    dimensions:
+      - { name: submitted_on, type: time, type_params: { time_granularity: day } }
+    measures:
+      - name: top_score_rate_numerator
+        agg: sum
+        expr: case when is_csat_rated and score = scale_max then 1 else 0 end
+      - name: top_score_rate_denominator
+        agg: sum
+        expr: case when is_csat_rated then 1 else 0 end
+metrics:
+  - name: top_score_rate
+    label: Top scores
+    type: ratio
+    type_params: { numerator: top_score_rate_numerator, denominator: top_score_rate_denominator }
+    config:
+      meta:
+        kpi:
+          name_en: Top scores
+          name_zh: 满分率
+          definition_en: Answers with the top score over rated answers.
+          definition_zh: 满分评价数 ÷ 有效评价数。
+          category: quality
+          unit: rate
+          direction: up
+          version: 1
+          minimum_sample: 1
+          credit: { to: employee, id: credited_employee_id, day: submitted_on }
+          row_id: response_id
+  - name: top_score_rate_numerator
+    label: above
+    type: simple
+    type_params: { measure: top_score_rate_numerator }
+  - name: top_score_rate_denominator
+    label: below
+    type: simple
+    type_params: { measure: top_score_rate_denominator }
+"""
+PLACE = "kpis/top_score_rate.yml: "
+KPI = f"{PLACE}metrics[0].config.meta.kpi"
+FACT = "semantic_models[0]"
+
+
+def read(folder: Path, text: str) -> tuple[frozenset[str], list[str]]:
+    own = folder / "kpis"
+    own.mkdir()
+    (own / "top_score_rate.yml").write_text(text, encoding="utf-8")
+    problems: list[str] = []
+    return kpi_files.read([own], problems), problems
+
+
+def test_a_good_file_is_a_kpi(tmp_path: Path) -> None:
+    assert read(tmp_path, GOOD) == (frozenset({"top_score_rate"}), [])
+
+
+def test_the_catalogue_passes_its_own_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = kpi_files.project_dir() / "models" / "kpis"
+    monkeypatch.setattr(kpi_files, "_known", lambda _: kpi_files.Known(words=set(kpi_files._KNOWN)))
+    files = [f for f in folder.glob("*.yml") if "\nsemantic_models:" in f.read_text("utf-8")]
+    (tmp_path / "kpis").mkdir()
+    for file in files:
+        (tmp_path / "kpis" / file.name).write_bytes(file.read_bytes())
+    problems: list[str] = []
+    assert len(kpi_files.read([tmp_path / "kpis"], problems)) == len(files) > 15
+    assert [p for p in problems if "unknown key" not in p] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("direction: up", "direction: higher",
+         f"{KPI}.direction: expected one of down, up, got 'higher'"),
+        ("category: quality", "category: qualty",
+         f"{KPI}.category: expected one of efficiency, innovation, people, quality, result "
+         "(did you mean 'quality'?), got 'qualty'"),
+        ("          name_zh: 满分率\n", "", f"{KPI}.name_zh: expected text, got nothing"),
+        ("minimum_sample: 1", "minimum_sample: 0",
+         f"{KPI}.minimum_sample: expected a whole number from 1, got 0"),
+        ("          version: 1\n", "",
+         f"{KPI}.version: expected a whole number from 1, got nothing"),
+        ("row_id: response_id", "row_id: response_no", f"{KPI}.row_id: expected one of "),
+        ("to: employee", "to: agent",
+         f"{KPI}.credit.to: expected one of employee, manager, queue, got 'agent'"),
+        ("day: submitted_on }\n          row", "day: submited_on }\n          row",
+         "(did you mean 'submitted_on'?), got 'submited_on'"),
+        ("          unit: rate", "          units: rate", f"{KPI}.units: unknown key"),
+        ("score = scale_max", "skore = scale_max",
+         f"{PLACE}{FACT}.measures[0].expr: expected columns of the fact (did you mean 'score'?), "
+         "got 'skore'"),
+        ("then 1 else 0 end\n      - name: top_score_rate_d", "then 1 els 0\n      - name: "
+         "top_score_rate_d", f"{PLACE}{FACT}.measures[0].expr: expected one SQL expression"),
+        ("ref('fct_survey_responses')", "ref('fct_survey_response')",
+         f"{PLACE}{FACT}.model: expected one of "),
+        ("        agg: sum\n        expr: case when is_csat_rated then", "        agg: average\n"
+         "        expr: case when is_csat_rated then",
+         f"{PLACE}{FACT}.measures[1].agg: expected one of sum, got 'average'"),
+        ("type: ratio", "type: simple",
+         f"{PLACE}metrics[0].type: expected one of ratio, got 'simple'"),
+        ("numerator: top_score_rate_numerator,", "numerator: top,",
+         f"{PLACE}metrics[0].type_params.numerator: expected the name of a simple metric of this "
+         "file, got 'top'"),
+        ("measure: top_score_rate_numerator", "measure: top_score_rate_numerater",
+         f"{PLACE}metrics[1].type_params.measure: expected a measure of this file"),
+        ("        kpi:\n", "        kpis:\n",
+         f"{PLACE}metrics: expected one ratio metric with config.meta.kpi, got []"),
+        ("- name: top_score_rate\n    label", "- name: csat_rate\n    label",
+         f"{PLACE}metrics[0].name: expected an id that no other KPI has: csat_rate"),
+        ("name: top_score_rate\n    description", "name: csat_rate\n    description",
+         f"{PLACE}csat_rate: expected a name that no other KPI file uses"),
+        ("version: 2\n", "version: 2\n  bad: [\n", f"{PLACE}line 2: expected YAML, got "),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_told_with_its_field_and_what_was_expected(
+    tmp_path: Path, old: str, new: str, problem: str
+) -> None:
+    assert GOOD.count(old) >= 1, old
+    _, problems = read(tmp_path, GOOD.replace(old, new, 1))
+    assert any(problem in each for each in problems), problems
