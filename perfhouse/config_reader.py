@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from re import Pattern
 from typing import Any, TypeVar
@@ -176,6 +176,20 @@ class Table:
         if found is None:
             self.problem(key, "a day such as 2026-09-01", value)
         return found
+
+    def instant(self, key: str) -> datetime | None:
+        """Return a UTC instant of whole seconds, or None when absent."""
+        value = self.take(key)
+        if value is None:
+            return None
+        try:
+            found = datetime.fromisoformat(value) if isinstance(value, str) else value
+        except ValueError:
+            found = None
+        if not isinstance(found, datetime) or found.tzinfo is None or found.microsecond:
+            self.problem(key, "an instant with its zone such as 2026-09-15T00:00:00Z", str(value))
+            return None
+        return found.astimezone(UTC)
 
     def texts(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return a list of text."""
