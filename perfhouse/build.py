@@ -147,8 +147,10 @@ def _prepare(company: Company, home: Home, month: Month, as_of: Month, streams: 
 def environment(company: Company, home: Home) -> dict[str, str]:
     """Return what the dbt profile and project read besides the month and the places."""
     config = warehouse.engine_config(home.warehouse.resolve().parent)
+    stop = company.clocks_stop_at
     return {
         "PERFHOUSE_COMPANY_KPIS": company_kpis(company.folder),
+        "PERFHOUSE_CLOCKS_STOP_AT": f"{stop.timestamp():.0f}" if stop else "",
         "PERFHOUSE_MEMORY_LIMIT": str(config["memory_limit"]),
         "PERFHOUSE_SPILL": str(config["temp_directory"]),
         "PERFHOUSE_DBT_THREADS": str(config.get("threads", 2)),

@@ -44,9 +44,12 @@
     and {{ at }} < {{ instant(local_midnight(month_day(month_key(), 1)) + 86400) }})
 {%- endmacro %}
 
-{# First instant after the as-of window: clocks that still run are read here. #}
+{# First instant after the as-of window: clocks that still run are read here, or when the company says
+   that its sources were read earlier, at that instant. #}
 {% macro as_of_at() -%}
-    {{ instant(local_midnight(month_day(as_of_key(), 1))) }}
+    {%- set end = local_midnight(month_day(as_of_key(), 1)) -%}
+    {%- set stop = env_var('PERFHOUSE_CLOCKS_STOP_AT', '') if execute else '' -%}
+    {{ instant([end, stop | int] | min if stop else end) }}
 {%- endmacro %}
 
 {# Replace a month: the delete has the literal month, so an emptied month leaves no old rows. #}
