@@ -10,8 +10,8 @@ import itertools
 import json
 import re
 import tomllib
-from collections.abc import Collection, Mapping
-from dataclasses import asdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,14 @@ from zoneinfo import ZoneInfo
 
 from perfhouse.company_identities import read_identities
 from perfhouse.company_monitors import read_monitors
+from perfhouse.company_packs import TARGETS, effective, read_pack, read_roles, read_samples
 from perfhouse.company_sources import ID, ConnectorKeys, Known, read_sources
 from perfhouse.company_targets import read_targets
 from perfhouse.company_types import (
     PRIORITIES,
     WEEKDAYS,
     Calendar,
+    Change,
     Clock,
     ColumnMapping,
     Company,
@@ -69,11 +71,14 @@ _PLACES = ("url", "connection", "max_loss")  # options that make no other rows o
 _OPENING = re.compile(r"^([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)$")
 _DAY = 86_400
 _GRADES = (Grade("A", 100), Grade("B", 80), Grade("C", 60), Grade("D", 0))
-_LIMITS = {
-    "first_reply": Clock("business", {"low": 480, "normal": 240, "high": 60, "urgent": 30}),
-    "resolution": Clock("business", {"low": 2880, "normal": 1440, "high": 480, "urgent": 240}),
-    "complaint": Clock("calendar", {"low": 4320, "normal": 4320, "high": 2880, "urgent": 1440}),
-}
+_SERVICE = ServiceLevels(
+    short_abandon_seconds=5,
+    answer_within_seconds=20,
+    reopen_days=7,
+    first_reply=Clock("business", {"low": 480, "normal": 240, "high": 60, "urgent": 30}),
+    resolution=Clock("business", {"low": 2880, "normal": 1440, "high": 480, "urgent": 240}),
+    complaint=Clock("calendar", {"low": 4320, "normal": 4320, "high": 2880, "urgent": 1440}),
+)
 
 
 def load_company(
@@ -143,6 +148,7 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
     zone = about.zone("time_zone")
     calendars = _calendars(top)
     sources = read_sources(top, zone, known)
+    kpis = _kpis(folder, top, known)
     result = Company(
         folder=folder,
         id=about.text("id", pattern=ID, expected="an id of a-z, 0-9, _ and - such as demo"),
@@ -153,7 +159,7 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
         default_calendar=about.one_of("default_calendar", calendars),
         locations=_locations(top, calendars),
         calendars=calendars,
-        kpis=_kpis(folder, top, known),
+        kpis=kpis,
         scoring=_scoring(top.table("scoring")),
         service=_service(top.table("service_levels")),
         queue_owners=_queue_owners(top),
@@ -162,6 +168,7 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
         monitors=read_monitors(top),
         clocks_stop_at=about.instant("clocks_stop_at"),
         identities=read_identities(folder, top.problems, [source.id for source in sources]),
+        roles=(*read_roles(top), *(kpis.pack.roles if kpis.pack else ())),
     )
     about.finish()
     top.finish()
@@ -257,55 +264,92 @@ def _clock(second: int) -> str:
 
 def _kpis(folder: Path, top: Table, known: Known) -> KpiChoice:
     table = top.table("kpis")
+    pack = read_pack(folder, table, known.kpis)
     choose = table.texts("choose") if table.take("choose") is not None else None
     if known.kpis is not None:
         for index, kpi_id in enumerate(choose or ()):
             if kpi_id not in known.kpis:
                 hint = did_you_mean(kpi_id, known.kpis)
                 table.problem(f"choose[{index}]", f"a known KPI{hint}", kpi_id)
-    targets = read_targets(folder / table.text("targets", "targets.csv"), top.problems, known.kpis)
-    samples = table.table("minimum_sample")
-    minimum = {}
-    for kpi_id in samples.data:
-        minimum[kpi_id] = samples.whole(kpi_id, 1, low=1)
-        if known.kpis is not None and kpi_id not in known.kpis:
-            hint = did_you_mean(kpi_id, known.kpis)
-            samples.problems.append(f"{samples.at(kpi_id)}: expected a known KPI{hint}")
+    minimum = read_samples(table, known.kpis)
+    file = folder / table.text("targets", TARGETS)
+    needed = table.take("targets") is not None or table.take("pack") is None
+    own = read_targets(file, top.problems, known.kpis) if needed or file.exists() else ()
     table.finish()
-    return KpiChoice(choose, targets, minimum)
+    if pack is None:
+        return KpiChoice(choose, own, minimum)
+    chosen = pack.choose if choose is None else choose
+    return KpiChoice(chosen, effective(pack, own), {**pack.minimum_sample, **minimum}, pack)
 
 
 def _scoring(table: Table) -> Scoring:
-    coverage = table.number("coverage_minimum", 0.6, 0, 1)
+    first = _scoring_rules(table, Scoring(0.6, _GRADES))
+    later: list[Scoring] = []
+    for entry in table.tables("changes"):
+        change = _change(entry, [each.change for each in later])
+        later.append(replace(_scoring_rules(entry, [first, *later][-1]), change=change))
+        entry.finish()
+    table.finish()
+    return replace(first, later=tuple(later))
+
+
+def _scoring_rules(table: Table, before: Scoring) -> Scoring:
+    """Return the rules of a table; what it leaves out is as before."""
+    coverage = table.number("coverage_minimum", before.coverage_minimum, 0, 1)
     grades = []
     for entry in table.tables("grades"):
         grades.append(Grade(entry.text("grade"), entry.number("from", 0, 0, 120)))
         entry.finish()
-    table.finish()
     starts = [grade.from_score for grade in grades]
     if len(set(starts)) < len(starts) or len({grade.grade for grade in grades}) < len(grades):
         table.problem("grades", "each grade and each start once", starts)
     if grades and 0 not in starts:
         table.problem("grades", "a grade from 0, so that every total has one", starts)
-    ordered = tuple(sorted(grades, key=lambda grade: -grade.from_score)) or _GRADES
+    ordered = tuple(sorted(grades, key=lambda grade: -grade.from_score)) or before.grades
     return Scoring(coverage, ordered)
 
 
+def _change(entry: Table, before: Sequence[Change | None]) -> Change:
+    """Return when a rule begins; it is announced before, and changes come in their order."""
+    valid_from, announced_on = entry.day("valid_from"), entry.day("announced_on")
+    if valid_from is None or valid_from.day != 1:
+        what = "the first day of a month such as 2026-09-01"
+        entry.problem("valid_from", what, str(valid_from) if valid_from else None)
+        valid_from = date.min
+    elif announced_on is None or announced_on >= valid_from:
+        what = f"a day before {valid_from}, for a rule set inside a month applies from the next"
+        entry.problem("announced_on", what, str(announced_on) if announced_on else None)
+    if before and before[-1] and valid_from <= before[-1].valid_from:
+        what = f"a month after {before[-1].valid_from}, when the change before it begins"
+        entry.problem("valid_from", what, str(valid_from))
+    return Change(valid_from, announced_on or date.min, entry.text("approved_by"))
+
+
 def _service(table: Table) -> ServiceLevels:
-    service = ServiceLevels(
-        short_abandon_seconds=table.whole("short_abandon_seconds", 5),
-        answer_within_seconds=table.whole("answer_within_seconds", 20, low=1),
-        reopen_days=table.whole("reopen_days", 7, low=1),
-        first_reply=_limit(table, "first_reply"),
-        resolution=_limit(table, "resolution"),
-        complaint=_limit(table, "complaint"),
-    )
+    first = _service_rules(table, _SERVICE)
+    later: list[ServiceLevels] = []
+    for entry in table.tables("changes"):
+        change = _change(entry, [each.change for each in later])
+        later.append(replace(_service_rules(entry, [first, *later][-1]), change=change))
+        entry.finish()
     table.finish()
-    return service
+    return replace(first, later=tuple(later))
 
 
-def _limit(table: Table, key: str) -> Clock:
-    default = _LIMITS[key]
+def _service_rules(table: Table, before: ServiceLevels) -> ServiceLevels:
+    return ServiceLevels(
+        short_abandon_seconds=table.whole("short_abandon_seconds", before.short_abandon_seconds),
+        answer_within_seconds=table.whole(
+            "answer_within_seconds", before.answer_within_seconds, low=1
+        ),
+        reopen_days=table.whole("reopen_days", before.reopen_days, low=1),
+        first_reply=_limit(table, "first_reply", before.first_reply),
+        resolution=_limit(table, "resolution", before.resolution),
+        complaint=_limit(table, "complaint", before.complaint),
+    )
+
+
+def _limit(table: Table, key: str, default: Clock) -> Clock:
     if table.take(key) is None:
         return default
     entry = table.table(key)

@@ -9,7 +9,7 @@ import csv
 import io
 import itertools
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -30,6 +30,8 @@ COLUMNS = (
     "announced_on",
     "approved_by",
 )
+OPTIONAL = ("approved_on",)
+PROPOSED = ("kpi_id", "role", "floor", "target", "stretch", "weight")
 _FOREVER = date.max
 
 
@@ -45,10 +47,10 @@ class _Row:
         got = self.cells.get(column, "")
         self.problems.append(f"{self.place}, {column}: expected {expected}, got {got!r}")
 
-    def text(self, column: str, default: str | None = None) -> str:
+    def text(self, column: str, default: str | None = None, expected: str = "text") -> str:
         value = (self.cells.get(column) or "").strip()
         if not value and default is None:
-            self.problem(column, "text")
+            self.problem(column, expected)
         return value or default or ""
 
     def number(self, column: str, above: float | None = None) -> float:
@@ -79,7 +81,7 @@ def read_targets(
     file: Path, problems: list[str], kpis: Collection[str] | None = None
 ) -> tuple[Target, ...]:
     """Return the targets of a file, sorted; notes every problem by line and column."""
-    cells = _cells(file, problems)
+    cells = _cells(file, problems, COLUMNS, OPTIONAL)
     targets = []
     for line, row in cells:
         target = _target(_Row(row, f"{file.name}: line {line}", problems), kpis)
@@ -89,40 +91,74 @@ def read_targets(
     return tuple(target for _, target in sorted(targets, key=lambda pair: _order(pair[1])))
 
 
-def _cells(file: Path, problems: list[str]) -> list[tuple[int, dict[str, str]]]:
+def read_proposals(
+    file: Path, problems: list[str], kpis: Collection[str] | None = None
+) -> tuple[Target, ...]:
+    """Return what a KPI pack proposes by KPI and role; it has no dates and no approval."""
+    place = f"pack {file.parent.name}: {file.name}"
+    found = []
+    for line, cells in _cells(file, problems, PROPOSED, (), place):
+        row = _Row(cells, f"{place}: line {line}", problems)
+        noted = len(problems)
+        kpi_id, levels = _levels(row, kpis)
+        if len(problems) == noted:
+            role = row.text("role", "*")
+            nobody = (date.min, None, "", date.min, "")
+            found.append((line, Target(kpi_id, role, "*", *levels, *nobody)))
+    _overlaps(place, found, problems)
+    return tuple(target for _, target in sorted(found, key=lambda pair: _order(pair[1])))
+
+
+def _cells(
+    file: Path,
+    problems: list[str],
+    columns: Sequence[str],
+    optional: Sequence[str],
+    place: str | None = None,
+) -> list[tuple[int, dict[str, str]]]:
+    name = place or file.name
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        problems.append(f"{file.name}: expected the file {file}, found none")
+        problems.append(f"{name}: expected the file {file}, found none")
         return []
     except (OSError, UnicodeDecodeError) as error:
         reason = type(error).__name__
-        problems.append(f"{file.name}: expected a readable UTF-8 file, got {reason}")
+        problems.append(f"{name}: expected a readable UTF-8 file, got {reason}")
         return []
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
-        header = [name.strip() for name in reader.fieldnames or []]
+        header = [column.strip() for column in reader.fieldnames or []]
         reader.fieldnames = header
-        if not _header_fits(file.name, header, problems):
+        if not _header_fits(name, header, problems, columns, optional):
             return []
         return [(reader.line_num, row) for row in reader if any(row.values())]
     except csv.Error as error:
-        problems.append(f"{file.name}: line {reader.line_num}: expected CSV, got {error}")
+        problems.append(f"{name}: line {reader.line_num}: expected CSV, got {error}")
         return []
 
 
-def _header_fits(name: str, header: list[str], problems: list[str]) -> bool:
-    missing = [column for column in COLUMNS if column not in header]
-    unknown = [column for column in header if column not in COLUMNS]
+def _header_fits(
+    name: str,
+    header: list[str],
+    problems: list[str],
+    columns: Sequence[str],
+    optional: Sequence[str],
+) -> bool:
+    missing = [column for column in columns if column not in header]
+    unknown = [column for column in header if column not in (*columns, *optional)]
     if missing:
         problems.append(f"{name}: header: expected also {', '.join(missing)}")
     for column in unknown:
-        hint = did_you_mean(column, COLUMNS)
+        hint = did_you_mean(column, (*columns, *optional))
         problems.append(f"{name}: header: unknown column {column!r}{hint}")
     return not missing and not unknown
 
 
-def _target(row: _Row, kpis: Collection[str] | None) -> Target | None:
+def _levels(
+    row: _Row, kpis: Collection[str] | None
+) -> tuple[str, tuple[float, float, float, float]]:
+    """Return the KPI of a line, and its floor, target, stretch and weight."""
     noted = len(row.problems)
     kpi_id = row.text("kpi_id")
     if kpis is not None and kpi_id and kpi_id not in kpis:
@@ -133,7 +169,12 @@ def _target(row: _Row, kpis: Collection[str] | None) -> Target | None:
             f"{row.place}: expected floor < target < stretch (or all >, where less is better), "
             f"got {floor:g}, {target:g}, {stretch:g}"
         )
-    weight = row.number("weight", above=0)
+    return kpi_id, (floor, target, stretch, row.number("weight", above=0))
+
+
+def _target(row: _Row, kpis: Collection[str] | None) -> Target | None:
+    noted = len(row.problems)
+    kpi_id, (floor, target, stretch, weight) = _levels(row, kpis)
     valid_from, valid_to = _validity(row)
     announced_on = row.day("announced_on")
     if announced_on and valid_from and announced_on >= valid_from:
@@ -141,7 +182,11 @@ def _target(row: _Row, kpis: Collection[str] | None) -> Target | None:
             "announced_on",
             f"a day before {valid_from}, for a target set inside a month applies from the next",
         )
-    version, approved_by = row.text("version"), row.text("approved_by")
+    approved_on = row.day("approved_on") if row.cells.get("approved_on") else None
+    if approved_on and announced_on and approved_on > announced_on:
+        row.problem("approved_on", f"a day not after {announced_on}, when it was announced")
+    version = row.text("version")
+    approved_by = row.text("approved_by", expected="who approved it, for no other target counts")
     if valid_from is None or announced_on is None or len(row.problems) > noted:
         return None
     return Target(
@@ -157,6 +202,7 @@ def _target(row: _Row, kpis: Collection[str] | None) -> Target | None:
         version=version,
         announced_on=announced_on,
         approved_by=approved_by,
+        approved_on=approved_on,
     )
 
 

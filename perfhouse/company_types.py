@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 PRIORITIES = ("low", "normal", "high", "urgent")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -51,6 +51,37 @@ class Target:
     version: str
     announced_on: date
     approved_by: str
+    approved_on: date | None = None
+
+
+@dataclass(frozen=True)
+class Role:
+    """A rule that gives a manager a role; what is None or empty fits everybody.
+
+    `leads` is 'managers' for whoever leads people that lead people, else 'agents'.
+    """
+
+    role: str
+    leads: str | None
+    job_family: tuple[str, ...]
+    team_id: tuple[str, ...]
+    position_name: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PackChoice:
+    """A chosen KPI pack; it is a proposal as long as nobody has approved and announced it."""
+
+    id: str
+    version: str
+    folder: Path
+    choose: tuple[str, ...]
+    minimum_sample: Mapping[str, int]
+    roles: tuple[Role, ...]
+    proposals: tuple[Target, ...]
+    approved_by: str = ""
+    announced_on: date | None = None
+    approved_on: date | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +91,7 @@ class KpiChoice:
     choose: tuple[str, ...] | None
     targets: tuple[Target, ...]
     minimum_sample: Mapping[str, int]
+    pack: PackChoice | None = None
 
 
 @dataclass(frozen=True)
@@ -71,11 +103,29 @@ class Grade:
 
 
 @dataclass(frozen=True)
+class Change:
+    """When a rule was announced, by whom it was approved, and its first month."""
+
+    valid_from: date
+    announced_on: date
+    approved_by: str
+
+
+@dataclass(frozen=True)
 class Scoring:
-    """How KPI scores become a total: least coverage (a share) and grade bands, best first."""
+    """How KPI scores become a total: least coverage (a share) and grade bands, best first.
+
+    `later` are the rules that follow it, each in force from the first month it names.
+    """
 
     coverage_minimum: float
     grades: tuple[Grade, ...]
+    change: Change | None = None
+    later: tuple[Scoring, ...] = ()
+
+    def on(self, day: date) -> Scoring:
+        """Return the rules in force on a day."""
+        return _in_force(self, self.later, day)
 
 
 @dataclass(frozen=True)
@@ -88,7 +138,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class ServiceLevels:
-    """The promises made to customers."""
+    """The promises made to customers; `later` are those that follow."""
 
     short_abandon_seconds: int
     answer_within_seconds: int
@@ -96,6 +146,20 @@ class ServiceLevels:
     first_reply: Clock
     resolution: Clock
     complaint: Clock
+    change: Change | None = None
+    later: tuple[ServiceLevels, ...] = ()
+
+    def on(self, day: date) -> ServiceLevels:
+        """Return the promises in force on a day."""
+        return _in_force(self, self.later, day)
+
+
+_Rules = TypeVar("_Rules", Scoring, ServiceLevels)
+
+
+def _in_force(first: _Rules, later: tuple[_Rules, ...], day: date) -> _Rules:
+    begun = [each for each in later if each.change and each.change.valid_from <= day]
+    return begun[-1] if begun else first
 
 
 @dataclass(frozen=True)
@@ -190,6 +254,7 @@ class Company:
     gates: Mapping[str, Mapping[str, float]]
     sources: tuple[Source, ...]
     identities: tuple[Identity, ...] = ()
+    roles: tuple[Role, ...] = ()
     clocks_stop_at: datetime | None = None  # sources were read at this instant, in mid-month
     monitors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 

@@ -5,12 +5,13 @@ This module may not decide anything: it writes what company.py read and calendar
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from perfhouse import company_monitors
 from perfhouse.calendars import business_hours, span, utc_offsets, zones
-from perfhouse.company_types import PRIORITIES, Company, Location
+from perfhouse.company_types import PRIORITIES, Company, Location, ServiceLevels
 from perfhouse.month import Month
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ TABLES: dict[str, dict[str, str]] = {
         "version": "VARCHAR",
         "announced_on": "DATE",
         "approved_by": "VARCHAR",
+        "approved_on": "DATE",
     },
     "kpis": {"kpi_id": "VARCHAR", "minimum_sample": "BIGINT"},
     "chosen_kpis": {"kpi_id": "VARCHAR"},
@@ -63,6 +65,14 @@ TABLES: dict[str, dict[str, str]] = {
         "manager_id": "VARCHAR",
         "valid_from": "DATE",
         "valid_to": "DATE",
+    },
+    "roles": {
+        "position": "BIGINT",
+        "role": "VARCHAR",
+        "leads": "VARCHAR",
+        "job_family": "VARCHAR",
+        "team_id": "VARCHAR",
+        "position_name": "VARCHAR",
     },
     "identities": {
         "source": "VARCHAR",
@@ -90,6 +100,7 @@ def write(con: duckdb.DuckDBPyConnection, company: Company, month: Month, as_of:
 
 
 def _rows(company: Company, month: Month, as_of: Month) -> dict[str, list[Row]]:
+    scoring, service = company.scoring.on(month.start), company.service.on(month.start)
     return {
         "months": [(month.start, month.end, as_of.end)],
         **_clocks(company, month),
@@ -97,22 +108,23 @@ def _rows(company: Company, month: Month, as_of: Month) -> dict[str, list[Row]]:
             (name, at.time_zone, at.calendar) for name, at in sorted(_locations(company).items())
         ],
         **_kpis(company),
-        "grades": [(grade.grade, grade.from_score) for grade in company.scoring.grades],
+        "grades": [(grade.grade, grade.from_score) for grade in scoring.grades],
         "queue_owners": [
             (owner.queue_id, owner.manager_id, owner.valid_from, owner.valid_to)
             for owner in company.queue_owners
         ],
-        "service_levels": _service_levels(company),
+        "roles": _roles(company),
+        "service_levels": _service_levels(service),
         "identities": [
             tuple(getattr(identity, column) for column in TABLES["identities"])
             for identity in company.identities
         ],
-        "monitors": company_monitors.rows(company.monitors),
+        "monitors": [*company_monitors.rows(company.monitors)],
         "settings": [
-            ("answer_within_seconds", company.service.answer_within_seconds),
-            ("coverage_minimum", company.scoring.coverage_minimum),
-            ("reopen_days", company.service.reopen_days),
-            ("short_abandon_seconds", company.service.short_abandon_seconds),
+            ("answer_within_seconds", service.answer_within_seconds),
+            ("coverage_minimum", scoring.coverage_minimum),
+            ("reopen_days", service.reopen_days),
+            ("short_abandon_seconds", service.short_abandon_seconds),
         ],
     }
 
@@ -149,8 +161,19 @@ def _kpis(company: Company) -> dict[str, list[Row]]:
     }
 
 
-def _service_levels(company: Company) -> list[Row]:
-    service = company.service
+def _roles(company: Company) -> list[Row]:
+    """Return one row per rule and combination of what it asks for; '*' means any."""
+    rows: list[Row] = [
+        (position, rule.role, rule.leads or "*", *asked)
+        for position, rule in enumerate(company.roles, start=1)
+        for asked in itertools.product(
+            rule.job_family or ("*",), rule.team_id or ("*",), rule.position_name or ("*",)
+        )
+    ]
+    return rows
+
+
+def _service_levels(service: ServiceLevels) -> list[Row]:
     clocks = {
         "complaint": service.complaint,
         "first_reply": service.first_reply,
