@@ -1,3 +1,6 @@
+-- Reads its own month before, so it is dbt's `incremental` with our strategy.
+{{ config(materialized='incremental', incremental_strategy='month', on_schema_change='fail') }}
+
 with managers as (
 
     select * from {{ ref('dim_managers') }} where month = {{ month_start() }}
@@ -19,17 +22,9 @@ kpis as (
 
 ),
 
-sums as (
+measured as (
 
-    select
-        kpi_id,
-        kpi_version,
-        manager_id,
-        sum(numerator) as numerator,
-        sum(denominator) as denominator
-    from {{ ref('kpi_employee_months') }}
-    where month = {{ month_start() }} and manager_id is not null
-    group by kpi_id, kpi_version, manager_id
+    select * from {{ ref('kpi_manager_months') }} where month = {{ month_start() }}
 
 ),
 
@@ -89,6 +84,16 @@ joined as (
         case when k.direction = 'down' then -1 else 1 end as sign,
         coalesce(s.numerator, 0) as numerator,
         coalesce(s.denominator, 0) as denominator,
+        s.value,
+        s.reference_value,
+        s.expected_value,
+        s.adjusted_value,
+        s.reliability,
+        s.shrunk_value,
+        s.shrunk_se,
+        s.ci_low,
+        s.ci_high,
+        s.funnel_z,
         a.kpi_id is not null as is_available,
         {{ double('t.floor') }} as floor,
         {{ double('t.target') }} as target,
@@ -98,7 +103,7 @@ joined as (
         t.kpi_id is not null as has_target
     from managers as m
     cross join kpis as k
-    left join sums as s
+    left join measured as s
         on m.manager_id = s.manager_id and k.kpi_id = s.kpi_id and k.version = s.kpi_version
     left join available as a
         on k.kpi_id = a.kpi_id and k.version = a.kpi_version
@@ -119,7 +124,8 @@ judged as (
             else 'scored'
         end as status,
         is_suppressed and denominator < needed_sample as is_hidden,
-        {{ measure(double('numerator') ~ ' / nullif(' ~ double('denominator') ~ ', 0)') }} as value
+        {{ double('shrunk_value') }} as basis,
+        {{ double('shrunk_se') }} as basis_se
     from joined
 
 ),
@@ -130,8 +136,15 @@ scored as (
         *,
         case
             when status = 'scored'
-                then {{ measure(score_of(double('value'), 'floor', 'target', 'stretch', 'sign')) }}
-        end as score
+                then {{ measure(score_of('basis', 'floor', 'target', 'stretch', 'sign')) }}
+        end as score,
+        -- How far the score would move by the error of its value: zero where it is clipped at both ends.
+        case
+            when status = 'scored'
+                then {{ measure('abs(' ~ score_of('(basis + ' ~ z95() ~ ' * basis_se)', 'floor', 'target', 'stretch', 'sign')
+                    ~ ' - ' ~ score_of('(basis - ' ~ z95() ~ ' * basis_se)', 'floor', 'target', 'stretch', 'sign')
+                    ~ ') / (2 * ' ~ z95() ~ ')') }}
+        end as score_se
     from judged
 
 ),
@@ -157,6 +170,53 @@ shared_weights as (
         end as shared_weight
     from category_weights
 
+),
+
+-- What this warehouse holds of the month before; nothing when it has not been built.
+previous as (
+
+    {% if is_incremental() -%}
+    select
+        manager_id,
+        kpi_id,
+        kpi_version,
+        shrunk_value,
+        shrunk_se
+    from {{ this }}
+    where month = {{ month_start(-1) }}
+    {%- else -%}
+    select
+        cast(null as varchar) as manager_id,
+        cast(null as varchar) as kpi_id,
+        cast(null as varchar) as kpi_version,
+        cast(null as numeric(18, 6)) as shrunk_value,
+        cast(null as numeric(18, 6)) as shrunk_se
+    where 1 = 0
+    {%- endif %}
+
+),
+
+changed as (
+
+    select
+        s.*,
+        case when not s.is_hidden then s.shrunk_value - p.shrunk_value end as change,
+        {{ z95() }} * {{ root(double('s.shrunk_se') ~ ' * ' ~ double('s.shrunk_se')
+            ~ ' + ' ~ double('p.shrunk_se') ~ ' * ' ~ double('p.shrunk_se')) }} as change_margin
+    from shared_weights as s
+    left join previous as p
+        on s.manager_id = p.manager_id and s.kpi_id = p.kpi_id and s.kpi_version = p.kpi_version
+
+),
+
+compared as (
+
+    select
+        *,
+        {{ measure('change - change_margin') }} as change_low,
+        {{ measure('change + change_margin') }} as change_high
+    from changed
+
 )
 
 select
@@ -168,11 +228,11 @@ select
     {{ measure('denominator') }} as denominator,
     {{ measure('denominator') }} as sample_size,
     case when is_hidden then null else value end as value,
-    cast(null as numeric(18, 6)) as adjusted_value,
-    cast(null as numeric(18, 6)) as shrunk_value,
-    cast(null as numeric(18, 6)) as reliability,
-    cast(null as numeric(18, 6)) as ci_low,
-    cast(null as numeric(18, 6)) as ci_high,
+    case when is_hidden then null else adjusted_value end as adjusted_value,
+    case when is_hidden then null else shrunk_value end as shrunk_value,
+    case when is_hidden then null else reliability end as reliability,
+    case when is_hidden then null else ci_low end as ci_low,
+    case when is_hidden then null else ci_high end as ci_high,
     {{ measure('floor') }} as floor,
     {{ measure('target') }} as target,
     {{ measure('stretch') }} as stretch,
@@ -183,5 +243,15 @@ select
     {{ measure('shared_weight / nullif(sum(shared_weight) over (partition by manager_id), 0)') }} as effective_weight,
     cast(needed_sample as integer) as minimum_sample,
     target_version,
-    is_provisional
-from shared_weights
+    is_provisional,
+    case when is_hidden then null else reference_value end as reference_value,
+    case when is_hidden then null else expected_value end as expected_value,
+    case when is_hidden then null else shrunk_se end as shrunk_se,
+    score_se,
+    {{ measure('change') }} as change,
+    change_low,
+    change_high,
+    {{ change_status_of('change_low', 'change_high', 'sign') }} as change_status,
+    case when is_hidden then null else funnel_z end as funnel_z,
+    case when is_hidden then null else {{ funnel_status_of('funnel_z', 'sign') }} end as funnel_status
+from compared

@@ -44,6 +44,19 @@ weighed as (
 
 ),
 
+-- Errors of different KPIs are taken as independent.
+errors as (
+
+    select
+        manager_id,
+        {{ double('sum(' ~ exact(double('effective_weight') ~ ' * ' ~ double('score_se') ~ ' * '
+            ~ double('effective_weight') ~ ' * ' ~ double('score_se')) ~ ')') }} as total_variance
+    from kpi_months
+    where status = 'scored'
+    group by manager_id
+
+),
+
 judged as (
 
     select
@@ -56,6 +69,7 @@ judged as (
         coalesce(w.kpi_count, 0) as kpi_count,
         {{ measure('coalesce(w.coverage, 0)') }} as coverage_rate,
         {{ measure('w.total') }} as total,
+        {{ measure(root('coalesce(e.total_variance, 0)')) }} as total_se,
         case
             when {{ measure('coalesce(w.coverage, 0)') }} >= {{ measure(setting('coverage_minimum')) }}
                 and w.total is not null then 'scored'
@@ -66,6 +80,8 @@ judged as (
     from managers as m
     left join weighed as w
         on m.manager_id = w.manager_id
+    left join errors as e
+        on m.manager_id = e.manager_id
 
 ),
 
@@ -73,8 +89,19 @@ totals as (
 
     select
         *,
-        case when status = 'scored' then total end as total_score
+        case when status = 'scored' then total end as total_score,
+        {{ z95() }} * {{ double('total_se') }} as margin
     from judged
+
+),
+
+bounded as (
+
+    select
+        *,
+        {{ measure('case when total_score - margin < 0 then 0 else total_score - margin end') }} as total_low,
+        {{ measure('case when total_score + margin > 120 then 120 else total_score + margin end') }} as total_high
+    from totals
 
 ),
 
@@ -90,15 +117,32 @@ graded as (
 
 ),
 
-ranked as (
+placed as (
 
     select
         manager_id,
-        rank() over (partition by role order by total_score desc) as rank_low,
-        count(*) over (partition by role, total_score) as tied_count,
-        count(*) over (partition by role) as peer_count
-    from totals
+        rank() over (partition by role order by total_score desc) as place
+    from bounded
     where total_score is not null
+
+),
+
+-- Who is told apart from whom: totals whose intervals overlap are tied.
+ranked as (
+
+    select
+        a.manager_id,
+        p.place,
+        count(*) as peer_count,
+        sum(case when b.total_low > a.total_high then 1 else 0 end) as above_count,
+        sum(case when b.total_high < a.total_low then 1 else 0 end) as below_count
+    from bounded as a
+    inner join bounded as b
+        on a.role is not distinct from b.role
+    inner join placed as p
+        on a.manager_id = p.manager_id
+    where a.total_score is not null and b.total_score is not null
+    group by a.manager_id, p.place
 
 ),
 
@@ -106,10 +150,38 @@ ranked as (
 previous as (
 
     {% if is_incremental() -%}
-    select manager_id, total_score from {{ this }} where month = {{ month_start(-1) }}
+    select manager_id, total_score, total_se from {{ this }} where month = {{ month_start(-1) }}
     {%- else -%}
-    select cast(null as varchar) as manager_id, cast(null as numeric(18, 6)) as total_score where 1 = 0
+    select
+        cast(null as varchar) as manager_id,
+        cast(null as numeric(18, 6)) as total_score,
+        cast(null as numeric(18, 6)) as total_se
+    where 1 = 0
     {%- endif %}
+
+),
+
+changed as (
+
+    select
+        t.manager_id,
+        p.total_score as previous_total_score,
+        t.total_score - p.total_score as change,
+        {{ z95() }} * {{ root(double('t.total_se') ~ ' * ' ~ double('t.total_se')
+            ~ ' + ' ~ double('coalesce(p.total_se, 0)') ~ ' * ' ~ double('coalesce(p.total_se, 0)')) }} as change_margin
+    from bounded as t
+    inner join previous as p
+        on t.manager_id = p.manager_id
+
+),
+
+compared as (
+
+    select
+        *,
+        {{ measure('change - change_margin') }} as change_low,
+        {{ measure('change + change_margin') }} as change_high
+    from changed
 
 )
 
@@ -120,22 +192,28 @@ select
     t.team_id,
     t.total_score,
     g.grade,
-    cast(r.rank_low as integer) as rank,
-    cast(r.rank_low as integer) as rank_low,
-    cast(r.rank_low + r.tied_count - 1 as integer) as rank_high,
+    cast(r.place as integer) as rank,
+    cast(r.above_count + 1 as integer) as rank_low,
+    cast(r.peer_count - r.below_count as integer) as rank_high,
     cast(r.peer_count as integer) as peer_count,
     t.coverage_rate,
-    {{ measure('t.total_score - p.total_score') }} as change,
-    p.total_score as previous_total_score,
+    {{ measure('c.change') }} as change,
+    c.previous_total_score,
     cast(t.agent_count as integer) as agent_count,
     cast(t.exposure_days as integer) as exposure_days,
     cast(t.scored_kpi_count as integer) as scored_kpi_count,
     cast(t.kpi_count as integer) as kpi_count,
-    t.status
-from totals as t
+    t.status,
+    case when t.status = 'scored' then t.total_se end as total_se,
+    t.total_low,
+    t.total_high,
+    c.change_low,
+    c.change_high,
+    {{ change_status_of('c.change_low', 'c.change_high', '1') }} as change_status
+from bounded as t
 left join graded as g
     on t.manager_id = g.manager_id and g.grade_rank = 1
 left join ranked as r
     on t.manager_id = r.manager_id
-left join previous as p
-    on t.manager_id = p.manager_id
+left join compared as c
+    on t.manager_id = c.manager_id

@@ -1,0 +1,191 @@
+with strata as (
+
+    select * from {{ ref('kpi_manager_strata') }} where month = {{ month_start() }}
+
+),
+
+reference_strata as (
+
+    select * from {{ ref('kpi_references') }} where month = {{ month_start() }}
+
+),
+
+reliabilities as (
+
+    select * from {{ ref('kpi_reliabilities') }} where month = {{ month_start() }}
+
+),
+
+kinds as (
+
+    select kpi_id, version, kind from {{ ref('kpi_definitions') }}
+
+),
+
+cells as (
+
+    select
+        s.*,
+        coalesce({{ double('r.relative_rate') }}, 1) as relative_rate
+    from strata as s
+    left join reference_strata as r
+        on s.kpi_id = r.kpi_id and s.kpi_version = r.kpi_version and s.stratum = r.stratum
+
+),
+
+-- Standard cases: a case of a stratum with twice the usual rate counts for two.
+sums as (
+
+    select
+        kpi_id,
+        kpi_version,
+        manager_id,
+        sum(numerator) as numerator,
+        sum(denominator) as denominator,
+        sum(numerator_squares) as numerator_squares,
+        sum(products) as products,
+        sum(denominator_squares) as denominator_squares,
+        sum({{ exact(double('denominator') ~ ' * relative_rate') }}) as standard_denominator,
+        sum({{ exact(double('products') ~ ' * relative_rate') }}) as standard_products,
+        sum({{ exact(double('denominator_squares') ~ ' * relative_rate * relative_rate') }}) as standard_squares
+    from cells
+    group by kpi_id, kpi_version, manager_id
+
+),
+
+-- Where the mix lets expect nothing, nothing is allowed for.
+standard as (
+
+    select
+        s.kpi_id,
+        s.kpi_version,
+        s.manager_id,
+        k.kind,
+        s.numerator,
+        s.denominator,
+        case when s.denominator > 0 then {{ double('s.denominator') }} end as cases,
+        {{ double('s.standard_denominator') }} as expected_cases,
+        {{ double('s.numerator_squares') }} as numerator_squares,
+        {{ double('case when s.standard_denominator > 0 then s.standard_denominator else s.denominator end') }}
+            as standard_cases,
+        {{ double('case when s.standard_denominator > 0 then s.standard_products else s.products end') }}
+            as products,
+        {{ double('case when s.standard_denominator > 0 then s.standard_squares else s.denominator_squares end') }}
+            as case_squares,
+        r.method,
+        {{ double('r.reference_value') }} as reference_value,
+        {{ double('r.within_variance') }} as within_variance,
+        {{ double('r.between_variance') }} as between_variance,
+        {{ double('r.shrinkage_constant') }} as shrinkage_constant,
+        {{ double('r.manager_month_count') }} as peer_count
+    from sums as s
+    inner join kinds as k
+        on s.kpi_id = k.kpi_id and s.kpi_version = k.version
+    left join reliabilities as r
+        on s.kpi_id = r.kpi_id and s.kpi_version = r.kpi_version
+
+),
+
+valued as (
+
+    select
+        *,
+        {{ double('numerator') }} / cases as value,
+        cases / standard_cases as scale,
+        {{ double('numerator') }} / cases * (cases / standard_cases) as standard_value,
+        reference_value * expected_cases / cases as expected_value,
+        standard_cases * standard_cases / nullif(case_squares, 0) as effective_count
+    from standard
+
+),
+
+-- The delta method for a ratio whose rows are the units; one row alone says nothing of its spread.
+spread as (
+
+    select
+        *,
+        {{ within_kind('standard_value', 'kind') }} as adjusted_value,
+        case
+            when effective_count > 1.000001
+                then (numerator_squares - 2 * standard_value * products + standard_value * standard_value * case_squares)
+                    / (standard_cases * standard_cases) * effective_count / (effective_count - 1)
+            else within_variance / cases
+        end as own_variance
+    from valued
+
+),
+
+intervals as (
+
+    select
+        *,
+        case
+            when kind = 'proportion' then {{ within_kind('scale * ' ~ wilson('value', 'cases', -1), 'kind') }}
+            else adjusted_value - {{ z95() }} * {{ root('own_variance') }}
+        end as ci_low,
+        case
+            when kind = 'proportion' then {{ within_kind('scale * ' ~ wilson('value', 'cases', 1), 'kind') }}
+            else adjusted_value + {{ z95() }} * {{ root('own_variance') }}
+        end as ci_high
+    from spread
+
+),
+
+weighed as (
+
+    select
+        *,
+        case
+            when cases is null then null
+            when method = 'estimated' then cases / (cases + shrinkage_constant)
+            when method = 'no_difference' then 0
+            else 1
+        end as reliability,
+        within_variance / cases as variance
+    from intervals
+
+),
+
+-- Morris's variance of a shrunk value: it knows that the reference and k are estimates, too.
+shrunk as (
+
+    select
+        *,
+        case
+            when reliability = 1 then adjusted_value
+            else reliability * adjusted_value + (1 - reliability) * reference_value
+        end as shrunk_value,
+        case
+            when method = 'too_few' and variance > 0 then {{ root('variance') }}
+            when method in ('estimated', 'no_difference')
+                then {{ root('variance * (1 - (peer_count - 1) / peer_count * (1 - reliability))'
+                    ~ ' + 2 / (peer_count - 3) * (1 - reliability) * (1 - reliability)'
+                    ~ ' * (adjusted_value - reference_value) * (adjusted_value - reference_value)') }}
+            else (ci_high - ci_low) / (2 * {{ z95() }})
+        end as shrunk_se,
+        case
+            when method in ('estimated', 'no_difference')
+                then (adjusted_value - reference_value) / nullif({{ root('variance + between_variance') }}, 0)
+        end as funnel_z
+    from weighed
+
+)
+
+select
+    {{ month_start() }} as month,
+    kpi_id,
+    kpi_version,
+    manager_id,
+    cast(numerator as numeric(28, 10)) as numerator,
+    cast(denominator as numeric(28, 10)) as denominator,
+    {{ measure('value') }} as value,
+    {{ measure('reference_value') }} as reference_value,
+    {{ measure('expected_value') }} as expected_value,
+    {{ measure('adjusted_value') }} as adjusted_value,
+    {{ measure('reliability') }} as reliability,
+    {{ measure('shrunk_value') }} as shrunk_value,
+    {{ measure('shrunk_se') }} as shrunk_se,
+    {{ measure('ci_low') }} as ci_low,
+    {{ measure('ci_high') }} as ci_high,
+    {{ measure('funnel_z') }} as funnel_z
+from shrunk

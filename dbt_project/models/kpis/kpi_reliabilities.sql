@@ -1,0 +1,130 @@
+with reference_strata as (
+
+    select * from {{ ref('kpi_references') }} where month = {{ month_start() }}
+
+),
+
+manager_strata as (
+
+    select *
+    from {{ ref('kpi_manager_strata') }}
+    where month >= {{ month_start(-12) }} and month <= {{ month_start() }}
+
+),
+
+kinds as (
+
+    select kpi_id, version, kind from {{ ref('kpi_definitions') }}
+
+),
+
+-- What every manager of the reference did in each of its months, and what the mix let expect.
+manager_months as (
+
+    select
+        s.kpi_id,
+        s.kpi_version,
+        r.reference_month_count,
+        r.reference_value,
+        sum(s.numerator) as numerator,
+        sum(s.denominator) as denominator,
+        sum({{ exact(double('s.denominator') ~ ' * ' ~ double('r.relative_rate')) }}) as standard_denominator,
+        sum({{ exact(
+            double('s.numerator_squares')
+            ~ ' - 2 * ' ~ double('r.reference_value') ~ ' * ' ~ double('r.relative_rate') ~ ' * ' ~ double('s.products')
+            ~ ' + ' ~ double('r.reference_value') ~ ' * ' ~ double('r.relative_rate') ~ ' * '
+            ~ double('r.reference_value') ~ ' * ' ~ double('r.relative_rate') ~ ' * ' ~ double('s.denominator_squares')
+        ) }}) as squares
+    from manager_strata as s
+    inner join reference_strata as r
+        on s.kpi_id = r.kpi_id and s.kpi_version = r.kpi_version and s.stratum = r.stratum
+    where (s.month < {{ month_start() }}) = (r.reference_month_count > 0)
+    group by s.month, s.manager_id, s.kpi_id, s.kpi_version, r.reference_month_count, r.reference_value
+
+),
+
+deviations as (
+
+    select
+        m.*,
+        {{ within_kind(
+            ratio('m.numerator', 'case when m.standard_denominator > 0 then m.standard_denominator else m.denominator end'),
+            'k.kind') }} - {{ double('m.reference_value') }} as deviation
+    from manager_months as m
+    inner join kinds as k
+        on m.kpi_id = k.kpi_id and m.kpi_version = k.version
+    where m.denominator > 0
+
+),
+
+sums as (
+
+    select
+        kpi_id,
+        kpi_version,
+        reference_month_count,
+        reference_value,
+        count(*) as manager_month_count,
+        {{ double('sum(denominator)') }} as cases,
+        {{ double('sum(' ~ exact(double('denominator') ~ ' * ' ~ double('denominator')) ~ ')') }} as case_squares,
+        {{ double('sum(squares)') }} as squares,
+        {{ double('sum(' ~ exact(double('denominator') ~ ' * deviation') ~ ')') }} as deviations,
+        {{ double('sum(' ~ exact(double('denominator') ~ ' * deviation * deviation') ~ ')') }} as deviation_squares
+    from deviations
+    group by kpi_id, kpi_version, reference_month_count, reference_value
+
+),
+
+within_managers as (
+
+    select
+        *,
+        case when squares > 0 then squares / cases else 0 end as within_variance
+    from sums
+
+),
+
+-- DerSimonian and Laird's estimate, with the weights `cases / within_variance` written out.
+between_managers as (
+
+    select
+        *,
+        (deviation_squares - deviations * deviations / cases - (manager_month_count - 1) * within_variance)
+        / nullif(cases - case_squares / cases, 0) as between_variance
+    from within_managers
+
+),
+
+judged as (
+
+    select
+        *,
+        case
+            when manager_month_count < {{ minimum_manager_months() }} or between_variance is null then 'too_few'
+            when {{ fine('within_variance') }} = 0 then 'no_spread'
+            when {{ fine('between_variance') }} <= 0 then 'no_difference'
+            else 'estimated'
+        end as method
+    from between_managers
+
+)
+
+select
+    {{ month_start() }} as month,
+    kpi_id,
+    kpi_version,
+    method,
+    cast(reference_month_count as integer) as reference_month_count,
+    cast(manager_month_count as integer) as manager_month_count,
+    {{ measure('cases') }} as reference_denominator,
+    reference_value,
+    {{ fine('within_variance') }} as within_variance,
+    case
+        when method = 'estimated' then {{ fine('between_variance') }}
+        when method = 'no_difference' then {{ fine('0') }}
+    end as between_variance,
+    case
+        when method = 'estimated'
+            then {{ fine(ratio(fine('within_variance'), fine('between_variance'))) }}
+    end as shrinkage_constant
+from judged
