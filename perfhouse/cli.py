@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from perfhouse.company_monitors import DEFAULTS as MONITORS
 from perfhouse.errors import ConfigError, PerfhouseError, SourceMissing
 from perfhouse.month import Month
 
@@ -113,6 +114,17 @@ def _explain(args: argparse.Namespace) -> None:
     echo(explain.as_json(found) if args.json else explain.as_text(found, lang=args.lang))
 
 
+def _monitors(args: argparse.Namespace) -> None:
+    from perfhouse import monitors
+    from perfhouse.settings import Home
+
+    home = Home(_home(args))
+    found = monitors.findings(home, args.month)
+    rows = monitors.evidence(home, args.month, args.monitor, args.limit) if args.monitor else ()
+    found = tuple(f for f in found if args.monitor in (None, f.monitor))
+    echo(monitors.as_json(found, rows) if args.json else monitors.as_text(found, rows))
+
+
 def _status(args: argparse.Namespace) -> None:
     from perfhouse import report
     from perfhouse.settings import Home
@@ -192,6 +204,13 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--limit", type=int, default=20, help="source rows to list (default 20)")
     explain.add_argument("--lang", choices=["en", "zh"], default="en")
     explain.add_argument("--json", action="store_true")
+    text = "what stands out and a person should look at; no score depends on it"
+    watched = _month_command(commands, "monitors", _monitors, text)
+    watched.add_argument(
+        "--monitor", choices=sorted(MONITORS), help="one monitor, with the source rows behind it"
+    )
+    watched.add_argument("--limit", type=int, default=20, help="source rows to list (default 20)")
+    watched.add_argument("--json", action="store_true")
     status = commands.add_parser("status", help="what was landed, judged and released")
     _paths(status)
     status.add_argument("--month", type=_month, help="one month (default: all)")

@@ -1,0 +1,103 @@
+with tickets as (
+
+    select
+        first_solver_employee_id as employee_id,
+        first_solved_on as day,
+        count(*) as solved_count
+    from {{ ref('fct_tickets') }}
+    where month = {{ month_start() }} and is_solved
+    group by first_solver_employee_id, first_solved_on
+
+),
+
+handovers as (
+
+    select
+        holder_employee_id as employee_id,
+        occurred_on as day,
+        count(*) as given_count
+    from {{ ref('monitor_handovers') }}
+    where month = {{ month_start() }} and is_given_away
+    group by holder_employee_id, occurred_on
+
+),
+
+receipts as (
+
+    select
+        receiver_employee_id as employee_id,
+        occurred_on as day,
+        count(*) as received_count
+    from {{ ref('monitor_handovers') }}
+    where month = {{ month_start() }}
+    group by receiver_employee_id, occurred_on
+
+),
+
+calls as (
+
+    select
+        agent_employee_id as employee_id,
+        ended_on as day,
+        count(*) as handled_count
+    from {{ ref('fct_calls') }}
+    where month = {{ month_start() }} and is_handled
+    group by agent_employee_id, ended_on
+
+),
+
+responses as (
+
+    select
+        credited_employee_id as employee_id,
+        submitted_on as day,
+        count(distinct {{ key_of(['_source', 'response_id']) }}) as invited_count
+    from {{ ref('fct_survey_responses') }}
+    where month = {{ month_start() }} and rater_type = 'customer'
+    group by credited_employee_id, submitted_on
+
+),
+
+days as (
+
+    select 'reassigned_after_bad_rating' as monitor, employee_id, day, given_count as chance_count, 0 as usual_count
+    from handovers
+    union all
+    select 'transfer_dumping_tickets' as monitor, employee_id, day, received_count as chance_count, 0 as usual_count
+    from receipts
+    union all
+    select 'closed_early_and_reopened' as monitor, employee_id, day, solved_count as chance_count, 0 as usual_count
+    from tickets
+    union all
+    select 'survey_not_offered' as monitor, employee_id, day, solved_count as chance_count, 0 as usual_count
+    from tickets
+    union all
+    select 'survey_not_answered' as monitor, employee_id, day, invited_count as chance_count, 0 as usual_count
+    from responses
+    union all
+    select 'very_short_calls' as monitor, employee_id, day, handled_count as chance_count, 0 as usual_count
+    from calls
+    union all
+    select 'transfer_dumping_calls' as monitor, employee_id, day, handled_count as chance_count, 0 as usual_count
+    from calls
+    union all
+    -- What a day's closes are compared with: a day on which anything was closed.
+    select 'weekend_bulk_closes' as monitor, employee_id, day, 1 as chance_count, solved_count as usual_count
+    from tickets
+
+)
+
+select
+    {{ month_start() }} as month,
+    d.monitor,
+    e.responsible_manager_id as manager_id,
+    d.employee_id,
+    cast(sum(d.chance_count) as bigint) as chance_count,
+    cast(sum(d.usual_count) as bigint) as usual_count
+from days as d
+inner join {{ ref('dim_employees') }} as e
+    on e.month = {{ month_start() }}
+    and d.employee_id = e.employee_id
+    and d.day >= e.valid_from
+    and d.day < e.valid_to
+group by d.monitor, e.responsible_manager_id, d.employee_id
