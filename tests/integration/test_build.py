@@ -267,7 +267,8 @@ def test_every_column_from_core_on_is_described_and_in_its_place(built: Built) -
 
     tables = built.query(
         "select schema_name, table_name, list(column_name order by column_index) "
-        "from duckdb_columns() where schema_name in ('core', 'kpis', 'scorecards', 'exports', 'monitors') "
+        "from duckdb_columns() where schema_name in "
+        "('core', 'kpis', 'scorecards', 'exports', 'monitors') "
         "and database_name = 'warehouse' group by all"
     )
     assert len(tables) >= 20
