@@ -5,6 +5,7 @@ Knows hashes only; it may not build or publish.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from perfhouse import lake, ledger, warehouse
 from perfhouse.company_types import Company
 from perfhouse.lake import file_sha256
 from perfhouse.month import Month
-from perfhouse.settings import Home
+from perfhouse.settings import Home, project_dir
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,60 @@ def origin(company: Company, home: Home, month: Month, as_of: Month) -> Origin:
     return Origin(
         as_of.key,
         ledger.sha256_of(lake.inputs(home, month, as_of)),
-        configuration_sha256(company.folder),
+        configuration_sha256(company),
     )
 
 
-def configuration_sha256(folder: Path) -> str:
-    """Hash the settings and tables of a company folder, and its own KPIs."""
+def configuration_sha256(company: Company) -> str:
+    """Hash the settings and tables of a company folder, its own KPIs and the pack it chose."""
+    return ledger.sha256_of(
+        [[name, file_sha256(path)] for name, path in _configuration(company).items()]
+    )
+
+
+def _configuration(company: Company) -> dict[str, Path]:
+    """Return the files that decide what a company's numbers mean, by name."""
+    folder = company.folder
     files = sorted(path for path in folder.iterdir() if path.suffix in {".toml", ".csv"})
-    files += sorted((folder / "kpis").glob("*.yml"))
-    return ledger.sha256_of([[path.name, file_sha256(path)] for path in files])
+    found = {path.name: path for path in files}
+    found |= {f"kpis/{path.name}": path for path in sorted((folder / "kpis").glob("*.yml"))}
+    pack = company.kpis.pack
+    if pack is not None:
+        found |= {f"pack {pack.id}/{path.name}": path for path in sorted(pack.folder.glob("*.*"))}
+    return found
+
+
+def keep_configuration(home: Home, company: Company) -> Path:
+    """Keep a copy of a company folder's settings, named by their hash, for `reproduce`.
+
+    Private like the raw rows, for identities may be in it; a pack that comes with perfhouse is
+    only named.
+    """
+    kept = home.configurations / configuration_sha256(company)
+    if kept.exists():
+        return kept
+    draft = home.tmp / f"configuration-{kept.name}"
+    shutil.rmtree(draft, ignore_errors=True)
+    for path in _configuration(company).values():
+        if path.is_relative_to(company.folder):
+            target = draft / path.relative_to(company.folder)
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft.rename(kept)
+    ledger.sync_folder(kept.parent)
+    return kept
+
+
+def code_sha256() -> str:
+    """Hash the SQL that makes the numbers: models, macros and settings of the dbt project."""
+    root = project_dir()
+    files = sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix in {".sql", ".yml"} and "target" not in path.relative_to(root).parts
+    )
+    return ledger.sha256_of([[p.relative_to(root).as_posix(), file_sha256(p)] for p in files])
 
 
 def write(home: Home, month: Month, built: Origin | None) -> None:

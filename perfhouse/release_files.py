@@ -195,7 +195,7 @@ def seal(
         "as_of": as_of.key,
         "inputs": lake.inputs(home, month, as_of),
         "earlier_months": _earlier_months(home, month),
-        "configuration_sha256": provenance.configuration_sha256(company.folder),
+        "configuration_sha256": provenance.configuration_sha256(company),
         "versions": {name: _version(name) for name in _DISTRIBUTIONS},
         "gates": {v.gate: _summary(v) for v in verdicts},
         "tables": tables,

@@ -68,6 +68,11 @@ class Home:
         return self.root / "gates"
 
     @property
+    def configurations(self) -> Path:
+        """The settings that releases were made under, by hash."""
+        return self.root / "configurations"
+
+    @property
     def dbt(self) -> Path:
         """Compiled project and parser state of dbt."""
         return self.root / "dbt"

@@ -28,7 +28,9 @@ for name in ("connectors", "expectations", "perfhouse"):
 from perfhouse import settings
 assert (settings.project_dir() / "dbt_project.yml").is_file(), settings.project_dir()
 assert (settings.dags_dir() / "ingest.py").is_file(), settings.dags_dir()
-print(f"{seen} modules import from the wheel; dbt project and DAGs are inside")
+from perfhouse import company_packs
+assert len(company_packs.shipped()) == 3, company_packs.shipped()
+print(f"{seen} modules import from the wheel; dbt project, DAGs and KPI packs are inside")
 """
 
 

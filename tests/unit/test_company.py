@@ -236,6 +236,99 @@ def test_a_wrong_targets_file_names_line_and_column(
     assert any(problem in found for found in problems(write(tmp_path, targets=targets)))
 
 
+def test_a_target_may_say_when_it_was_approved_but_not_after_it_was_announced(
+    tmp_path: Path,
+) -> None:
+    header = HEADER.replace("approved_by\n", "approved_by,approved_on\n")
+    row = GOOD_ROW.replace("HR\n", "HR,2026-08-19\n")
+    company = load_company(write(tmp_path, targets=header + row), **EXISTS)
+    assert company.kpis.targets[0].approved_on == date(2026, 8, 19)
+    found = problems(write(tmp_path, targets=header + row.replace("08-19", "08-21")))
+    assert found == [
+        "targets.csv: line 2, approved_on: expected a day not after 2026-08-20, when it was "
+        "announced, got '2026-08-21'"
+    ]
+
+
+def test_a_target_that_nobody_approved_is_refused(tmp_path: Path) -> None:
+    found = problems(write(tmp_path, targets=HEADER + GOOD_ROW.replace("HR", "")))
+    assert found == [
+        "targets.csv: line 2, approved_by: expected who approved it, for no other target counts, "
+        "got ''"
+    ]
+
+
+CHANGES = """
+[[scoring.changes]]
+valid_from = 2027-01-01
+announced_on = 2026-12-10
+approved_by = "Head of service"
+grades = [{ grade = "pass", from = 70 }, { grade = "fail", from = 0 }]
+[[scoring.changes]]
+valid_from = 2027-04-01
+announced_on = 2027-03-10
+approved_by = "Head of service"
+coverage_minimum = 0.8
+[[service_levels.changes]]
+valid_from = 2027-01-01
+announced_on = 2026-12-10
+approved_by = "Head of service"
+reopen_days = 14
+"""
+
+
+def test_grades_and_promises_change_from_a_month_on_and_keep_what_they_do_not_name(
+    tmp_path: Path,
+) -> None:
+    company = load_company(write(tmp_path, GOOD + CHANGES), **EXISTS)
+    before, from_january, from_april = (
+        company.scoring.on(day) for day in (date(2026, 12, 31), date(2027, 1, 1), date(2027, 4, 1))
+    )
+    assert [grade.grade for grade in before.grades] == ["A", "B", "C", "D"]
+    assert [grade.grade for grade in from_january.grades] == ["pass", "fail"]
+    assert from_april.grades == from_january.grades
+    assert (before.coverage_minimum, from_april.coverage_minimum) == (0.6, 0.8)
+    assert company.service.on(date(2026, 12, 1)).reopen_days == 7
+    assert company.service.on(date(2027, 12, 1)).reopen_days == 14
+    assert company.service.on(date(2027, 12, 1)).resolution == company.service.resolution
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("2027-01-01", "2027-01-02", "changes[0].valid_from: expected the first day of a month"),
+        ("2026-12-10", "2027-01-01", "changes[0].announced_on: expected a day before 2027-01-01"),
+        ("2027-04-01", "2027-01-01", "scoring.changes[1].valid_from: expected a month after"),
+        ('approved_by = "Head of service"', "", "changes[0].approved_by: expected text"),
+        ("reopen_days", "reopen_day", "service_levels.changes[0].reopen_day: unknown key"),
+    ],
+)
+def test_a_wrong_change_is_named(tmp_path: Path, old: str, new: str, problem: str) -> None:
+    wrong = CHANGES.replace(old, new)
+    assert any(problem in each for each in problems(write(tmp_path, GOOD + wrong)))
+
+
+def test_roles_are_rules_in_their_order(tmp_path: Path) -> None:
+    roles = """
+    [[roles]]
+    role = "technical_support"
+    team_id = ["T7", "T8"]
+    [[roles]]
+    role = "director"
+    leads = "managers"
+    """
+    company = load_company(write(tmp_path, GOOD + dedent(roles)), **EXISTS)
+    assert [(rule.role, rule.leads, rule.team_id) for rule in company.roles] == [
+        ("technical_support", None, ("T7", "T8")),
+        ("director", "managers", ()),
+    ]
+    wrong = dedent(roles).replace('"managers"', '"people"')
+    assert any(
+        "roles[1].leads: expected one of agents, managers" in each
+        for each in problems(write(tmp_path, GOOD + wrong))
+    )
+
+
 def test_a_target_that_ends_where_the_next_begins_does_not_overlap(tmp_path: Path) -> None:
     rows = (
         "nps,*,*,0.1,0.2,0.3,1,2026-05-01,2026-08-01,1,2026-04-03,HR\n"

@@ -30,6 +30,22 @@ choose = ["nps", "csat_rate"]
 minimum_sample = { csat_rate = 10 }
 [service_levels]
 reopen_days = 3
+[[service_levels.changes]]
+valid_from = 2026-04-01
+announced_on = 2026-03-02
+approved_by = "HR"
+reopen_days = 9
+[[scoring.changes]]
+valid_from = 2026-04-01
+announced_on = 2026-03-02
+approved_by = "HR"
+grades = [{ grade = "pass", from = 0 }]
+[[roles]]
+role = "support"
+team_id = ["T1", "T2"]
+[[roles]]
+role = "director"
+leads = "managers"
 [[queue_owners]]
 queue_id = "*"
 manager_id = "M1"
@@ -85,6 +101,14 @@ def test_the_month_and_the_last_window_are_half_open(con: duckdb.DuckDBPyConnect
         ("kpis", [("csat_rate", 10)]),
         ("chosen_kpis", [("csat_rate",), ("nps",)]),
         ("grades", [("A", 100.0), ("B", 80.0), ("C", 60.0), ("D", 0.0)]),
+        (
+            "roles",
+            [
+                (1, "support", "*", "*", "T1", "*"),
+                (1, "support", "*", "*", "T2", "*"),
+                (2, "director", "managers", "*", "*", "*"),
+            ],
+        ),
         ("queue_owners", [("*", "M1", date(1999, 1, 1), None)]),
         (
             "settings",
@@ -101,6 +125,16 @@ def test_small_tables_hold_what_the_company_says(
     con: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[object, ...]]
 ) -> None:
     assert con.execute(f"from config.{table}").fetchall() == rows
+
+
+def test_a_month_has_the_grades_and_promises_in_force_in_it(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    days = "select value from config.settings where name = 'reopen_days'"
+    assert con.execute(days).fetchall() == [(3.0,)]
+    config_tables.write(con, load_company(tmp_path), Month("2026-04"), Month("2026-04"))
+    assert con.execute(days).fetchall() == [(9.0,)]
+    assert con.execute("from config.grades").fetchall() == [("pass", 0.0)]
 
 
 def test_targets_keep_their_validity_and_version(con: duckdb.DuckDBPyConnection) -> None:
