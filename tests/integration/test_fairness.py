@@ -1,0 +1,371 @@
+"""The statistics of the scorecards beside scipy and statsmodels, on rows drawn at random.
+
+The rows are summed by numpy, scored by the project's own models, and judged again from the rows by
+other people's code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.regression.linear_model import WLS
+from statsmodels.stats.meta_analysis import combine_effects
+from statsmodels.stats.proportion import proportion_confint
+
+from benchmarks import scored
+from benchmarks.scored import Kpi
+from perfhouse.month import Month
+
+MONTH = Month("2026-09")
+HISTORY = [MONTH.plus(-back) for back in (12, 5, 2, 1)]
+TOO_OLD, NEXT = MONTH.plus(-13), MONTH.plus(1)
+Z95, Z998 = stats.norm.ppf(0.975), stats.norm.ppf(0.999)
+EXACT = 1e-6  # published numbers have six decimals
+THIN = 30
+
+KPIS = (
+    Kpi("plain_rate", target=0.8),
+    Kpi("mixed_rate", direction="down", floor=1.0, target=0.3, stretch=0.0, weight=2),
+    Kpi("seconds", "ratio", "down", floor=900, target=300, stretch=100),
+    Kpi("mixed_seconds", "ratio", "down", floor=900, target=300, stretch=100, weight=3),
+    Kpi("per_head", "ratio", floor=0, target=2, stretch=4),
+    Kpi("net_score", "score", floor=-1, target=0.5, stretch=1),
+    Kpi("alike_rate", target=0.5),
+    Kpi("perfect_rate", target=0.5),
+    Kpi("confidential_rate", is_suppressed=True, minimum_sample=5),
+    Kpi("new_rate"),
+    Kpi("lonely_seconds", "ratio", floor=0, target=300, stretch=900),
+)
+MANAGERS = [f"M{n}" for n in range(9)]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The rows of one KPI, month, manager and stratum."""
+
+    month: Month
+    kpi_id: str
+    manager_id: str
+    stratum: str
+    above: np.ndarray
+    below: np.ndarray
+
+    def sums(self) -> list[Any]:
+        above, below = self.above.round(6), self.below.round(6)
+        return [
+            *(self.month.start, self.kpi_id, self.manager_id, self.stratum),
+            *(round(float(x), 9) for x in (above.sum(), below.sum(), (above**2).sum())),
+            *(round(float(x), 9) for x in ((above * below).sum(), (below**2).sum())),
+        ]
+
+
+def draw(seed: int) -> list[Cell]:
+    """Draw rows: managers differ, strata differ, mixes differ, and one stratum is thin."""
+    rng = np.random.default_rng(seed)
+    skill = {m: rng.normal(0, 0.06) for m in MANAGERS}
+    cells = []
+    for month in (TOO_OLD, *HISTORY, MONTH, NEXT):
+        far = 0.3 if month in (TOO_OLD, NEXT) else 0.0  # must not be looked at
+        for manager in MANAGERS:
+            push = skill[manager] + far
+
+            def add(kpi_id: str, stratum: str, above: Any, below: Any = None) -> None:
+                above = np.round(np.asarray(above, float), 6)
+                below = np.ones(len(above)) if below is None else np.round(below, 6)
+                cells.append(Cell(month, kpi_id, manager, stratum, above, below))  # noqa: B023
+
+            n = int(rng.integers(5, 90))
+            add("plain_rate", "", rng.random(n) < 0.7 + push)
+            for stratum, rate in (("easy", 0.05), ("hard", 0.55)):
+                add("mixed_rate", stratum, rng.random(int(rng.integers(4, 80))) < rate + abs(push))
+            if manager == "M3":
+                add("mixed_rate", "rare", rng.random(2) < 0.5)
+            add("seconds", "", rng.lognormal(5.5 + push, 0.6, n))
+            for stratum, log_mean in (("chat", 5.0), ("voice", 6.2)):
+                add("mixed_seconds", stratum, rng.lognormal(log_mean + push, 0.5, n + 3))
+            add("per_head", "", rng.poisson(1.2, 12), rng.uniform(0.3, 1.0, 12))
+            add("net_score", "x", rng.choice([-1, 0, 1], n, p=[0.3, 0.3, 0.4]))
+            add("net_score", "y", rng.choice([-1, 0, 1], n, p=[0.6, 0.3, 0.1]))
+            add("alike_rate", "", np.arange(40) < 20)
+            add("perfect_rate", "", np.ones(9))
+            add("confidential_rate", "", rng.random(3 if manager == "M1" else 12) < 0.6)
+            if month == MONTH:
+                add("new_rate", "", rng.random(n) < 0.5 + 2 * push)
+        if month == MONTH:
+            cells.append(Cell(month, "lonely_seconds", "M0", "", np.array([600.0]), np.ones(1)))
+            two = np.array([100.0, 300.0])
+            cells.append(Cell(month, "lonely_seconds", "M1", "", two, np.ones(2)))
+    return cells
+
+
+class Oracle:
+    """What kpis.md asks for, from the rows, by numpy, scipy and statsmodels."""
+
+    def __init__(self, cells: list[Cell], kpi: Kpi) -> None:
+        self.kpi = kpi
+        own = [c for c in cells if c.kpi_id == kpi.kpi_id]
+        self.now = {m: [c for c in own if c.manager_id == m and c.month == MONTH] for m in MANAGERS}
+        past = [c for c in own if c.month in HISTORY]
+        self.past = past or [c for c in own if c.month == MONTH]
+        above = sum(c.above.sum() for c in self.past)
+        self.reference = above / sum(c.below.sum() for c in self.past)
+        window = [*past, *(c for c in own if c.month == MONTH)]
+        self.is_signed = any(c.above.sum() < 0 for c in window)
+        groups: dict[tuple[Month, str], list[Cell]] = {}
+        for cell in self.past:
+            groups.setdefault((cell.month, cell.manager_id), []).append(cell)
+        self.sizes = np.array([sum(c.below.sum() for c in g) for g in groups.values()])
+        self.effects = np.array([self.adjusted(g) for g in groups.values()])
+        left = [c.above - self.reference * self.relative(c) * c.below for c in self.past]
+        self.within = sum(float((r**2).sum()) for r in left) / self.sizes.sum()
+
+    def relative(self, cell: Cell) -> float:
+        """Return the rate of a cell's stratum over that of all."""
+        same = [c for c in self.past if c.stratum == cell.stratum]
+        below = sum(c.below.sum() for c in same)
+        if below < THIN or self.is_signed or self.reference <= 0 or self.kpi.is_suppressed:
+            return 1.0
+        return sum(c.above.sum() for c in same) / below / self.reference
+
+    def adjusted(self, cells: list[Cell]) -> float:
+        expected = sum(self.reference * self.relative(c) * c.below.sum() for c in cells)
+        value = self.reference * sum(c.above.sum() for c in cells) / expected
+        return min(1.0, value) if self.kpi.kind == "proportion" else value
+
+    @property
+    def tau2(self) -> float:
+        with np.errstate(
+            all="ignore"
+        ):  # it goes on to weights, which a variance of -v makes infinite
+            found = combine_effects(self.effects, self.within / self.sizes, method_re="dl")
+        return float(found.tau2)
+
+    def reliability(self, n: float) -> float:
+        if self.kpi.is_suppressed or len(self.sizes) < 4 or self.within == 0:
+            return 1.0
+        return max(self.tau2, 0.0) / (max(self.tau2, 0.0) + self.within / n)
+
+    def interval(self, manager: str) -> tuple[float, float]:
+        cells = self.now[manager]
+        above = np.concatenate([c.above for c in cells])
+        standard = np.concatenate([c.below * self.relative(c) for c in cells])
+        n = sum(c.below.sum() for c in cells)
+        if self.kpi.kind == "proportion":
+            limits = proportion_confint(above.sum(), n, method="wilson")
+            return tuple(min(1.0, float(x) * n / standard.sum()) for x in limits)  # type: ignore[return-value]
+        if len(above) == 1:
+            error = np.sqrt(self.within / n)
+        else:
+            keep = standard > 0
+            fit = WLS(above[keep], standard[keep], weights=1 / standard[keep]).fit(cov_type="HC0")
+            count = standard.sum() ** 2 / (standard**2).sum()
+            error = fit.bse[0] * np.sqrt(count / (count - 1))
+        return self.adjusted(cells) - Z95 * error, self.adjusted(cells) + Z95 * error
+
+
+@pytest.fixture(scope="module", params=[11, 12])
+def world(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    cells = draw(request.param)
+    home = scored.fill(
+        tmp_path_factory.mktemp("fair"), KPIS, scored.table([c.sums() for c in cells])
+    )
+    for month in (HISTORY[-1], MONTH):
+        scored.score(home, month)
+    yield cells, home
+
+
+def rows(home: Any, table: str, kpi_id: str) -> dict[str, dict[str, Any]]:
+    found = scored.columns(
+        home, f"select * from {table} where month = date '{MONTH.start}' and kpi_id = '{kpi_id}'"
+    )
+    names = list(found)
+    listed = [dict(zip(names, values, strict=True)) for values in zip(*found.values(), strict=True)]
+    return {row.get("manager_id", row["kpi_id"]): row for row in listed}
+
+
+def near(expected: float | None, relative: float = 1e-6) -> Any:
+    return None if expected is None else pytest.approx(expected, rel=relative, abs=EXACT)
+
+
+@pytest.mark.parametrize("kpi", KPIS, ids=lambda kpi: kpi.kpi_id)
+def test_every_manager_is_judged_as_scipy_and_statsmodels_judge_them(world: Any, kpi: Kpi) -> None:
+    cells, home = world
+    oracle = Oracle(cells, kpi)
+    found = rows(home, "kpis.kpi_manager_months", kpi.kpi_id)
+    assert set(found) == {m for m in MANAGERS if oracle.now[m]}
+    for manager, row in found.items():
+        n = sum(c.below.sum() for c in oracle.now[manager])
+        adjusted, weight = oracle.adjusted(oracle.now[manager]), oracle.reliability(n)
+        assert row["adjusted_value"] == near(adjusted)
+        assert row["reliability"] == near(weight)
+        shrunk = weight * adjusted + (1 - weight) * oracle.reference
+        assert row["shrunk_value"] == near(shrunk)
+        assert (row["ci_low"], row["ci_high"]) == tuple(map(near, oracle.interval(manager)))
+        if not kpi.is_suppressed:
+            assert row["reference_value"] == near(oracle.reference)
+
+
+@pytest.mark.parametrize(
+    "kpi", [k for k in KPIS if not k.is_suppressed], ids=lambda kpi: kpi.kpi_id
+)
+def test_the_variance_between_managers_is_that_of_dersimonian_and_laird(
+    world: Any, kpi: Kpi
+) -> None:
+    cells, home = world
+    oracle = Oracle(cells, kpi)
+    row = rows(home, "kpis.kpi_reliabilities", kpi.kpi_id)[kpi.kpi_id]
+    assert row["manager_month_count"] == len(oracle.sizes)
+    assert row["within_variance"] == near(oracle.within)
+    expected = {"perfect_rate": "no_spread", "lonely_seconds": "too_few"}
+    fallback = (
+        "estimated"
+        if len(oracle.sizes) >= 4 and oracle.within and oracle.tau2 > 0
+        else "no_difference"
+    )
+    assert row["method"] == expected.get(kpi.kpi_id, fallback)
+    if row["method"] == "estimated":
+        assert row["between_variance"] == near(oracle.tau2, 1e-5)
+        assert row["shrinkage_constant"] == near(oracle.within / oracle.tau2, 1e-5)
+
+
+def test_the_error_of_a_shrunk_value_is_that_of_morris(world: Any) -> None:
+    cells, home = world
+    for kpi in KPIS[:5]:
+        oracle = Oracle(cells, kpi)
+        for manager, row in rows(home, "kpis.kpi_manager_months", kpi.kpi_id).items():
+            n = sum(c.below.sum() for c in oracle.now[manager])
+            shrinkage, count = 1 - oracle.reliability(n), len(oracle.sizes)
+            apart = oracle.adjusted(oracle.now[manager]) - oracle.reference
+            variance = oracle.within / n * (1 - (count - 1) / count * shrinkage)
+            variance += 2 / (count - 3) * shrinkage**2 * apart**2
+            assert row["shrunk_se"] == near(float(np.sqrt(variance)))
+
+
+def test_the_funnel_has_the_limits_of_spiegelhalter(world: Any) -> None:
+    cells, home = world
+    outside = 0
+    for kpi in KPIS[:5]:
+        oracle, sign = Oracle(cells, kpi), -1 if kpi.direction == "down" else 1
+        for manager, row in rows(home, "scorecards.scorecard_kpi_months", kpi.kpi_id).items():
+            n = sum(c.below.sum() for c in oracle.now[manager])
+            adjusted = oracle.adjusted(oracle.now[manager])
+            status = "inside"
+            for name, z in (("95", Z95), ("998", Z998)):
+                limit = z * np.sqrt(oracle.within / n + max(oracle.tau2, 0.0))
+                if abs(adjusted - oracle.reference) > limit:
+                    side = "better" if sign * (adjusted - oracle.reference) > 0 else "worse"
+                    status = f"{side}_{name}"
+            outside += status != "inside"
+            assert row["funnel_status"] == status, (kpi.kpi_id, manager)
+    assert outside > 0
+
+
+def points(kpi: Kpi, value: float) -> float:
+    if kpi.direction == "up":
+        return float(np.interp(value, [kpi.floor, kpi.target, kpi.stretch], [0, 100, 120]))
+    return float(np.interp(-value, [-kpi.floor, -kpi.target, -kpi.stretch], [0, 100, 120]))
+
+
+def test_a_total_its_interval_and_its_ties_follow_from_the_kpis(world: Any) -> None:
+    _, home = world
+    kpi_of = {kpi.kpi_id: kpi for kpi in KPIS}
+    every = scored.columns(
+        home,
+        "select manager_id, kpi_id, status, shrunk_value::double as shrunk, shrunk_se::double as "
+        "se, score::double as score, score_se::double as score_se, effective_weight::double as w "
+        f"from scorecards.scorecard_kpi_months where month = date '{MONTH.start}'",
+    )
+    assert set(every["status"]) == {"scored", "insufficient_data"}
+    totals: dict[str, float] = dict.fromkeys(MANAGERS, 0.0)
+    variances: dict[str, float] = dict.fromkeys(MANAGERS, 0.0)
+    for manager, kpi_id, status, shrunk, se, score, score_se, w in zip(
+        *every.values(), strict=True
+    ):
+        if status != "scored":
+            assert np.ma.is_masked(score) or np.isnan(score)
+            continue
+        kpi = kpi_of[kpi_id]
+        assert score == pytest.approx(points(kpi, shrunk), abs=1e-3)
+        rise = points(kpi, shrunk + Z95 * se) - points(kpi, shrunk - Z95 * se)
+        assert score_se == pytest.approx(abs(rise) / 2 / Z95, abs=1e-3)
+        totals[manager] += w * score
+        variances[manager] += (w * score_se) ** 2
+    found = scored.columns(
+        home,
+        "select manager_id, total_score::double as total, total_se::double as se, "
+        "total_low::double as low, total_high::double as high, rank_low, rank_high, rank "
+        f"from scorecards.scorecard_manager_months where month = date '{MONTH.start}'",
+    )
+    low, high = found["low"], found["high"]
+    for n, manager in enumerate(found["manager_id"]):
+        assert found["total"][n] == pytest.approx(totals[manager], abs=2e-3)
+        margin = Z95 * np.sqrt(variances[manager])
+        assert found["se"][n] == pytest.approx(margin / Z95, abs=2e-3)
+        assert low[n] == pytest.approx(found["total"][n] - margin, abs=5e-3)
+        assert found["rank_low"][n] == 1 + (low > high[n]).sum()
+        assert found["rank_high"][n] == len(low) - (high < low[n]).sum()
+        assert found["rank_low"][n] <= found["rank"][n] <= found["rank_high"][n]
+
+
+def test_a_change_is_clear_when_its_interval_leaves_zero(world: Any) -> None:
+    _, home = world
+    both = scored.query(
+        home,
+        "select n.kpi_id, n.change::double, n.change_low::double, n.change_high::double, "
+        "n.change_status, n.shrunk_value::double, p.shrunk_value::double, n.shrunk_se::double, "
+        "p.shrunk_se::double from scorecards.scorecard_kpi_months n left join "
+        "scorecards.scorecard_kpi_months p on p.manager_id = n.manager_id and p.kpi_id = n.kpi_id "
+        f"and p.month = date '{HISTORY[-1].start}' where n.month = date '{MONTH.start}'",
+    )  # fmt: skip
+    seen = set()
+    for kpi_id, change, low, high, status, now, before, se, se_before in both:
+        seen.add(status)
+        if before is None or now is None:
+            assert (change, low, high, status) == (None,) * 4
+            continue
+        margin = Z95 * np.hypot(se, se_before)
+        assert change == pytest.approx(now - before, abs=2e-6)
+        assert (low, high) == (near(change - margin, 1e-5), near(change + margin, 1e-5))
+        good = 1 if next(k for k in KPIS if k.kpi_id == kpi_id).direction == "up" else -1
+        told = (
+            "better"
+            if good * change > margin
+            else "worse"
+            if -good * change > margin
+            else "no_clear_change"
+        )
+        assert status == told
+    assert {"no_clear_change", None} <= seen
+
+
+def test_confidential_answers_lend_themselves_to_no_sum_of_all(world: Any) -> None:
+    _, home = world
+    for table in ("kpis.kpi_references", "kpis.kpi_reliabilities"):
+        assert rows(home, table, "confidential_rate") == {}
+    hidden = scored.query(
+        home,
+        "select numerator, value, adjusted_value, shrunk_value, reliability, ci_low, ci_high, "
+        "reference_value, expected_value, shrunk_se, score, score_se, change, change_low, "
+        "change_high, change_status, funnel_z, funnel_status from scorecards.scorecard_kpi_months "
+        f"where month = date '{MONTH.start}' and kpi_id = 'confidential_rate' and manager_id = 'M1'",
+    )
+    assert hidden == [(None,) * len(hidden[0])]
+
+
+def test_a_second_run_gives_the_same_digits(world: Any) -> None:
+    _, home = world
+    tables = ("kpis.kpi_references", "kpis.kpi_reliabilities", "kpis.kpi_manager_months",
+              "scorecards.scorecard_kpi_months", "scorecards.scorecard_manager_months")  # fmt: skip
+    before = [scored.query(home, f"from {table} order by all") for table in tables]
+    scored.score(home, MONTH)
+    assert [scored.query(home, f"from {table} order by all") for table in tables] == before
+    assert date(2026, 9, 1) in {row[0] for row in before[-1]}
