@@ -20,9 +20,20 @@ tickets as (
 
 events as (
 
-    select ticket_key, event_id, event_type, occurred_at, actor_id, actor_type, is_public, is_automated
-    from {{ ref('stg_ticket_events') }}
-    where event_type in ('public_reply', 'solved', 'reopened')
+    select
+        t.ticket_key,
+        t.created_at,
+        e.event_id,
+        e.event_type,
+        e.occurred_at,
+        e.actor_id,
+        e.actor_type,
+        e.is_public,
+        e.is_automated
+    from {{ ref('stg_ticket_events') }} as e
+    inner join tickets as t
+        on e._source = t._source and e.ticket_id = t.ticket_id
+    where e.event_type in ('public_reply', 'solved', 'reopened')
 
 ),
 
@@ -38,7 +49,8 @@ event_times as (
 
 ),
 
--- Only a person's public answer is a reply: not a bot's, not an automatic receipt.
+-- Only a person's public answer is a reply: not a bot's, not an automatic receipt, not the words that
+-- an agent opened the ticket with.
 human_replies as (
 
     select
@@ -48,6 +60,7 @@ human_replies as (
         row_number() over (partition by ticket_key order by occurred_at, event_id) as reply_rank
     from events
     where event_type = 'public_reply' and actor_type = 'agent' and is_public and not is_automated
+        and occurred_at <> created_at
 
 ),
 
@@ -135,6 +148,18 @@ people as (
 
 ),
 
+-- A promise runs by the first schedule a ticket was given: a later one must not move what was promised.
+first_schedules as (
+
+    select
+        ticket_key,
+        calendar,
+        row_number() over (partition by ticket_key order by from_at) as schedule_rank
+    from {{ ref('fct_ticket_schedules') }}
+    where month = {{ month_start() }} and calendar is not null
+
+),
+
 timed as (
 
     select
@@ -145,13 +170,17 @@ timed as (
         coalesce(l.resolution_clock, 'calendar') as resolution_clock,
         l.complaint_seconds,
         coalesce(l.complaint_clock, 'calendar') as complaint_clock,
-        coalesce(p.replier_calendar, m.calendar) as reply_calendar,
-        coalesce(p.resolver_calendar, m.calendar) as resolution_calendar,
+        coalesce(p.replier_calendar, m.calendar) as reply_own_calendar,
+        coalesce(p.resolver_calendar, m.calendar) as resolution_own_calendar,
+        coalesce(f.calendar, p.replier_calendar, m.calendar) as reply_calendar,
+        coalesce(f.calendar, p.resolver_calendar, m.calendar) as resolution_calendar,
         m.as_of_at
     from people as p
     cross join months as m
     left join levels as l
         on p.priority = l.priority
+    left join first_schedules as f
+        on p.ticket_key = f.ticket_key and f.schedule_rank = 1
 
 ),
 
@@ -359,6 +388,8 @@ select
     reply_due_at as first_reply_due_at,
     resolution_due_at,
     complaint_due_at,
+    reply_own_calendar as first_reply_calendar,
+    resolution_own_calendar as resolution_calendar,
     {{ measure('reply_business_seconds / 60.0') }} as first_reply_business_minutes,
     {{ measure('resolution_business_seconds / 60.0') }} as resolution_business_minutes,
     case when is_first_reply_due then reply_decided_on end as first_reply_decided_on,
@@ -385,7 +416,7 @@ select
     _file,
     _row_number
 from flagged
-where resolved_at is null
+where (resolved_at is null and coalesce(status, 'open') <> 'deleted')
     or {{ in_month('created_on') }}
     or {{ in_month('resolved_on') }}
     or {{ in_month('updated_on') }}

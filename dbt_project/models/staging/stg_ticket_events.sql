@@ -10,6 +10,7 @@ select
     actor_id,
     actor_type,
     event_type,
+    field,
     old_value,
     new_value,
     coalesce(is_public, event_type = 'public_reply') as is_public,

@@ -30,4 +30,4 @@ select
     _file,
     _row_number
 from versions
-where _op <> 'delete' and coalesce(status, 'open') <> 'deleted'
+where _op <> 'delete'

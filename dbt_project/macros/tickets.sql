@@ -1,0 +1,83 @@
+{# What the events of a ticket say, in the words of the streams. #}
+
+{# A status in the streams' words, null for any other word. #}
+{% macro canonical_status(value) -%}
+    case
+        when {{ value }} in ('new', 'open', 'pending', 'hold', 'solved', 'closed', 'merged', 'deleted') then {{ value }}
+        when {{ value }} = 'stalled' then 'pending'
+        when {{ value }} = 'resolved' then 'solved'
+    end
+{%- endmacro %}
+
+{# The status that an event leaves a ticket in; null when it says nothing about it. #}
+{% macro status_after(event_type, new_value) -%}
+    case
+        when {{ event_type }} in ('solved', 'closed', 'merged', 'deleted') then {{ event_type }}
+        when {{ event_type }} = 'created' then coalesce({{ canonical_status(new_value) }}, 'new')
+        when {{ event_type }} = 'reopened' then coalesce({{ canonical_status(new_value) }}, 'open')
+        when {{ event_type }} = 'status_changed' then {{ canonical_status(new_value) }}
+    end
+{%- endmacro %}
+
+{# Order of a ticket's events; where the source numbers none, its event ids decide between equals. #}
+{% macro in_order(prefix='') -%}
+    {{ prefix }}occurred_at, coalesce({{ prefix }}seq, -1), {{ prefix }}event_id
+{%- endmacro %}
+
+{# CTEs that end in `open_times` (ticket_key, `key`, business_seconds): the open seconds of `intervals`
+   (ticket_key, `key`, calendar, from_at, until_at), each instant by the schedule that the ticket had then,
+   by the interval's own calendar where it had none. Null when a calendar is not known. #}
+{% macro open_time_ctes(key) -%}
+schedules as (
+
+    select ticket_key, calendar, from_at, until_at
+    from {{ ref('fct_ticket_schedules') }}
+    where month = {{ month_start() }}
+
+),
+
+hours as (
+
+    select * from {{ ref('dim_business_hours') }}
+
+),
+
+pieces as (
+
+    select
+        i.ticket_key,
+        i.{{ key }},
+        coalesce(s.calendar, i.calendar) as calendar,
+        case when s.from_at > i.from_at then s.from_at else i.from_at end as from_at,
+        case when s.until_at < i.until_at then s.until_at else i.until_at end as until_at
+    from intervals as i
+    left join schedules as s
+        on i.ticket_key = s.ticket_key and s.from_at < i.until_at and s.until_at > i.from_at
+
+),
+
+piece_times as (
+
+    select
+        p.ticket_key,
+        p.{{ key }},
+        {{ open_seconds('u', 'p.until_at') }} - ({{ open_seconds('f', 'p.from_at') }}) as business_seconds
+    from pieces as p
+    left join hours as f
+        on p.calendar = f.calendar and {{ hour_number('p.from_at') }} = f.hour_number
+    left join hours as u
+        on p.calendar = u.calendar and {{ hour_number('p.until_at') }} = u.hour_number
+
+),
+
+open_times as (
+
+    select
+        ticket_key,
+        {{ key }},
+        case when count(*) = count(business_seconds) then sum(business_seconds) end as business_seconds
+    from piece_times
+    group by ticket_key, {{ key }}
+
+)
+{%- endmacro %}

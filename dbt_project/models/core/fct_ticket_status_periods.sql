@@ -1,0 +1,120 @@
+with months as (
+
+    select * from {{ ref('dim_months') }} where month = {{ month_start() }}
+
+),
+
+tickets as (
+
+    select ticket_key, _source, ticket_id, created_at, resolution_calendar
+    from {{ ref('fct_tickets') }}
+    where month = {{ month_start() }}
+
+),
+
+events as (
+
+    select _source, ticket_id, event_id, seq, event_type, occurred_at, old_value, new_value
+    from {{ ref('stg_ticket_events') }}
+    where event_type in ('created', 'status_changed', 'solved', 'reopened', 'closed', 'merged', 'deleted')
+        and occurred_at < {{ as_of_at() }}
+
+),
+
+told as (
+
+    select
+        t.ticket_key,
+        t.created_at,
+        e.event_id,
+        e.seq,
+        e.event_type,
+        e.occurred_at,
+        {{ canonical_status('e.old_value') }} as old_status,
+        {{ status_after('e.event_type', 'e.new_value') }} as status
+    from tickets as t
+    inner join events as e
+        on t._source = e._source and t.ticket_id = e.ticket_id
+
+),
+
+ranked as (
+
+    select
+        *,
+        row_number() over (partition by ticket_key order by {{ in_order() }}) as event_rank,
+        lag(status) over (partition by ticket_key order by {{ in_order() }}) as previous_status
+    from told
+    where status is not null
+
+),
+
+-- An event that leaves the status as it was begins no period; copies of an event are such events too.
+-- What the events leave untold before the first one is 'new', or what the first one says it ended.
+changes as (
+
+    select
+        ticket_key,
+        case when event_rank = 1 and event_type = 'created' then least(created_at, occurred_at) else occurred_at end as occurred_at,
+        seq,
+        event_id,
+        status
+    from ranked
+    where previous_status is null or status <> previous_status
+    union all
+    select
+        ticket_key,
+        created_at as occurred_at,
+        -1 as seq,
+        '' as event_id,
+        coalesce(old_status, 'new') as status
+    from ranked
+    where event_rank = 1 and event_type <> 'created' and occurred_at > created_at
+
+),
+
+periods as (
+
+    select
+        *,
+        row_number() over (partition by ticket_key order by {{ in_order() }}) as period_no,
+        lead(occurred_at) over (partition by ticket_key order by {{ in_order() }}) as to_at
+    from changes
+
+),
+
+intervals as (
+
+    select
+        p.ticket_key,
+        p.period_no,
+        t.resolution_calendar as calendar,
+        p.occurred_at as from_at,
+        coalesce(p.to_at, m.as_of_at) as until_at
+    from periods as p
+    inner join tickets as t
+        on p.ticket_key = t.ticket_key
+    cross join months as m
+
+),
+
+{{ open_time_ctes('period_no') }}
+
+select
+    {{ month_start() }} as month,
+    p.ticket_key,
+    t._source,
+    t.ticket_id,
+    cast(p.period_no as integer) as period_no,
+    p.status,
+    p.occurred_at as from_at,
+    p.to_at,
+    p.to_at is null as is_running,
+    {{ measure('(' ~ epoch_s('coalesce(p.to_at, m.as_of_at)') ~ ' - ' ~ epoch_s('p.occurred_at') ~ ') / 60.0') }} as calendar_minutes,
+    {{ measure('o.business_seconds / 60.0') }} as business_minutes
+from periods as p
+inner join tickets as t
+    on p.ticket_key = t.ticket_key
+inner join open_times as o
+    on p.ticket_key = o.ticket_key and p.period_no = o.period_no
+cross join months as m
