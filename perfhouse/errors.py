@@ -73,6 +73,24 @@ class GateFailed(PerfhouseError):
         super().__init__(f"gate {gate} stopped {month}; nothing was published\n{lines}")
 
 
+class MonthClosed(PerfhouseError):
+    """A closed month would change; only a person with a reason may do that."""
+
+    who = "data owner"
+    exit_code = 9
+
+    def __init__(self, month: str, closed: str, changes: Sequence[str], count: int) -> None:
+        self.month = month
+        self.changes = tuple(changes)
+        lines = "\n".join(f"  - {change}" for change in self.changes)
+        more = f"\n  - and {count - len(self.changes)} more" if count > len(self.changes) else ""
+        super().__init__(
+            f"{month} is closed ({closed}); nothing was published. What would change: {count} "
+            f'values\n{lines}{more}\nto restate it: --restate --reason "..." --by NAME, or under '
+            'Airflow trigger `publish` for the month with {"reason": "...", "by": "..."}'
+        )
+
+
 class BuildFailed(PerfhouseError):
     """A model or one of its tests failed; the code is wrong, not the data."""
 

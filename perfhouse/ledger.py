@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,10 @@ PERSONAL_COLUMNS = frozenset({"display_name", "manager_name", "employee_name", "
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the ledger; `previous_sha256` chains it to the line before."""
+    """One line of the ledger; `previous_sha256` chains it to the line before.
+
+    `reason` and `by` stand only in the line of a restatement.
+    """
 
     sequence: int
     month: str
@@ -68,6 +71,8 @@ class Entry:
     release_sha256: str
     previous_sha256: str
     entry_sha256: str
+    reason: str | None = None
+    by: str | None = None
 
 
 def ledger_path(home: Home) -> Path:
@@ -103,7 +108,14 @@ def newest(home: Home) -> list[Entry]:
 
 
 def append(
-    home: Home, *, month: Month, number: int, as_of: Month, path: str, release_sha256: str
+    home: Home,
+    *,
+    month: Month,
+    number: int,
+    as_of: Month,
+    path: str,
+    release_sha256: str,
+    restatement: Mapping[str, str] | None = None,
 ) -> Entry:
     """Append one release and sync it to disk; the caller holds the publisher's lock."""
     known = entries(home)
@@ -116,11 +128,14 @@ def append(
         "release_sha256": release_sha256,
         "previous_sha256": known[-1].entry_sha256 if known else _GENESIS,
     }
-    entry = Entry(**body, entry_sha256=sha256_of(body))
+    if restatement:
+        body |= {"reason": restatement["reason"], "by": restatement["by"]}
+    body["entry_sha256"] = sha256_of(body)
+    entry = Entry(**body)
     file = ledger_path(home)
     created = not file.exists()
     with file.open("ab") as handle:
-        handle.write(canonical_json(asdict(entry)) + b"\n")
+        handle.write(canonical_json(body) + b"\n")
         handle.flush()
         os.fsync(handle.fileno())
     if created:

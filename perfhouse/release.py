@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import ledger, provenance, release_files
-from perfhouse.errors import GateFailed, ReleaseError, TransientError
+from perfhouse import ledger, months, provenance, release_files, restatement
+from perfhouse.errors import GateFailed, MonthClosed, ReleaseError, TransientError
 from perfhouse.month import Month
 from perfhouse.settings import Home
 
@@ -42,6 +42,7 @@ STEPS = (
 )
 _BEFORE = ("raw", "scorecards")
 _KEPT_VERSIONS = 3
+_CHANGES_TOLD = 12
 _LOCK_SECONDS = 900
 _LOCK_PAUSE = 0.2
 
@@ -76,13 +77,15 @@ def publish(
     month: Month,
     *,
     as_of: Month | None = None,
+    reason: restatement.Reason | None = None,
     progress: Callable[[str], None] = _log.info,
 ) -> Release:
     """Publish what the warehouse holds of a month, unless its newest release says the same.
 
-    Finishes first what an earlier publish that died left undone.
+    Finishes first what an earlier publish that died left undone. `reason` restates a closed month.
 
     Raises:
+        MonthClosed: the month is closed, would change, and nobody said why (data owner).
         GateFailed: a gate has not passed this very content, it was built from something else,
             or the exports gate failed (data owner); nothing was published.
         ReleaseError: published files were changed by someone else (data engineer).
@@ -96,10 +99,11 @@ def publish(
         before = latest(home, month)
         with _staging(home, month) as folder:
             work = _Work(company, home, month, window, verdicts, progress)
-            staged = _staged(work, before, folder)
+            staged = _staged(work, before, folder, reason)
             if before is not None and staged.sha256 == before.sha256:
                 progress(f"{before.name}: unchanged, {before.sha256[:12]}")
                 return replace(before, unchanged=True)
+            provenance.keep_configuration(home, company)
             released = _cut_over(home, staged)
         _show(home)
         progress(f"{released.name}: published, {released.sha256[:12]}")
@@ -159,6 +163,7 @@ def _record(home: Home, folder: Path, said: Mapping[str, Any]) -> None:
         as_of=Month(said["as_of"]),
         path=folder.relative_to(home.published).as_posix(),
         release_sha256=said["release_sha256"],
+        restatement=said.get("restatement"),
     )
 
 
@@ -174,43 +179,87 @@ class _Work:
     progress: Callable[[str], None]
 
 
-def _staged(work: _Work, before: Release | None, folder: Path) -> Release:
+def _staged(
+    work: _Work, before: Release | None, folder: Path, reason: restatement.Reason | None
+) -> Release:
     """Stage a release under the number it deserves.
 
     The number stands on cards and in tables. So content that may equal the newest release is
-    staged under that release's number first: only then can the two be compared byte by byte.
+    staged under that release's number first, with what that one said of its changes: only then can
+    the two be compared byte by byte.
     """
-    number = before.number + 1 if before else 1
     tables = release_files.stage_tables(work.home, work.month, folder / "first")
     reached("tables staged")
-    if before is not None and release_files.same_tables(before.path, tables):
-        again = _stage(work, before.number, folder / "first")
+    if before is None:
+        return _stage(work, 1, folder / "first")
+    if release_files.same_tables(before.path, tables):
+        release_files.copy_changes(before.path, folder / "first")
+        again = _stage(work, before.number, folder / "first", _said_of(before))
         if again.sha256 == before.sha256:
             return again
         work.progress(f"{before.name}: the numbers are the same, other files differ")
         release_files.stage_tables(work.home, work.month, folder / "second")
-        return _stage(work, number, folder / "second")
-    return _stage(work, number, folder / "first")
+        return _stage_next(work, before, folder / "second", reason)
+    return _stage_next(work, before, folder / "first", reason)
 
 
-def _stage(work: _Work, number: int, folder: Path) -> Release:
+def _stage_next(
+    work: _Work, before: Release, folder: Path, reason: restatement.Reason | None
+) -> Release:
+    """Stage the release that follows `before`, with every value that differs from it."""
+    found = restatement.changes(before.path, folder)
+    closed = _is_locked(work, before, found)
+    if closed and reason is None:
+        told = [str(change) for change in found[:_CHANGES_TOLD]] or ["no number; other files do"]
+        day = months.closes_on(work.company, work.month)
+        raise MonthClosed(work.month.key, f"since {day}, {before.name} stands", told, len(found))
+    if reason is not None and not closed:
+        work.progress(f"{work.month}: not closed, so this is no restatement")
+    restatement.write(found, folder)
+    said = release_files.Succession(
+        before.name,
+        len(found),
+        reason if closed else None,
+    )
+    return _stage(work, before.number + 1, folder, said)
+
+
+def _is_locked(work: _Work, before: Release, found: Sequence[restatement.Change]) -> bool:
+    """Say whether a change needs a reason: not before the month closes, nor for what ripens."""
+    window = max(before.as_of, work.as_of)
+    if not months.is_past_close(work.company, work.home, work.month, window):
+        return False
+    return not restatement.only_settles(found, months.provisional(before.path))
+
+
+def _said_of(before: Release) -> release_files.Succession | None:
+    """Return what a release says of the one before it."""
+    said = release_files.read_manifest(before.path)
+    return release_files.Succession.read(said)
+
+
+def _stage(
+    work: _Work,
+    number: int,
+    folder: Path,
+    succession: release_files.Succession | None = None,
+) -> Release:
     from expectations import gate
 
     home, month, as_of = work.home, work.month, work.as_of
-    name = f"{month}.r{number}"
-    work.progress(f"{name}: staging tables, exports and cards")
+    label = release_files.Label(work.company, month, number, as_of, succession)
+    work.progress(f"{label.name}: staging tables, exports and cards")
     release_files.stage_database(folder)
     release_files.stage_exports(home, month, folder)
     release_files.stage_cards(home, month, number, folder)
-    evidence = (folder, work.company.id, month, number, as_of)
-    release_files.stage_evidence(*evidence, work.verdicts)
+    release_files.stage_evidence(folder, label, work.verdicts)
     reached("files staged")
-    work.progress(f"{name}: gate exports")
+    work.progress(f"{label.name}: gate exports")
     audit = gate.run("exports", home, work.company, month, as_of=as_of, staged=folder)
     reached("audited")
     verdicts = [*work.verdicts, audit]
-    release_files.stage_evidence(*evidence, verdicts)
-    said = release_files.seal(folder, home, work.company, month, number, as_of, verdicts)
+    release_files.stage_evidence(folder, label, verdicts)
+    said = release_files.seal(folder, home, label, verdicts)
     reached("sealed")
     return Release(month, number, as_of, folder, said["release_sha256"])
 

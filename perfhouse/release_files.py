@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from perfhouse import exports, lake, ledger, provenance, warehouse
+from perfhouse import exports, lake, ledger, months, provenance, restatement, warehouse
 from perfhouse.errors import ReleaseError
 from perfhouse.lake import file_sha256
 from perfhouse.ledger import PERSONAL_COLUMNS, PUBLIC_TABLES, PublicTable
 from perfhouse.month import Month
+from perfhouse.restatement import Reason
 from perfhouse.settings import Home
 
 if TYPE_CHECKING:
@@ -78,6 +81,46 @@ class Verdict(Protocol):
 TableHashes = dict[str, dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Succession:
+    """Which release one follows, how many values differ, and why, if the month was closed."""
+
+    follows: str
+    change_count: int
+    reason: Reason | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what release.json says of it."""
+        said: dict[str, Any] = {"follows": self.follows, "change_count": self.change_count}
+        if self.reason is not None:
+            said["restatement"] = {"reason": self.reason.reason, "by": self.reason.by}
+        return said
+
+    @classmethod
+    def read(cls, said: Mapping[str, Any]) -> Succession | None:
+        """Return what release.json says, or None for a first release."""
+        if "follows" not in said:
+            return None
+        why = said.get("restatement")
+        return cls(said["follows"], said["change_count"], Reason(**why) if why else None)
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a release is a release of."""
+
+    company: Company
+    month: Month
+    number: int
+    as_of: Month
+    succession: Succession | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the release's name, such as `2026-09.r1`."""
+        return f"{self.month}.r{self.number}"
+
+
 def stage_tables(home: Home, month: Month, folder: Path) -> TableHashes:
     """Write the month's public tables as Parquet, without personal names; return their hashes."""
     parquet = folder / "parquet"
@@ -126,16 +169,20 @@ def stage_exports(home: Home, month: Month, folder: Path) -> None:
     exports.write_hr(table, month, folder / "exports")
 
 
-def stage_evidence(
-    folder: Path, company: str, month: Month, number: int, as_of: Month, verdicts: Sequence[Verdict]
-) -> None:
+def copy_changes(before: Path, folder: Path) -> None:
+    """Copy the changes that a release lists, if it lists any."""
+    if (before / restatement.FOLDER).is_dir():
+        shutil.copytree(before / restatement.FOLDER, folder / restatement.FOLDER)
+
+
+def stage_evidence(folder: Path, label: Label, verdicts: Sequence[Verdict]) -> None:
     """Add the tables `gate_verdicts` and `releases` to the database and the Parquet folder.
 
     Done again it replaces them: once for the exports gate to read, once with its verdict.
     """
     rows = [
         [
-            *(month.start, v.gate, c.id, c.title_en, c.title_zh, c.severity, c.passed),
+            *(label.month.start, v.gate, c.id, c.title_en, c.title_zh, c.severity, c.passed),
             *(c.observed, c.threshold, _published_keys(c)),
         ]
         for v in verdicts
@@ -149,11 +196,23 @@ def stage_evidence(
             )
         con.execute(
             "create or replace table release.releases as select ?::varchar as release, "
-            "?::varchar as company, ?::date as month, ?::integer as number, ?::date as as_of_month",
-            [f"{month}.r{number}", company, month.start, number, as_of.start],
+            "?::varchar as company, ?::date as month, ?::integer as number, "
+            "?::date as as_of_month, ?::varchar as follows, ?::integer as change_count, "
+            "?::varchar as restatement_reason",
+            [
+                *(label.name, label.company.id, label.month.start, label.number),
+                *(label.as_of.start, *_succession(label)),
+            ],
         )
         for name in (_VERDICTS, "releases"):
             _to_parquet(con, f"select * from release.{name}", folder / f"parquet/{name}.parquet")
+
+
+def _succession(label: Label) -> tuple[str | None, int | None, str | None]:
+    said = label.succession
+    if said is None:
+        return None, None, None
+    return said.follows, said.change_count, said.reason.reason if said.reason else None
 
 
 def _published_keys(check: Check) -> str:
@@ -172,30 +231,26 @@ def stage_cards(home: Home, month: Month, number: int, folder: Path) -> None:
         con.close()
 
 
-def seal(
-    folder: Path,
-    home: Home,
-    company: Company,
-    month: Month,
-    number: int,
-    as_of: Month,
-    verdicts: Sequence[Verdict],
-) -> dict[str, Any]:
+def seal(folder: Path, home: Home, label: Label, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Hash everything staged, write release.json, and make every file read-only.
 
     `release_sha256` covers the content of every table and the bytes of every file except the
     DuckDB file, whose bytes differ from run to run (decision 0003).
     """
     tables, files = database_hashes(folder / DATABASE), file_hashes(folder)
+    month, as_of = label.month, label.as_of
     said = {
-        "release": f"{month}.r{number}",
-        "company": company.id,
+        "release": label.name,
+        "company": label.company.id,
         "month": month.key,
-        "number": number,
+        "number": label.number,
         "as_of": as_of.key,
+        "closes_on": months.closes_on(label.company, month).isoformat(),
+        **(label.succession.as_json() if label.succession else {}),
         "inputs": lake.inputs(home, month, as_of),
         "earlier_months": _earlier_months(home, month),
-        "configuration_sha256": provenance.configuration_sha256(company),
+        "configuration_sha256": provenance.configuration_sha256(label.company),
+        "code_sha256": provenance.code_sha256(),
         "versions": {name: _version(name) for name in _DISTRIBUTIONS},
         "gates": {v.gate: _summary(v) for v in verdicts},
         "tables": tables,

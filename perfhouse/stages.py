@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from perfhouse.build import BuildResult
     from perfhouse.lake import Manifest
     from perfhouse.release import Release
+    from perfhouse.restatement import Reason
 
 _log = logging.getLogger(__name__)
 Progress = Callable[[str], None]
@@ -164,19 +165,32 @@ def gate_scorecards(ws: Workspace, month: Month, as_of: Month | None = None) -> 
 
 
 def publish(
-    ws: Workspace, month: Month, as_of: Month | None = None, progress: Progress = _log.info
+    ws: Workspace,
+    month: Month,
+    as_of: Month | None = None,
+    progress: Progress = _log.info,
+    reason: Reason | None = None,
 ) -> Release:
-    """Stage, audit (gate exports) and cut over one month's release, or say it is unchanged."""
+    """Stage, audit (gate exports) and cut over one month's release, or say it is unchanged.
+
+    A closed month changes only with a `reason`: else MonthClosed says what would change.
+    """
     from perfhouse import release
 
     with _exclusive(ws.home, "warehouse"):
-        return release.publish(ws.company, ws.home, month, as_of=as_of, progress=progress)
+        return release.publish(
+            ws.company, ws.home, month, as_of=as_of, reason=reason, progress=progress
+        )
 
 
 def run(
-    ws: Workspace, month: Month, as_of: Month | None = None, progress: Progress = _log.info
+    ws: Workspace,
+    month: Month,
+    as_of: Month | None = None,
+    progress: Progress = _log.info,
+    reason: Reason | None = None,
 ) -> RunResult:
-    """Run every stage of one month without a scheduler."""
+    """Run every stage of one month without a scheduler; `reason` restates a closed one."""
     from expectations import gate
 
     manifests: list[Manifest] = []
@@ -196,7 +210,7 @@ def run(
     progress(f"{month}: gate scorecards")
     gate_scorecards(ws, month, as_of)
     progress(f"{month}: publish")
-    released = publish(ws, month, as_of, progress)
+    released = publish(ws, month, as_of, progress, reason)
     verdicts = tuple(v for v in gate.verdicts(ws.home, month))
     return RunResult(month, tuple(manifests), tuple(skipped), verdicts, released)
 

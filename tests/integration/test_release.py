@@ -20,6 +20,7 @@ from perfhouse import ledger, provenance, release, release_files, warehouse
 from perfhouse.company_types import Company
 from perfhouse.errors import GateFailed, ReleaseError
 from perfhouse.month import Month
+from perfhouse.restatement import Reason
 from perfhouse.settings import Home, child_environment
 
 HERE = Path(__file__).parent
@@ -54,9 +55,11 @@ def company(root: Path) -> Company:
     return small.company(root / "company", small.source("hr"), small.source("calls"))
 
 
-def publish(home: Home, company: Company, month: Month = MONTH) -> release.Release:
+def publish(
+    home: Home, company: Company, month: Month = MONTH, reason: Reason | None = None
+) -> release.Release:
     child.judge(home, company, month)
-    return release.publish(company, home, month)
+    return release.publish(company, home, month, reason=reason)
 
 
 def ask(path: Path, query: str) -> list[tuple[object, ...]]:
@@ -222,7 +225,7 @@ def test_the_link_shows_the_newest_release_of_every_month(home: Home, company: C
     small.build(home, august, csat=79)
     publish(home, company, august)
     small.build(home, august, csat=78)
-    publish(home, company, august)
+    publish(home, company, august, Reason("corrected", "HR"))
     link = home.published / "scorecards.duckdb"
     assert link.is_symlink()
     assert not link.readlink().is_absolute()

@@ -1,0 +1,175 @@
+"""What a new release changes: every number that differs from the release before it, old and new.
+
+Compares published files only; it may not decide whether a month may change.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perfhouse import warehouse
+from perfhouse.errors import ConfigError
+from perfhouse.ledger import PUBLIC_TABLES, PublicTable
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+FOLDER = "changes"
+# What follows from other managers' totals, or from other months.
+_RELATIVE = frozenset(
+    {"rank", "rank_low", "rank_high", "peer_count", "change", "previous_total_score"}
+)
+_SUBJECTS = ("manager_id", "team_id", "kpi_id")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a closed month is restated, and who says so."""
+
+    reason: str
+    by: str
+
+    @classmethod
+    def of(cls, reason: str | None, by: str | None) -> Reason:
+        """Return a reason; ConfigError unless both are said (operator)."""
+        problems = [
+            f"--{name}: expected {what}, got nothing"
+            for name, said, what in (
+                ("reason", reason, "why the month is restated"),
+                ("by", by, "who decided it"),
+            )
+            if not (said or "").strip()
+        ]
+        if problems:
+            raise ConfigError(problems)
+        return cls(str(reason).strip(), str(by).strip())
+
+
+@dataclass(frozen=True)
+class Change:
+    """One cell that differs; a row that came or went differs in all its cells."""
+
+    table_name: str
+    row_key: str
+    manager_id: str | None
+    team_id: str | None
+    kpi_id: str | None
+    column_name: str
+    old_value: str | None
+    new_value: str | None
+
+    def __str__(self) -> str:
+        """Return the change in words."""
+        old, new = self.old_value or "nothing", self.new_value or "nothing"
+        return f"{self.table_name} {self.row_key} {self.column_name}: {old} -> {new}"
+
+
+def changes(before: Path, after: Path) -> list[Change]:
+    """Return the cells that differ between two releases' folders, in a fixed order.
+
+    Only columns that both have are compared: a column that a new version adds changes no number.
+    """
+    con = warehouse.connect()
+    try:
+        return [
+            change
+            for table in PUBLIC_TABLES
+            if table.by_month
+            for change in _of_table(con, table, before, after)
+        ]
+    finally:
+        con.close()
+
+
+def _of_table(
+    con: DuckDBPyConnection, table: PublicTable, before: Path, after: Path
+) -> Iterable[Change]:
+    old, new = (folder / "parquet" / f"{table.name}.parquet" for folder in (before, after))
+    if not (old.exists() and new.exists()):
+        return
+    key = [column for column in table.key if column != "month"]
+    known = [_columns(con, file) for file in (old, new)]
+    cells = [name for name in known[0] if name in known[1] and name not in table.key]
+    if not cells:
+        return
+    names = ", ".join(_name(column) for column in key)
+    same = " and ".join(f"o.{_name(c)} is not distinct from n.{_name(c)}" for c in key)
+    both = ", ".join(f"coalesce(o.{_name(c)}, n.{_name(c)})::varchar as {_name(c)}" for c in key)
+    rows = con.execute(
+        f"with o as ({_long(names, cells)}), n as ({_long(names, cells)}) "
+        f"select {both}, coalesce(o.cell, n.cell) as cell, o.value, n.value "
+        f"from o full join n on {same} and o.cell = n.cell "
+        f"where o.value is distinct from n.value order by all nulls first",
+        [str(old), str(new)],
+    ).fetchall()
+    for *subject, cell, was, now in rows:
+        said = dict(zip(key, subject, strict=True))
+        row_key = ", ".join("-" if part is None else str(part) for part in subject)
+        manager, team, kpi = (said.get(name) for name in _SUBJECTS)
+        yield Change(table.name, row_key, manager, team, kpi, cell, was, now)
+
+
+def _columns(con: DuckDBPyConnection, file: Path) -> list[str]:
+    described = con.execute("describe select * from read_parquet(?)", [str(file)]).fetchall()
+    return [str(row[0]) for row in described]
+
+
+def _long(names: str, cells: Sequence[str]) -> str:
+    """Return SQL of one row per cell that has a value."""
+    texts = ", ".join(f"cast({_name(cell)} as varchar) as {_name(cell)}" for cell in cells)
+    listed = ", ".join(_name(cell) for cell in cells)
+    return (
+        f"unpivot (select {names}, {texts} from read_parquet(?)) "
+        f"on {listed} into name cell value value"
+    )
+
+
+def _name(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
+
+
+def only_settles(found: Sequence[Change], provisional: Collection[str]) -> bool:
+    """Say whether changes are no more than provisional KPIs becoming final.
+
+    Then each KPI that differs was said to be provisional, and totals differ only for managers of
+    such a KPI; ranks follow from them.
+    """
+    of_kpis = [change for change in found if change.kpi_id is not None]
+    if not of_kpis or any(change.kpi_id not in provisional for change in of_kpis):
+        return False
+    settled = {change.manager_id for change in of_kpis}
+    return all(
+        change.column_name in _RELATIVE or (change.manager_id or change.row_key) in settled
+        for change in found
+        if change.kpi_id is None
+    )
+
+
+def write(found: Sequence[Change], folder: Path) -> None:
+    """Write the changes as CSV and Parquet into a release's folder."""
+    target = folder / FOLDER
+    target.mkdir()
+    columns = [field.name for field in fields(Change)]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(astuple(change) for change in found)
+    (target / "changes.csv").write_text(text.getvalue(), encoding="utf-8-sig")
+    con = warehouse.connect()
+    try:
+        con.execute("set threads = 1")
+        con.execute(f"create table changes ({', '.join(f'{name} varchar' for name in columns)})")
+        if found:
+            marks = ", ".join("?" for _ in columns)
+            con.executemany(
+                f"insert into changes values ({marks})", [astuple(change) for change in found]
+            )
+        place = str(target / "changes.parquet").replace("'", "''")
+        con.execute(f"copy changes to '{place}' (format parquet, compression zstd)")
+    finally:
+        con.close()

@@ -1,0 +1,225 @@
+"""Months: a closed one changes only with a reason, and every changed value is told."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import publish_in_child as child
+import pytest
+import small_warehouse as small
+from small_warehouse import CALLS, MONTH, ROSTER
+
+from expectations import gate
+from perfhouse import ledger, months, release, release_files, restatement, warehouse
+from perfhouse.company_types import Company
+from perfhouse.errors import ConfigError, MonthClosed
+from perfhouse.month import Month
+from perfhouse.restatement import Change, Reason
+from perfhouse.settings import Home
+
+WHY = Reason("The survey desk sent late answers", "Head of service")
+OCTOBER = MONTH.plus(1)
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "_expect", child.everything_passes)
+    monkeypatch.setattr(release_files, "stage_cards", child.plain_cards)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    made = small.home(tmp_path / "home")
+    small.land(made, "hr", {"hr_roster": ROSTER})
+    small.land(made, "calls", {"calls": CALLS})
+    small.build(made)
+    return made
+
+
+@pytest.fixture
+def company(home: Home, tmp_path: Path) -> Company:
+    return small.company(tmp_path / "company", small.source("hr"), small.source("calls"))
+
+
+def publish(
+    home: Home, company: Company, month: Month = MONTH, reason: Reason | None = None
+) -> release.Release:
+    child.judge(home, company, month)
+    return release.publish(company, home, month, reason=reason)
+
+
+def deliver_october(home: Home, *sources: str) -> None:
+    streams = {"hr": {"hr_roster": ROSTER}, "calls": {"calls": CALLS}}
+    for source in sources or ("hr", "calls"):
+        small.land(home, source, streams[source], OCTOBER)
+
+
+def rows(released: release.Release) -> list[dict[str, str]]:
+    text = (released.path / "changes" / "changes.csv").read_text("utf-8-sig")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def test_a_month_goes_from_open_over_provisional_to_closed_and_restated(
+    home: Home, company: Company
+) -> None:
+    def now() -> tuple[str, bool, str | None]:
+        state = months.state(company, home, MONTH)
+        return state.status, state.is_locked, state.release
+
+    assert now() == ("open", False, None)
+    publish(home, company)
+    assert now() == ("provisional", False, "2026-09.r1")
+    deliver_october(home, "hr")
+    assert now() == ("provisional", False, "2026-09.r1")  # October is not complete
+    deliver_october(home)
+    assert now() == ("closed", True, "2026-09.r1")
+    small.build(home, csat=88)
+    publish(home, company, reason=WHY)
+    assert now() == ("restated", True, "2026-09.r2")
+    assert [s.status for s in months.states(company, home)] == ["restated", "open"]
+    assert str(months.closes_on(company, MONTH)) == "2026-10-06"
+
+
+def test_a_month_that_is_not_closed_changes_without_a_reason_but_tells_every_change(
+    home: Home, company: Company
+) -> None:
+    publish(home, company)
+    small.build(home, csat=88)
+    second = publish(home, company)
+    told = {(r["table_name"], r["row_key"], r["column_name"]): r for r in rows(second)}
+    value = told["scorecard_kpi_months", "M1, csat_rate", "value"]
+    assert (value["old_value"], value["new_value"]) == ("0.820000", "0.880000")
+    assert (value["manager_id"], value["kpi_id"], value["team_id"]) == ("M1", "csat_rate", "")
+    assert ("scorecard_manager_months", "M1", "total_score") in told
+    assert ("export_hr_manager_months", "M1", "total_score") in told
+    assert ("scorecard_team_months", "T1, M1, csat_rate", "value") in told
+    assert not any("M2" in key[1] for key in told)  # nobody else's number moved
+    said = release.describe(second)
+    assert (said["follows"], said["change_count"]) == ("2026-09.r1", len(told))
+    assert "restatement" not in said
+    assert ledger.latest(home, MONTH).reason is None  # type: ignore[union-attr]
+    with warehouse.connect() as con:
+        again = con.execute(
+            "select count(*) from read_parquet(?)",
+            [str(second.path / "changes" / "changes.parquet")],
+        ).fetchall()
+    assert again == [(len(told),)]
+
+
+def test_a_closed_month_does_not_change_without_a_reason_and_says_what_would(
+    home: Home, company: Company
+) -> None:
+    first = publish(home, company)
+    deliver_october(home)
+    assert publish(home, company).unchanged  # the same again is no change
+    small.build(home, csat=88)
+    with pytest.raises(MonthClosed, match=r"since 2026-10-06, 2026-09\.r1 stands") as stopped:
+        publish(home, company)
+    text = str(stopped.value)
+    assert "scorecard_kpi_months M1, csat_rate value: 0.820000 -> 0.880000" in text
+    assert '--restate --reason "..." --by NAME' in text
+    assert stopped.value.exit_code == 9
+    assert release.latest(home, MONTH) == first
+    assert not list((home.published / ".staging").iterdir())
+
+
+def test_a_restatement_keeps_reason_and_name_in_the_release_and_the_ledger(
+    home: Home, company: Company
+) -> None:
+    publish(home, company)
+    deliver_october(home)
+    small.build(home, csat=88)
+    second = publish(home, company, reason=WHY)
+    said = release.describe(second)
+    assert said["restatement"] == {"reason": WHY.reason, "by": WHY.by}
+    assert said["closes_on"] == "2026-10-06"
+    entry = ledger.latest(home, MONTH)
+    assert entry is not None
+    assert (entry.reason, entry.by) == (WHY.reason, WHY.by)
+    assert len(ledger.entries(home)) == 2  # and the chain holds
+    assert release_files.problems(second.path) == []
+    with warehouse.connect(home.published / "scorecards.duckdb", read_only=True) as con:
+        told = con.execute(
+            "select release, follows, change_count, restatement_reason from releases"
+        ).fetchall()
+    assert told == [("2026-09.r2", "2026-09.r1", len(rows(second)), WHY.reason)]
+
+
+def test_publishing_a_restatement_again_is_unchanged_with_or_without_the_reason(
+    home: Home, company: Company
+) -> None:
+    publish(home, company)
+    deliver_october(home)
+    small.build(home, csat=88)
+    second = publish(home, company, reason=WHY)
+    for reason in (None, WHY, Reason("Another", "Somebody")):
+        again = publish(home, company, reason=reason)
+        assert (again.number, again.unchanged, again.sha256) == (2, True, second.sha256)
+
+
+def test_a_change_of_other_files_of_a_closed_month_needs_a_reason_too(
+    home: Home, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(home, company)
+    deliver_october(home)
+
+    def with_a_note(home: Home, month: Month, number: int, folder: Path) -> None:
+        child.plain_cards(home, month, number, folder)
+        (folder / "cards" / "M1.html").write_text("<p>new</p>", encoding="utf-8")
+
+    monkeypatch.setattr(release_files, "stage_cards", with_a_note)
+    with pytest.raises(MonthClosed, match="0 values\n  - no number; other files do"):
+        publish(home, company)
+    second = publish(home, company, reason=WHY)
+    assert rows(second) == []
+
+
+def test_a_reason_for_a_month_that_is_not_closed_makes_no_restatement(
+    home: Home, company: Company
+) -> None:
+    publish(home, company)
+    small.build(home, csat=88)
+    assert "restatement" not in release.describe(publish(home, company, reason=WHY))
+
+
+def test_a_manager_who_came_or_went_is_told_in_every_value(home: Home, company: Company) -> None:
+    publish(home, company)
+    with warehouse.connect(home.warehouse) as con:
+        con.execute("delete from scorecards.scorecard_kpi_months where manager_id = 'M2'")
+    second = publish(home, company)
+    gone = [r for r in rows(second) if r["row_key"] == "M2, csat_rate"]
+    assert {r["new_value"] for r in gone} == {""}
+    assert {"value", "score", "sample_size"} <= {r["column_name"] for r in gone}
+
+
+def test_a_reason_names_why_and_who() -> None:
+    with pytest.raises(ConfigError) as refused:
+        Reason.of(" ", None)
+    assert [p.partition(":")[0] for p in refused.value.problems] == ["--reason", "--by"]
+
+
+def change(table: str, manager: str | None, kpi: str | None, column: str) -> Change:
+    key = ", ".join(part for part in (manager, kpi) if part)
+    return Change(f"scorecard_{table}_months", key, manager, None, kpi, column, "1", "2")
+
+
+REOPENED = change("kpi", "M1", "reopen_rate", "value")
+TOTAL = change("manager", "M1", None, "total_score")
+
+
+@pytest.mark.parametrize(
+    ("found", "settles"),
+    [
+        ([REOPENED, TOTAL], True),
+        ([REOPENED, TOTAL, change("manager", "M2", None, "rank")], True),
+        ([REOPENED, change("kpi", "M1", "csat_rate", "value")], False),
+        ([REOPENED, change("manager", "M2", None, "total_score")], False),
+        ([TOTAL], False),
+        ([], False),
+    ],
+)
+def test_only_what_was_provisional_ripens_without_a_reason(
+    found: list[Change], settles: bool
+) -> None:
+    assert restatement.only_settles(found, {"reopen_rate"}) is settles
