@@ -55,6 +55,7 @@ _EN = {
     "sum": "sum of contributions = {points} = total",
     "rows": "{count} source rows add up to {numerator} / {denominator}, as published; first {n}:",
     "confidential": "{count} answers lie behind this; they are confidential and never listed",
+    "hidden": "the answers behind this are not shown, so that nobody's can be worked out",
     "no_rows": "no source row lies behind this KPI in this month",
     "undeclared": "this KPI declares no source rows",
     "no_kpis": "no KPI is measured for this manager in this month",
@@ -85,6 +86,7 @@ _ZH = {
     "sum": "贡献合计 = {points} = 总分",
     "rows": "{count} 行来源数据合计 {numerator} / {denominator},与公布一致;前 {n} 行:",
     "confidential": "背后有 {count} 份回答;回答保密,从不逐条列出",
+    "hidden": "背后的答卷不予显示,以免推算出任何人的回答",
     "no_rows": "本月没有任何来源行",
     "undeclared": "该指标未声明来源行",
     "no_kpis": "该经理本月没有任何指标",
@@ -140,6 +142,7 @@ def _kpi_lines(kpi: KpiExplanation, words: Words, lang: str) -> list[str]:
             version=score.kpi_version or "-",
             targets=score.target_version or "-",
         ),
+        *_sentence(kpi, lang),
         words["value"].format(
             numerator=plain(score.numerator),
             denominator=plain(score.denominator),
@@ -171,6 +174,11 @@ def _kpi_lines(kpi: KpiExplanation, words: Words, lang: str) -> list[str]:
     return lines
 
 
+def _sentence(kpi: KpiExplanation, lang: str) -> list[str]:
+    said = kpi.sentence_zh if lang == "zh" else kpi.sentence_en
+    return [f"  {said}"] if said else []
+
+
 def _tail(explanation: Explanation, words: Words) -> list[str]:
     if not explanation.kpis:
         return [words["no_kpis"]]
@@ -186,6 +194,8 @@ def _tail(explanation: Explanation, words: Words) -> list[str]:
 
 
 def _row_lines(behind: SourceRows, words: Words) -> list[str]:
+    if behind.count is None:
+        return [words["hidden"]]
     if not behind.count:
         return [words["no_rows"]]
     if behind.is_confidential:

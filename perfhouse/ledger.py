@@ -49,6 +49,7 @@ PUBLIC_TABLES = (
     PublicTable(
         "scorecard_team_months", "scorecards", ("month", "team_id", "manager_id", "kpi_id")
     ),
+    PublicTable("scorecard_explanations", "scorecards", ("month", "manager_id", "kpi_id")),
     PublicTable("export_hr_manager_months", "exports", ("month", "employee_number")),
     PublicTable("kpi_definitions", "kpis", ("kpi_id", "version"), by_month=False),
 )

@@ -169,6 +169,10 @@ _TEAM_MONTHS = f"""
     team_name varchar, numerator {MEASURE}, denominator {MEASURE}, sample_size {MEASURE},
     value {MEASURE}, agent_count integer, exposure_days integer
 """
+_EXPLANATIONS = f"""
+    month date, manager_id varchar, kpi_id varchar, kpi_version integer, value_change {MEASURE},
+    rate_effect {MEASURE}, mix_effect {MEASURE}, sentence_en varchar, sentence_zh varchar
+"""
 _EXPORT = f"""
     month date, employee_number varchar, display_name varchar, team_id varchar, team_name varchar,
     role varchar, total_score {MEASURE}, grade varchar, rank integer, rank_low integer,
@@ -203,6 +207,7 @@ def build(home: Home, month: Month = MONTH, *, csat: int = 82, as_of: Month | No
         "scorecards.scorecard_kpi_months": _KPI_MONTHS,
         "scorecards.scorecard_manager_months": _MANAGER_MONTHS,
         "scorecards.scorecard_team_months": _TEAM_MONTHS,
+        "scorecards.scorecard_explanations": _EXPLANATIONS,
         "exports.export_hr_manager_months": _EXPORT,
         "kpis.kpi_employee_months": _EMPLOYEE_MONTHS,
         "core.dim_managers": _MANAGERS,

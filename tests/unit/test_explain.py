@@ -167,14 +167,60 @@ def test_what_the_scorecard_hides_the_explanation_hides_too(own):
     change(own, "update kpis.kpi_definitions set is_suppressed = kpi_id = 'csat_rate'")
     change(
         own,
-        "update scorecards.scorecard_kpi_months set numerator = null, value = null, "
-        "status = 'insufficient_data', score = null where kpi_id = 'csat_rate'",
+        "update scorecards.scorecard_kpi_months set numerator = null, denominator = null, "
+        "sample_size = null, value = null, status = 'insufficient_data', score = null "
+        "where kpi_id = 'csat_rate'",
     )
     change(own, "update scorecards.scorecard_manager_months set total_score = null")
     found = explain(own, MONTH, "M02", "csat_rate")
     assert found.source_rows is not None
     assert found.source_rows.numerator is None
-    assert "- / 60 = -" in as_text(found)
+    assert found.source_rows.denominator is None
+    assert found.source_rows.count is None
+    text = as_text(found)
+    assert "- / - = -   (sample -, " in text
+    assert "the answers behind this are not shown" in text
+    assert "60" not in text + as_json(found)
+
+
+def test_the_published_sentence_stands_before_its_numbers(own):
+    change(
+        own,
+        "create table scorecards.scorecard_explanations (month date, manager_id varchar, "
+        "kpi_id varchar, value_change double, rate_effect double, mix_effect double, "
+        "sentence_en varchar, sentence_zh varchar)",
+    )
+    change(
+        own,
+        "insert into scorecards.scorecard_explanations values ('2026-09-01', 'M02', 'csat_rate', "
+        "-0.1, -0.03, -0.07, 'It was so.', '就是这样。')",
+    )
+    found = explain(own, MONTH, "M02", "csat_rate")
+    assert found.kpis[0].rate_effect + found.kpis[0].mix_effect == pytest.approx(-0.1)
+    assert "\n  It was so.\n  value " in as_text(found)
+    assert "\n  就是这样。\n" in as_text(found, lang="zh")
+    assert json.loads(as_json(found))["kpis"][0]["sentence_zh"] == "就是这样。"
+
+
+def test_who_stands_above_is_shown_the_rows_of_everybody_below(own):
+    change(own, "alter table core.fct_rows add column management_path varchar")
+    change(own, "update core.fct_rows set management_path = 'M01/' || manager_id")
+    change(
+        own,
+        "create table core.dim_manager_tree as select distinct month, management_path, "
+        "unnest(['M01', manager_id]) as ancestor_id from core.fct_rows",
+    )
+    rows = "kpi_id = 'csat_rate' and month = '2026-09-01'"
+    change(
+        own,
+        "update scorecards.scorecard_kpi_months set numerator = (select sum(numerator) from "
+        f"core.fct_rows where {rows}), denominator = (select sum(denominator) from core.fct_rows "
+        f"where {rows}) where {rows} and manager_id = 'M01'",
+    )
+    found = explain(own, MONTH, "M01", "csat_rate")
+    assert found.source_rows is not None
+    assert found.source_rows.count == found.kpis[0].score.denominator
+    assert explain(own, MONTH, "M02", "csat_rate").source_rows.count == 60
 
 
 def test_the_same_is_said_in_chinese(home):
