@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.measure import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
-ORDER = ("landing", "sources", "sftp", "transform", "pipeline", "startup")
+ORDER = ("landing", "sources", "sftp", "transform", "fairness", "pipeline", "startup")
 _HEAD = """\
 # Results
 

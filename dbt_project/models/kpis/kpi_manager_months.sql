@@ -110,7 +110,8 @@ spread as (
                 then (numerator_squares - 2 * standard_value * products + standard_value * standard_value * case_squares)
                     / (standard_cases * standard_cases) * effective_count / (effective_count - 1)
             else within_variance / cases
-        end as own_variance
+        end as own_variance,
+        case when effective_count > 1.000001 then {{ t95('(effective_count - 1)') }} else {{ z95() }} end as own_z
     from valued
 
 ),
@@ -121,11 +122,11 @@ intervals as (
         *,
         case
             when kind = 'proportion' then {{ within_kind('scale * ' ~ wilson('value', 'cases', -1), 'kind') }}
-            else adjusted_value - {{ z95() }} * {{ root('own_variance') }}
+            else adjusted_value - own_z * {{ root('own_variance') }}
         end as ci_low,
         case
             when kind = 'proportion' then {{ within_kind('scale * ' ~ wilson('value', 'cases', 1), 'kind') }}
-            else adjusted_value + {{ z95() }} * {{ root('own_variance') }}
+            else adjusted_value + own_z * {{ root('own_variance') }}
         end as ci_high
     from spread
 
