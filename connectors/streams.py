@@ -245,7 +245,7 @@ HR_ROSTER = Stream(
         *_columns(TEXT, "position_name"),
         _enum("job_family", "agent", "cs_manager", "supervisor", "qa", "trainer", "other"),
         *_columns(TEXT, "grade"),
-        *_columns(ID, "manager_employee_id"),
+        *_columns(ID, "manager_employee_id", "deputy_employee_id"),
         *_columns(LIST, "matrix_manager_ids"),
         *_columns(FLAG, "is_people_manager"),
         _enum("employment_type", "full", "part", "intern", "temp", "expat", "rehired"),

@@ -33,6 +33,14 @@ _SOURCES = {
     "managers": "select * from {w}.core.dim_managers where month = {m}",
     "grades": "select * from {w}.config.grades",
 }
+# Everybody on a management path answers for the row once; without a path, its manager alone. The
+# pipeline goes by dim_manager_tree, this by the text of the path.
+_ANSWERED = (
+    "create table answered as select kpi_id, kpi_version, unnest(list_distinct(list_append("
+    "list_transform(coalesce(string_split(management_path, '/'), []), "
+    "lambda step: replace(replace(step, '%2F', '/'), '%25', '%')), manager_id))) as manager_id, "
+    "numerator, denominator from employee_months where manager_id is not null"
+)
 
 
 def subject(case: Case) -> str:
@@ -57,6 +65,7 @@ def prepare(con: DuckDBPyConnection, case: Case) -> tuple[Rule, ...]:
         text = query.format(w="warehouse", m=f"date '{case.month.start}'")
         con.execute(f"create table {name} as {text}")
     con.execute("detach warehouse")
+    con.execute(_ANSWERED)
     share = case.threshold("scorecards", "insufficient_share", INSUFFICIENT_SHARE)
     uncredited = case.threshold("scorecards", "uncredited_share", UNCREDITED_SHARE)
     return (
@@ -173,13 +182,12 @@ def _kpi_rules() -> list[Rule]:
             "select kpi_id, manager_id, numerator, facts_numerator, denominator, facts_denominator "
             "from (select kpi_id, manager_id, numerator, denominator from batch) k left join "
             "(select kpi_id, manager_id, sum(numerator) as facts_numerator, "
-            "sum(denominator) as facts_denominator from employee_months "
-            "where manager_id is not null group by 1, 2) f "
+            "sum(denominator) as facts_denominator from answered group by 1, 2) f "
             "using (kpi_id, manager_id) "
             "where abs(numerator - coalesce(facts_numerator, 0)) > 0.001 "
             "or abs(denominator - coalesce(facts_denominator, 0)) > 0.001",
-            ("Each manager's sums are the sums over the people credited to them",
-             "主管的分子分母等于归属人员之和"),
+            ("Each manager's sums are the sums over all people below them",
+             "主管的分子分母等于其下所有人员之和"),
         ),
     ]  # fmt: skip
 

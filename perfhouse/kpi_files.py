@@ -307,7 +307,7 @@ def _credit(kpi: Table, key: str, columns: Collection[str] | None) -> None:
     credit.one_of("to", CREDITS)
     _column(credit, "id", columns)
     _column(credit, "day", columns)
-    for name in ("team", "employee"):
+    for name in ("team", "employee", "path"):
         if credit.take(name) is not None:
             _column(credit, name, columns)
 

@@ -55,30 +55,116 @@ select
 from neighbours
 {%- endmacro %}
 
-{# CTEs that end in `held`: every assignment of each source's last roster up to a month, ended by the next
-   one or by the day after the last day at work. #}
-{% macro roster_assignments(relation, month) -%}
-deliveries as (
+{# CTEs that end in `held`: every assignment that the rosters tell of a month, ended by the next one or by
+   the day after the last day at work. Of each source the last delivery up to the month counts, for the
+   people whom it names. What was delivered later, up to `as_of`, corrects it; what lies before the first
+   day that it tells of somebody is taken from the delivery before. `recorded_on` is when it was told. #}
+{% macro roster_assignments(relation, month, as_of=none) -%}
+{%- set month_start = "date '" ~ month ~ "-01'" -%}
+{%- set month_end = "(date '" ~ month ~ "-01' + interval '1 month')" -%}
+told as (
 
     select
         *,
-        max(_month) over (partition by _source) as newest_month
+        max(case when _month <= '{{ month }}' then _month end) over (partition by _source) as base_month
     from {{ relation }}
-    where _month <= '{{ month }}' and _op <> 'delete'
+    where _month <= '{{ as_of or month }}'
 
 ),
 
-versions as (
+deliveries as (
+
+    select *
+    from told
+    where _month <= coalesce(base_month, '') or valid_from < {{ month_end }}
+
+),
+
+-- Of one assignment the newest word counts, even if it takes the assignment back.
+newest_words as (
 
     select
         *,
-        coalesce(last_work_date + interval '1 day', termination_date) as left_on,
+        row_number() over (
+            partition by _source, employee_id, valid_from
+            order by _month desc, snapshot_date desc, {{ latest_first() }}
+        ) as version_rank,
+        first_value(hire_date) over (
+            partition by _source, employee_id
+            order by _month desc, snapshot_date desc, valid_from desc, {{ latest_first() }}
+        ) as hired_on
+    from deliveries
+
+),
+
+spoken as (
+
+    select
+        _source,
+        employee_id,
+        _month,
+        min(valid_from) as first_told_on
+    from deliveries
+    where _op <> 'delete'
+    group by _source, employee_id, _month
+
+),
+
+-- A delivery speaks of somebody from the first day that it names, until a later one speaks.
+cuts as (
+
+    select
+        *,
+        min(first_told_on) over (
+            partition by _source, employee_id order by _month desc rows between unbounded preceding and 1 preceding
+        ) as cut_on,
+        max(_month) over (partition by _source, employee_id) as last_month
+    from spoken
+
+),
+
+standing as (
+
+    select
+        w.*,
+        c.cut_on
+    from newest_words as w
+    inner join cuts as c
+        on w._source = c._source and w.employee_id = c.employee_id and w._month = c._month
+    where w.version_rank = 1
+        and w._op <> 'delete'
+        and c.last_month >= coalesce(w.base_month, '')
+        and (c.cut_on is null or w.valid_from < c.cut_on)
+        and (w._month >= coalesce(w.base_month, '') or (c.cut_on > {{ month_start }} and c.cut_on > w.hired_on))
+
+),
+
+-- Who is said to have left, without a date, left when that assignment began, if another came before.
+dated as (
+
+    select
+        *,
+        coalesce(
+            cast(last_work_date + interval '1 day' as date),
+            termination_date,
+            case
+                when employment_status = 'left'
+                    and valid_from > min(valid_from) over (partition by _source, employee_id) then valid_from
+            end
+        ) as own_left_on
+    from standing
+
+),
+
+sources as (
+
+    select
+        *,
         row_number() over (
             partition by employee_id, valid_from
             order by snapshot_date desc, {{ latest_first() }}, _source
-        ) as version_rank
-    from deliveries
-    where _month = newest_month
+        ) as source_rank
+    from dated
 
 ),
 
@@ -86,9 +172,11 @@ assignments as (
 
     select
         *,
-        lead(valid_from) over (partition by employee_id order by valid_from) as next_from
-    from versions
-    where version_rank = 1
+        lead(valid_from) over (partition by employee_id order by valid_from) as next_from,
+        lead(case when employment_status = 'left' then own_left_on end)
+            over (partition by employee_id order by valid_from) as next_left_on
+    from sources
+    where source_rank = 1
 
 ),
 
@@ -96,12 +184,15 @@ held as (
 
     select
         *,
+        snapshot_date as recorded_on,
+        coalesce(own_left_on, case when next_left_on = next_from then next_left_on end) as left_on,
         nullif(trim(source_user_id), '') as user_id,
         nullif(trim(work_email_hash), '') as email_hash,
         cast(least(
             coalesce(valid_to, date '2999-01-01'),
             coalesce(next_from, date '2999-01-01'),
-            coalesce(left_on, date '2999-01-01')
+            coalesce(own_left_on, date '2999-01-01'),
+            coalesce(cut_on, date '2999-01-01')
         ) as date) as ends_on
     from assignments
 

@@ -3,6 +3,8 @@
    A KPI is a ratio metric with `meta.kpi`; its two simple metrics name two measures; a measure is an
    expression over one fact. `credit` says who answers for a row and on which day it counts:
    `to: employee` (column of an employee id), `queue` (its owner that day), `manager` (named outright).
+   What an employee or a queue is credited with rolls up to everybody above; what is said about a manager
+   outright does not, unless `path` names the fact's column of who stands above.
    `strata` are columns of the fact that tell like from like: a manager's mix of them is allowed for. #}
 
 {% macro kpi_metrics() %}
@@ -55,6 +57,9 @@
     {%- if kpi.get('strata') -%}
         {{ exceptions.raise_compiler_error("KPI " ~ entry.id ~ ": strata need both sums in one fact") }}
     {%- endif -%}
+    {%- if rolls_up(kpi.credit) != rolls_up(kpi.get('denominator_credit', kpi.credit)) -%}
+        {{ exceptions.raise_compiler_error("KPI " ~ entry.id ~ ": both sums must count for the same managers; give a credit to a manager its `path`") }}
+    {%- endif -%}
     {{ return([
         {'fact': above.fact, 'numerator': above.expr, 'denominator': '0',
             'credit': kpi.credit, 'row_id': kpi.row_id, 'strata': []},
@@ -64,8 +69,14 @@
     ]) }}
 {% endmacro %}
 
-{# Fact rows behind one part of a KPI, credited: month, manager_id, team_id, employee_id, stratum, source,
-   source_row_id, file, row_number, event_on, numerator, denominator. #}
+{# Whether a credit counts for those above too. #}
+{% macro rolls_up(credit) -%}
+    {{ return(credit.to != 'manager' or credit.path is defined) }}
+{%- endmacro %}
+
+{# Fact rows behind one part of a KPI, credited: month, manager_id, management_path (null: for that manager
+   only), team_id, employee_id, stratum, source, source_row_id, file, row_number, event_on, numerator,
+   denominator. #}
 {% macro kpi_rows(part, where='true', qualified=true) -%}
     {%- set credit = part.credit -%}
     {%- set fact = ref(part.fact) if qualified else ref(part.fact).include(database=false) -%}
@@ -75,14 +86,17 @@
         f.month,
         {%- if credit.to == 'employee' %}
         e.responsible_manager_id as manager_id,
+        e.management_path,
         e.team_id,
         f.{{ credit.id }} as employee_id,
         {%- elif credit.to == 'queue' %}
         coalesce(q.manager_id, w.manager_id) as manager_id,
+        case when q.manager_id is not null then q.management_path else w.management_path end as management_path,
         case when not q.is_configured then q.queue_id end as team_id,
         cast(null as varchar) as employee_id,
         {%- elif credit.to == 'manager' %}
         f.{{ credit.id }} as manager_id,
+        {{ 'f.' ~ credit.path if credit.path else 'cast(null as varchar)' }} as management_path,
         {{ 'f.' ~ credit.team if credit.team else 'cast(null as varchar)' }} as team_id,
         {{ 'f.' ~ credit.employee if credit.employee else 'cast(null as varchar)' }} as employee_id,
         {%- else %}

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from perfhouse import warehouse
 from perfhouse.demo import (
+    answers,
     calls,
     company,
     defects,
@@ -122,6 +123,7 @@ def _write(plan: Plan, folder: Path, progress: Callable[[str], None]) -> None:
         planning.prepare(con, plan)
         crew = people.make(plan)
         people.load(con, plan, crew)
+        answers.load(con, plan, crew)
         progress(f"demo: {len(crew.persons)} people in {len(crew.teams)} teams")
         ticket_tables.build(con, plan)
         calls.build(con, plan)

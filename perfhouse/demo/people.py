@@ -6,8 +6,9 @@ Built in Python (thousands of rows at most) and handed to SQL as tables; holds n
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from perfhouse.demo.names import full_name
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 DIRECTOR = "D0001"
+HEADS = {SHANGHAI.name: "D0002", LONDON.name: "D0003"}  # of a site, in a company of some size
 SKILLS = ("csat", "nps", "attitude", "reply", "resolve", "complaint", "reopen", "talk", "wait",
           "abandon", "transfer", "train", "knowledge")  # fmt: skip
 _OPEN = date(9999, 12, 31)
@@ -54,13 +56,29 @@ class Spell:
 
 
 @dataclass(frozen=True)
+class Absence:
+    """A manager's leave, half-open, and the deputy whom the roster names, if any."""
+
+    start: date
+    end: date
+    deputy_id: str | None
+
+
+@dataclass(frozen=True)
 class People:
-    """Everybody, with the timelines that say who led and who belonged where."""
+    """Everybody, with the timelines that say who led and who belonged where.
+
+    What HR records late is in no roster before the one of month number `recorded[employee]`: until
+    then the employee seems to stay in the first team.
+    """
 
     teams: tuple[Team, ...]
     persons: tuple[Person, ...]
     leads: dict[str, tuple[Spell, ...]]  # team -> managers, in time
     homes: dict[str, tuple[Spell, ...]]  # employee -> teams, in time
+    bosses: dict[str, str]  # site -> whom its managers report to
+    absences: dict[str, Absence]  # manager -> leave
+    recorded: dict[str, int]  # employee -> month number of the roster that first tells of a move
 
 
 def make(plan: Plan) -> People:
@@ -75,10 +93,57 @@ def make(plan: Plan) -> People:
                 stay = Spell(team_id, max(spell.start, person.hire), spell.end)
                 stays = (*homes.get(person.employee_id, ()), stay)
                 homes[person.employee_id] = tuple(sorted(stays, key=lambda s: s.start))
-    director = Person(DIRECTOR, full_name(plan, SHANGHAI, DIRECTOR), SHANGHAI, "director",
-                      date(2018, 3, 1), None)  # fmt: skip
-    homes[DIRECTOR] = (Spell("HQ", director.hire, _OPEN),)
-    return People(teams, (director, *managers, *agents), leads, homes)
+    directors = _directors(plan)
+    for director in directors:
+        homes[director.employee_id] = (Spell("HQ", director.hire, _OPEN),)
+    bosses = {s.name: HEADS[s.name] if _is_sizeable(plan) else DIRECTOR for s in (SHANGHAI, LONDON)}
+    persons = (*directors, *managers, *agents)
+    return People(
+        teams, persons, leads, homes, bosses, _absences(plan), _recorded_late(plan, homes)
+    )
+
+
+def _is_sizeable(plan: Plan) -> bool:
+    """Say whether the company has heads of its sites, vacancies and people on leave."""
+    return plan.managers >= 6
+
+
+def _directors(plan: Plan) -> list[Person]:
+    sites = {DIRECTOR: SHANGHAI}
+    if _is_sizeable(plan):
+        sites |= {HEADS[SHANGHAI.name]: SHANGHAI, HEADS[LONDON.name]: LONDON}
+    return [
+        Person(key, full_name(plan, site, key), site, "director", date(2018, 3, 1), None)
+        for key, site in sites.items()
+    ]
+
+
+def _absences(plan: Plan) -> dict[str, Absence]:
+    """Send a manager with a deputy, one without and the head of a site on leave."""
+    if not _is_sizeable(plan):
+        return {}
+    first, last = plan.first.start, plan.last.start
+    return {
+        manager_id(2): Absence(first + timedelta(days=8), first + timedelta(days=19), agent_id(2)),
+        manager_id(5): Absence(last + timedelta(days=20), last + timedelta(days=27), None),
+        HEADS[SHANGHAI.name]: Absence(last + timedelta(days=9), last + timedelta(days=12), None),
+    }
+
+
+def _recorded_late(plan: Plan, homes: dict[str, tuple[Spell, ...]]) -> dict[str, int]:
+    """Choose somebody who moved in the first month and of whose move HR tells in the second."""
+    if len(plan.months) < 2:
+        return {}
+    first = plan.first
+    moved = (
+        employee_id
+        for employee_id, stays in sorted(homes.items())
+        if employee_id.startswith("A")
+        and len(stays) == 2
+        and first.start < stays[1].start < first.end
+        and stays[1].end == _OPEN
+    )
+    return {employee_id: 1 for employee_id in list(moved)[:1]}
 
 
 def _team(index: int) -> Team:
@@ -112,7 +177,10 @@ def _managers(
 def _vacancy(
     plan: Plan, teams: tuple[Team, ...], persons: list[Person], leads: dict[str, tuple[Spell, ...]]
 ) -> None:
-    """Let team 2's manager leave mid-month; a neighbour acts until the successor starts."""
+    """Let team 2's manager leave mid-month; a neighbour acts until the successor starts.
+
+    For three days the roster still names the one who left.
+    """
     team, neighbour = teams[1], teams[4]
     month = plan.months[min(1, len(plan.months) - 1)]
     left, filled = month.start + timedelta(days=11), month.start + timedelta(days=19)
@@ -121,8 +189,8 @@ def _vacancy(
     new = _person(plan, manager_id(len(teams)), team.site, "cs_manager", filled)
     persons.append(new)
     leads[team.team_id] = (
-        Spell(old.employee_id, date(2018, 1, 1), left),
-        Spell(manager_id(neighbour.index), left, filled),
+        Spell(old.employee_id, date(2018, 1, 1), left + timedelta(days=3)),
+        Spell(manager_id(neighbour.index), left + timedelta(days=3), filled),
         Spell(new.employee_id, filled, _OPEN),
     )
 
@@ -231,32 +299,58 @@ class Assignment:
     manager_id: str | None
     valid_from: date
     valid_to: date | None
+    is_on_leave: bool = False
+    deputy_id: str | None = None
 
 
-def assignments(people: People) -> list[Assignment]:
-    """Cut everybody's time by team and by manager; ordered by person and day."""
+def assignments(people: People, position: int | None = None) -> list[Assignment]:
+    """Cut everybody's time by team, manager and leave; ordered by person and day.
+
+    With a `position`, as HR knows it at the end of that month of the plan.
+    """
     rows: list[Assignment] = []
     for person in people.persons:
-        for home in people.homes[person.employee_id]:
-            rows.extend(_under(person, home, people.leads))
+        homes = people.homes[person.employee_id]
+        if position is not None and position < people.recorded.get(person.employee_id, 0):
+            homes = (Spell(homes[0].what, homes[0].start, homes[-1].end),)
+        for home in homes:
+            for row in _under(person, home, people):
+                rows.extend(_cut_by_leave(row, people.absences.get(person.employee_id)))
     return rows
 
 
-def _under(
-    person: Person, home: Spell, leads: dict[str, tuple[Spell, ...]]
-) -> Iterable[Assignment]:
+def _under(person: Person, home: Spell, people: People) -> Iterable[Assignment]:
     end = min(home.end, person.leave or _OPEN)
-    above: tuple[Spell, ...] = leads.get(home.what, ())
+    above: tuple[Spell, ...] = people.leads.get(home.what, ())
     if person.role == "cs_manager":
-        above = (Spell(DIRECTOR, date(2018, 1, 1), _OPEN),)
+        above = (Spell(people.bosses[person.site.name], date(2018, 1, 1), _OPEN),)
     if person.role == "director":
-        yield Assignment(person, home.what, None, home.start, None)
+        boss = None if person.employee_id == DIRECTOR else DIRECTOR
+        yield Assignment(person, home.what, boss, home.start, None)
         return
     for lead in above:
         start, stop = max(home.start, lead.start), min(end, lead.end)
         if start < stop:
             until = None if stop == _OPEN else stop
             yield Assignment(person, home.what, lead.what, start, until)
+
+
+def _cut_by_leave(row: Assignment, absence: Absence | None) -> Iterable[Assignment]:
+    if absence is None:
+        return [row]
+    edges = [row.valid_from, absence.start, absence.end, row.valid_to or _OPEN]
+    edges = sorted(min(max(edge, edges[0]), edges[3]) for edge in edges)
+    return [
+        replace(
+            row,
+            valid_from=start,
+            valid_to=None if stop == _OPEN else stop,
+            is_on_leave=absence.start <= start < absence.end,
+            deputy_id=absence.deputy_id if absence.start <= start < absence.end else None,
+        )
+        for start, stop in pairwise(edges)
+        if start < stop
+    ]
 
 
 def load(con: DuckDBPyConnection, plan: Plan, people: People) -> None:

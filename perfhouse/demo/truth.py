@@ -268,23 +268,26 @@ select 'kb_contributions', cast(revision_id as varchar), author_id, null,
 from true_articles where state = 'published' and action in ('create', 'update')
 """
 
-# Whose event it is: the person's manager on the local day, or the queue's team's manager.
+# Whose event it is: who answers for the person, or for the team's queue, on the local day, as known
+# at the end.
 _ATTRIBUTED = """
 create table month_of_day as
 select cast(d.day as date) as day, month, position
 from months, unnest(range(first_day::timestamp, next_day::timestamp, interval 1 day)) as d(day);
-create table lead_days as
-select l.team_id, l.manager_id, d.day
-from leads l
-join month_of_day d on d.day >= l.valid_from and d.day < l.valid_to;
+create table answer_days as
+select a.position, a.employee_id, a.queue_id, a.manager_id, a.is_direct, d.day
+from answers a
+join month_of_day d on d.day >= a.from_day and d.day < a.to_day;
 create table attributed as
 select
     e.*, m.month, m.position,
     coalesce(a.manager_id, q.manager_id) as manager_id
 from kpi_events e
 join month_of_day m on m.day = e.event_on
-left join agent_days a on a.employee_id = e.employee_id and a.day = e.event_on
-left join lead_days q on q.team_id = e.queue_id and q.day = e.event_on
+left join answer_days a on a.employee_id = e.employee_id and a.day = e.event_on
+    and a.is_direct and a.position = (select max(position) from months)
+left join answer_days q on q.queue_id = e.queue_id and q.day = e.event_on
+    and q.is_direct and q.position = (select max(position) from months)
 """
 
 _KPI_MONTHS = """
@@ -298,63 +301,93 @@ with views as (
     select month, position, position, 'redelivered' from months
 ),
 
-counted as (
-    select
-        v.month, v.as_of_position, v.scenario, a.manager_id, a.kpi_id,
-        sum(a.numerator) as numerator, sum(a.denominator) as denominator
+seen as (
+    select v.as_of_position, v.scenario as seen_as, a.* exclude (manager_id)
     from attributed a
     join views v on v.month = a.month and coalesce(a.scenario, v.scenario) = v.scenario
-    where a.manager_id is not null and a.known_from <= v.as_of_position
+    where a.known_from <= v.as_of_position
         and (a.known_until is null or a.known_until > v.as_of_position)
+),
+
+answered as (
+    select s.*, a.manager_id, a.is_direct
+    from seen s
+    join answer_days a on a.position = s.as_of_position and a.employee_id = s.employee_id
+        and a.day = s.event_on
+    union all
+    select s.*, a.manager_id, a.is_direct
+    from seen s
+    join answer_days a on a.position = s.as_of_position and a.queue_id = s.queue_id
+        and a.day = s.event_on
+),
+
+counted as (
+    select month, as_of_position, seen_as as scenario, manager_id, is_direct, kpi_id,
+        sum(numerator) as numerator, sum(denominator) as denominator
+    from answered
+    where kpi_id <> 'kb_contributions'
     group by all
 ),
 
-days as (
-    select
-        m.month, m.position, a.manager_id,
-        sum(greatest(0, least(coalesce(a.valid_to, m.next_day), m.next_day)
-            - greatest(a.valid_from, m.first_day))) / (m.next_day - m.first_day)::double as heads
-    from months m
-    join assignments a
-        on a.valid_from < m.next_day and (a.valid_to is null or a.valid_to > m.first_day)
-    where a.manager_id is not null
-    group by m.month, m.position, a.manager_id, m.first_day, m.next_day
+articles as (
+    select month, as_of_position, seen_as as scenario, manager_id, is_direct,
+        sum(numerator) as numerator
+    from answered
+    where kpi_id = 'kb_contributions'
+    group by all
 ),
 
+-- Nobody is their own head.
+heads as (
+    select m.month, a.position as as_of_position, a.manager_id, a.is_direct,
+        count(*) / (m.next_day - m.first_day)::double as heads
+    from answer_days a
+    join months m on a.day >= m.first_day and a.day < m.next_day
+    where a.employee_id <> a.manager_id
+    group by m.month, a.position, a.manager_id, a.is_direct, m.first_day, m.next_day
+),
+
+-- Who answered on the last day answers for the leaving.
 leavers as (
-    select m.month, a.manager_id, count(*) as leavers
-    from months m
-    join persons p on p.leave >= m.first_day and p.leave < m.next_day
-    join assignments a on a.employee_id = p.employee_id and a.valid_to = p.leave
-    group by m.month, a.manager_id
+    select m.month, a.position as as_of_position, a.manager_id, a.is_direct, count(*) as leavers
+    from persons p
+    join months m on p.leave >= m.first_day and p.leave < m.next_day
+    join answer_days a on a.employee_id = p.employee_id and a.day = p.leave - 1
+    group by all
+),
+
+per_head as (
+    select k.kpi_id, v.scenario, h.*
+    from heads h
+    join views v on v.month = h.month and v.as_of_position = h.as_of_position
+    cross join (values ('turnover_rate'), ('kb_contributions')) as k(kpi_id)
 ),
 
 pooled as (
-    select * from counted where kpi_id <> 'kb_contributions'
+    select month, as_of_position, scenario, manager_id, is_direct, kpi_id, numerator, denominator
+    from counted
     union all
-    select v.month, v.as_of_position, v.scenario, d.manager_id, 'turnover_rate',
-        coalesce(l.leavers, 0), d.heads
-    from views v
-    join days d using (month)
-    left join leavers l on l.month = v.month and l.manager_id = d.manager_id
-    union all
-    select v.month, v.as_of_position, v.scenario, d.manager_id, 'kb_contributions',
-        coalesce(c.numerator, 0), d.heads
-    from views v
-    join days d using (month)
-    left join counted c
-        on c.kpi_id = 'kb_contributions' and c.month = v.month and c.scenario = v.scenario
-        and c.as_of_position = v.as_of_position and c.manager_id = d.manager_id
+    select h.month, h.as_of_position, h.scenario, h.manager_id, h.is_direct, h.kpi_id,
+        coalesce(if(h.kpi_id = 'turnover_rate', l.leavers, c.numerator), 0), h.heads
+    from per_head h
+    left join leavers l using (month, as_of_position, manager_id, is_direct)
+    left join articles c using (month, as_of_position, scenario, manager_id, is_direct)
 )
 
-select p.month, m.month as as_of, p.scenario, p.manager_id, p.kpi_id, p.numerator, p.denominator
+select
+    p.month, m.month as as_of, p.scenario, p.manager_id, p.kpi_id,
+    sum(p.numerator) as numerator, sum(p.denominator) as denominator,
+    sum(p.numerator) filter (where p.is_direct) as direct_numerator,
+    sum(p.denominator) filter (where p.is_direct) as direct_denominator
 from pooled p
 join months m on m.position = p.as_of_position
+group by p.month, m.month, p.scenario, p.manager_id, p.kpi_id
 """
 
 _KPI_MONTHS_ORDERED = """
 select month, as_of, scenario, manager_id, kpi_id, round(numerator, 6) as numerator,
-    round(denominator, 6) as denominator
+    round(denominator, 6) as denominator, round(direct_numerator, 6) as direct_numerator,
+    round(direct_denominator, 6) as direct_denominator
 from kpi_months
 order by month, as_of, scenario, manager_id, kpi_id
 """

@@ -113,7 +113,7 @@ def _statement(row: tuple[object, ...]) -> str:
 _ROSTER_HEADER = (
     "快照日期", "工号", "姓名", "公司", "部门编号", "部门路径", "团队编号", "职位", "岗位序列",
     "职级", "直属上级工号", "是否管理者", "用工类型", "状态", "入职日期", "最后工作日", "离职日期",
-    "工作地点", "全职当量", "生效日期", "失效日期", "备注",
+    "工作地点", "全职当量", "生效日期", "失效日期", "代理人工号", "备注",
 )  # fmt: skip
 _ROLES = {
     "agent": ("客服专员", "客服"),
@@ -128,8 +128,8 @@ def write_rosters(plan: Plan, people: People, sources: Path) -> dict[str, dict[s
     The second month's roster is GB18030, as an old export tool wrote it.
     """
     counts: dict[str, dict[str, int]] = {}
-    rows = assignments(people)
     for position, month in enumerate(plan.months):
+        rows = assignments(people, position)
         encoding = "gb18030" if position == 1 else "utf-8"
         lines = [_roster_line(plan, month, row) for row in rows if _shown(row, month)]
         planted = _roster_defects(plan, month, lines)
@@ -164,10 +164,10 @@ def _roster_line(plan: Plan, month: Month, row: Assignment) -> tuple[str, ...]:
     leave = person.leave if person.leave is not None and person.leave < month.end else None
     until = row.valid_to if row.valid_to is not None and row.valid_to < month.end else None
     position, family = _ROLES[person.role]
-    status = "在职"
+    status = "休假" if row.is_on_leave else "在职"
     if leave is not None:
         status = "离职"
-    elif person.hire > month.start - timedelta(days=60):
+    elif not row.is_on_leave and person.hire > month.start - timedelta(days=60):
         status = "试用"
     padded = plan.u(person.employee_id, month.key, "pad") < 0.03
     grade = "?" if plan.u(person.employee_id, "grade") < 0.05 else f"P{3 + len(person.role) % 4}"
@@ -193,6 +193,7 @@ def _roster_line(plan: Plan, month: Month, row: Assignment) -> tuple[str, ...]:
         "1",
         row.valid_from.isoformat(),
         until.isoformat() if until else "",
+        row.deputy_id or "",
         "",
     )
 

@@ -183,7 +183,7 @@ _EXPORT = f"""
 """
 _EMPLOYEE_MONTHS = f"""
     month date, kpi_id varchar, kpi_version integer, manager_id varchar, team_id varchar,
-    employee_id varchar, numerator {MEASURE}, denominator {MEASURE}
+    employee_id varchar, numerator {MEASURE}, denominator {MEASURE}, management_path varchar
 """
 _DEFINITIONS = """
     kpi_id varchar, version integer, name_en varchar, name_zh varchar, definition_en varchar,
@@ -247,7 +247,7 @@ def _fill(con: Any, month: date, satisfied: Mapping[str, int]) -> None:
                 ],
             )
             con.execute(
-                "insert into kpis.kpi_employee_months values (?, ?, 1, ?, 'T1', ?, ?, ?)",
+                "insert into kpis.kpi_employee_months values (?, ?, 1, ?, 'T1', ?, ?, ?, null)",
                 [month, kpi, manager, f"E{manager[1]}", top, bottom],
             )
             con.execute(

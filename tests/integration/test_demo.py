@@ -76,32 +76,91 @@ def test_a_redelivery_restates_its_month_to_the_redelivered_truth(
     assert lake.read_manifest(built.home, "surveys", JUNE) == june
 
 
+def test_a_move_that_hr_told_of_late_moves_credit_only_when_its_month_is_built_again(
+    made: demo.DemoResult, built: stages.Workspace
+) -> None:
+    """Everybody's share of June is as it was told by June, and as told by July when asked so."""
+    for as_of in (JUNE, JULY, JUNE):
+        stages.build(built, JUNE, as_of)
+        assert differences(made, built, "delivered", JUNE, as_of) == []
+        other = JULY if as_of is JUNE else JUNE
+        moved = differences(made, built, "delivered", JUNE, other)
+        assert any(kpi == "turnover_rate" for _, kpi, *_ in moved)
+
+
+def test_who_is_away_is_answered_for_by_the_next_one_up_who_is_there(
+    built: stages.Workspace,
+) -> None:
+    con = warehouse.connect(built.home.warehouse, read_only=True)
+    try:
+        rows = con.execute(
+            "select manager_id, responsible_manager_id, is_vacancy_cover, min(valid_from), "
+            "max(valid_to) from core.dim_employees where month = ? "
+            "and (is_leave_cover or is_vacancy_cover) group by all order by all",
+            [JULY.start],
+        ).fetchall()
+    finally:
+        con.close()
+    assert [(*who, str(start), str(stop)) for *who, start, stop in rows] == [
+        ("D0002", "D0001", False, "2026-07-10", "2026-07-13"),
+        ("M1002", "D0001", True, "2026-07-12", "2026-07-13"),
+        ("M1002", "D0002", True, "2026-07-13", "2026-07-15"),
+        ("M1006", "D0003", False, "2026-07-21", "2026-07-28"),
+    ]
+
+
 def differences(
-    made: demo.DemoResult, ws: stages.Workspace, scenario: str
+    made: demo.DemoResult,
+    ws: stages.Workspace,
+    scenario: str,
+    month: Month = JULY,
+    as_of: Month | None = None,
 ) -> list[tuple[object, ...]]:
+    """List where a manager's sums differ from the truth: of their own people, and of all below."""
     con = warehouse.connect(ws.home.warehouse, read_only=True)
     try:
         return con.execute(
             """
             with ours as (
-                select manager_id, kpi_id, sum(numerator) as n, sum(denominator) as d
+                select manager_id, kpi_id, 'direct' as reach, sum(numerator) as n,
+                    sum(denominator) as d
                 from kpis.kpi_employee_months
-                where month = ? and manager_id is not null
+                where month = $start and manager_id is not null
+                group by all
+                having n <> 0 or d <> 0
+                union all
+                select manager_id, kpi_id, 'all', sum(numerator) as n, sum(denominator) as d
+                from kpis.kpi_manager_strata
+                where month = $start
                 group by all
                 having n <> 0 or d <> 0
             ),
+            told as (
+                select *
+                from read_parquet($truth)
+                where month = $month and as_of = $as_of and scenario = $scenario
+            ),
             planted as (
-                select manager_id, kpi_id, numerator as n, denominator as d
-                from read_parquet(?)
-                where month = ? and as_of = month and scenario = ?
+                select manager_id, kpi_id, 'all' as reach, numerator as n, denominator as d
+                from told
+                union all
+                select manager_id, kpi_id, 'direct', direct_numerator, direct_denominator
+                from told
+                where direct_denominator is not null
             )
             select coalesce(o.manager_id, p.manager_id), coalesce(o.kpi_id, p.kpi_id),
                 o.n, p.n, o.d, p.d
             from ours o
-            full join planted p using (manager_id, kpi_id)
+            full join planted p using (manager_id, kpi_id, reach)
             where not coalesce(abs(o.n - p.n) < 0.001 and abs(o.d - p.d) < 0.001, false)
             """,
-            [JULY.start, str(made.truth / "kpi_months.parquet"), JULY.key, scenario],
+            {
+                "start": month.start,
+                "truth": str(made.truth / "kpi_months.parquet"),
+                "month": month.key,
+                "as_of": (as_of or month).key,
+                "scenario": scenario,
+            },
         ).fetchall()
     finally:
         con.close()

@@ -329,7 +329,7 @@ def lose(home: Home, share: float, employee: str = "E1") -> None:
     change(
         home,
         "insert into kpis.kpi_employee_months select month, kpi_id, 1, null, null, "
-        f"'{employee}', 0, {200 * share / (1 - share)} from kpis.kpi_employee_months "
+        f"'{employee}', 0, {200 * share / (1 - share)}, null from kpis.kpi_employee_months "
         "where kpi_id = 'csat_rate' and manager_id = 'M1'",
     )
 

@@ -16,20 +16,51 @@ company as (
 
 ),
 
-managers as (
+chains as (
 
-    select distinct manager_id from employees where manager_id is not null
+    select * from {{ ref('dim_management_chains') }} where month = {{ month_start() }}
 
 ),
 
+named as (
+
+    select manager_id from chains group by manager_id
+
+),
+
+-- A manager whom nobody manages stands at the head of their own chain.
 in_month as (
 
     select
-        *,
-        greatest(valid_from, {{ month_start() }}) as from_on,
-        least(valid_to, {{ month_end() }}) as to_on
-    from employees
-    where valid_from < {{ month_end() }} and valid_to > {{ month_start() }} and valid_from < valid_to
+        e.*,
+        coalesce(e.manager_id, n.manager_id) as chain_manager_id,
+        greatest(e.valid_from, {{ month_start() }}) as from_on,
+        least(e.valid_to, {{ month_end() }}) as to_on
+    from employees as e
+    left join named as n
+        on e.employee_id = n.manager_id
+    where e.valid_from < {{ month_end() }} and e.valid_to > {{ month_start() }} and e.valid_from < e.valid_to
+
+),
+
+-- An assignment is cut where the chain above it changes.
+cut as (
+
+    select
+        e.*,
+        c.responsible_manager_id,
+        c.next_manager_id,
+        c.management_path,
+        c.is_leave_cover,
+        c.is_vacancy_cover,
+        coalesce(c.responsible_manager_id = e.employee_id and c.next_manager_id is not null, false) as is_own_cover,
+        greatest(e.from_on, coalesce(c.valid_from, e.from_on)) as starts_on,
+        least(e.to_on, coalesce(c.valid_to, e.to_on)) as stops_on
+    from in_month as e
+    left join chains as c
+        on e.chain_manager_id = c.manager_id
+        and e.from_on < c.valid_to
+        and e.to_on > c.valid_from
 
 )
 
@@ -41,23 +72,28 @@ select
     e.team_name,
     e.job_family,
     e.manager_id,
-    -- A manager whom nobody manages answers for their own work.
-    coalesce(e.manager_id, m.manager_id) as responsible_manager_id,
+    -- Who stands in for their own manager does not answer for themselves: the next one up does.
+    case when e.is_own_cover then e.next_manager_id else e.responsible_manager_id end as responsible_manager_id,
+    case
+        when e.is_own_cover
+            then left(e.management_path, length(e.management_path) - length({{ path_step('e.employee_id') }}) - 1)
+        else e.management_path
+    end as management_path,
+    coalesce(e.is_leave_cover, false) as is_leave_cover,
+    coalesce(e.is_vacancy_cover, false) as is_vacancy_cover,
     e.location,
     coalesce(l.time_zone, c.time_zone) as time_zone,
     coalesce(l.calendar, c.calendar) as calendar,
     e.employment_status,
     e.hire_date,
     e.left_on,
-    cast(e.from_on as date) as valid_from,
-    cast(e.to_on as date) as valid_to,
-    e.to_on = max(e.to_on) over (partition by e.employee_id) as is_last_in_month,
+    cast(e.starts_on as date) as valid_from,
+    cast(e.stops_on as date) as valid_to,
+    e.stops_on = max(e.stops_on) over (partition by e.employee_id) as is_last_in_month,
     e._source,
     e._file,
     e._row_number
-from in_month as e
+from cut as e
 cross join company as c
 left join locations as l
     on e.location = l.location
-left join managers as m
-    on e.employee_id = m.manager_id

@@ -10,19 +10,41 @@ roster as (
 
 ),
 
-owners as (
+queues as (
 
-    select manager_id from {{ source('config', 'queue_owners') }}
-    where valid_from < {{ month_end() }} and coalesce(valid_to, date '2999-01-01') > {{ month_start() }}
+    select * from {{ ref('dim_queues') }} where month = {{ month_start() }}
 
 ),
 
--- Everyone who answers for somebody or for a queue in the month, and people managers without a team.
+-- Everyone who answers for somebody or for a queue in the month.
+answering as (
+
+    select responsible_manager_id as manager_id, management_path
+    from employees
+    where responsible_manager_id is not null
+    union
+    select manager_id, management_path from queues
+
+),
+
+-- Who stands above somebody who answers, and so answers through others.
+above as (
+
+    select t.ancestor_id as manager_id
+    from {{ ref('dim_manager_tree') }} as t
+    inner join answering as a
+        on t.management_path = a.management_path
+    where t.month = {{ month_start() }} and t.distance > 0
+    group by t.ancestor_id
+
+),
+
+-- And people managers without a team.
 managers as (
 
-    select responsible_manager_id as manager_id from employees where responsible_manager_id is not null
+    select manager_id from answering
     union
-    select manager_id from owners
+    select manager_id from above
     union
     select r.employee_id from roster as r
     inner join employees as e on r.employee_id = e.employee_id
@@ -58,7 +80,9 @@ exposure as (
         team_name,
         sum({{ days_between('valid_from', 'valid_to') }}) as employee_days
     from employees
-    where responsible_manager_id is not null and responsible_manager_id <> employee_id
+    where responsible_manager_id is not null
+        and responsible_manager_id <> employee_id
+        and employment_status is distinct from 'leave'
     group by responsible_manager_id, team_id, team_name
 
 ),
@@ -78,13 +102,27 @@ team_days as (
 
     select
         e.responsible_manager_id as manager_id,
-        count(distinct d.day) as exposure_days,
-        count(distinct e.employee_id) as agent_count
+        count(distinct case when e.employment_status is distinct from 'leave' then d.day end) as exposure_days,
+        count(distinct e.employee_id) as agent_count,
+        count(distinct case when e.is_leave_cover or e.is_vacancy_cover then d.day end) as cover_days
     from employees as e
     inner join {{ ref('dim_days') }} as d
         on d.day >= e.valid_from and d.day < e.valid_to
     where e.responsible_manager_id <> e.employee_id
     group by e.responsible_manager_id
+
+),
+
+subtrees as (
+
+    select
+        t.ancestor_id as manager_id,
+        count(distinct e.employee_id) as subtree_count
+    from employees as e
+    inner join {{ ref('dim_manager_tree') }} as t
+        on e.month = t.month and e.management_path = t.management_path
+    where t.ancestor_id <> e.employee_id
+    group by t.ancestor_id
 
 )
 
@@ -92,11 +130,19 @@ select
     {{ month_start() }} as month,
     m.manager_id,
     coalesce(o.display_name, m.manager_id) as display_name,
-    coalesce(o.job_family, 'cs_manager') as role,
+    case
+        when o.employee_id is null then 'cs_manager'
+        when o.job_family in ('cs_manager', 'supervisor') then o.job_family
+        when a.manager_id is not null then 'manager_of_managers'
+        else o.job_family
+    end as role,
     t.team_id,
     t.team_name,
     coalesce(d.agent_count, 0) as agent_count,
     coalesce(d.exposure_days, 0) as exposure_days,
+    coalesce(d.cover_days, 0) as cover_days,
+    coalesce(s.subtree_count, 0) as subtree_count,
+    a.manager_id is not null as is_manager_of_managers,
     o.employee_id is not null as is_in_roster
 from managers as m
 left join own as o
@@ -105,3 +151,7 @@ left join teams as t
     on m.manager_id = t.manager_id and t.size_rank = 1
 left join team_days as d
     on m.manager_id = d.manager_id
+left join subtrees as s
+    on m.manager_id = s.manager_id
+left join above as a
+    on m.manager_id = a.manager_id

@@ -14,6 +14,12 @@ days as (
 
 ),
 
+chains as (
+
+    select * from {{ ref('dim_management_chains') }} where month = {{ month_start() }}
+
+),
+
 owner_days as (
 
     select
@@ -76,9 +82,14 @@ select
     {{ month_start() }} as month,
     o.queue_id,
     o.owned_on,
-    o.manager_id,
+    coalesce(c.responsible_manager_id, o.manager_id) as manager_id,
+    c.management_path,
     p.time_zone,
     o.is_configured
 from owned as o
+left join chains as c
+    on o.manager_id = c.manager_id
+    and o.owned_on >= c.valid_from
+    and o.owned_on < c.valid_to
 left join places as p
-    on o.manager_id = p.employee_id
+    on coalesce(c.responsible_manager_id, o.manager_id) = p.employee_id

@@ -12,6 +12,7 @@ with strata as (
         on s.kpi_id = d.kpi_id and s.kpi_version = d.version
     -- The sum of all answers would give away the few that are hidden.
     where not d.is_suppressed
+        and s.is_direct
         and s.month >= {{ month_start(-12) }}
         and s.month <= {{ month_start() }}
 

@@ -8,7 +8,7 @@ manager_strata as (
 
     select *
     from {{ ref('kpi_manager_strata') }}
-    where month >= {{ month_start(-12) }} and month <= {{ month_start() }}
+    where is_direct and month >= {{ month_start(-12) }} and month <= {{ month_start() }}
 
 ),
 

@@ -19,11 +19,12 @@ with rows_behind as (
         '{{ entry.id }}' as kpi_id,
         '{{ entry.kpi.version }}' as kpi_version,
         manager_id,
+        management_path,
         team_id,
         employee_id,
         stratum,
-        cast(numerator as numeric(18, 6)) as numerator,
-        cast(denominator as numeric(18, 6)) as denominator,
+        cast(numerator as numeric(19, 6)) as numerator,
+        cast(denominator as numeric(19, 6)) as denominator,
         numerator as fine_numerator,
         denominator as fine_denominator
     from (
@@ -34,6 +35,7 @@ with rows_behind as (
     {% else -%}
     select
         cast(null as varchar) as kpi_id, cast(null as varchar) as kpi_version, cast(null as varchar) as manager_id,
+        cast(null as varchar) as management_path,
         cast(null as varchar) as team_id, cast(null as varchar) as employee_id, cast(null as varchar) as stratum,
         0.0 as numerator, 0.0 as denominator, 0.0 as fine_numerator, 0.0 as fine_denominator
     where 1 = 0
@@ -46,15 +48,17 @@ select
     kpi_id,
     kpi_version,
     manager_id,
+    management_path,
     team_id,
     employee_id,
     stratum,
     -- Finer than a published number: teams and managers sum these before they are rounded.
     cast(sum(fine_numerator) as numeric(28, 10)) as numerator,
     cast(sum(fine_denominator) as numeric(28, 10)) as denominator,
-    -- Exact, so that the order in which rows are added changes no digit of an interval.
+    -- Exact, so that the order in which rows are added changes no digit of an interval; of 19 digits, for
+    -- DuckDB does not widen the product of two numbers of 18.
     cast(sum(numerator * numerator) as numeric(38, 12)) as numerator_squares,
     cast(sum(numerator * denominator) as numeric(38, 12)) as products,
     cast(sum(denominator * denominator) as numeric(38, 12)) as denominator_squares
 from rows_behind
-group by kpi_id, kpi_version, manager_id, team_id, employee_id, stratum
+group by kpi_id, kpi_version, manager_id, management_path, team_id, employee_id, stratum
