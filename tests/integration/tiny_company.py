@@ -116,11 +116,11 @@ def event(ticket_id: str, kind: str, when: str, actor: str, **more: Any) -> dict
 TICKETS = [
     # Everything in time: 30 and 300 business minutes.
     ticket("t1", "2026-09-01 09:00", assignee_id="u1", resolved_at=at("2026-09-01 15:00"),
-           sla_breached=False),
+           sla_breached=False, requester_key="c1"),
     # Reply at the last of 60 business minutes (the bot does not count); solved after 510 of 480,
     # reopened on the 5th and solved again on the 7th.
     ticket("t2", "2026-09-01 11:30", assignee_id="u1", resolved_at=at("2026-09-07 10:00"),
-           reopen_count=1, sla_breached=True),
+           reopen_count=1, sla_breached=True, requester_key="c2"),
     # Nobody ever answers: due on the 3rd at 18:00 and on the 4th at 17:00.
     ticket("t3", "2026-09-03 17:00", assignee_id="agent.two", status="open"),
     # A complaint of August that is due in September, solved in August by somebody then in T1.
@@ -129,7 +129,8 @@ TICKETS = [
     # A complaint due on the 21st, solved late; its owner is in T2 since the 16th. Replied to on
     # Sunday, when no business minute has passed.
     ticket("t5", "2026-09-20 12:00", assignee_id="u4", is_complaint=True,
-           resolved_at=at("2026-09-22 10:00"), first_response_at=at("2026-09-20 12:05")),
+           resolved_at=at("2026-09-22 10:00"), first_response_at=at("2026-09-20 12:05"),
+           requester_key="c3"),
     # Tokyo: created at 00:30 of September there, solved at 00:30 of October there.
     ticket("t6", "2026-08-31T15:30:00Z", assignee_id="u3", resolved_at="2026-09-30T15:30:00Z",
            first_response_at="2026-09-01T00:30:00Z"),
@@ -142,10 +143,11 @@ TICKETS = [
     ticket("t9", "2026-09-08 09:00", assignee_id="u1", _op="delete"),
     # The time of day was lost: the reply is unknown, not negative. Solved in time.
     ticket("t10", "2026-09-09 09:00", assignee_id="u1", first_response_at=at("2026-09-09 00:00"),
-           resolved_at=at("2026-09-09 09:30")),
+           resolved_at=at("2026-09-09 09:30"), requester_key="c1"),
     # A1 solves, it comes back, A3 solves it in the end, after 600 of 480 open minutes of Tokyo.
     ticket("t11", "2026-09-10 09:00", assignee_id="u1", resolved_by_id="u3", reopen_count=1,
-           first_response_at=at("2026-09-10 09:10"), resolved_at=at("2026-09-11 11:00")),
+           first_response_at=at("2026-09-10 09:10"), resolved_at=at("2026-09-11 11:00"),
+           requester_key="c1"),
     # Two systems use one id; merged, so that only the answers about them count.
     ticket("t12", "2026-09-08 09:00", assignee_id="u3", status="merged", _source="chat"),
     ticket("t12", "2026-09-08 09:00", assignee_id="u3", status="merged", _source="phone"),
@@ -360,6 +362,10 @@ SEPTEMBER_SUMS: dict[tuple[str, str], tuple[float, float]] = {
     ("ticket_closure_rate", "M1"): (2, 5),  # t1 t10 of t1 t2 t10 t11 and t3, due and unsolved
     ("ticket_closure_rate", "M2"): (1, 2),  # t5 of t5 and t6, due and unsolved
     ("sla_met_rate", "M1"): (1, 2),  # t1 of t1 t2
+    # t1 of t1, t10 (t11 is a day later) and t2 (reopened)
+    ("first_contact_resolution_rate", "M1"): (1, 3),
+    ("first_contact_resolution_rate", "M2"): (1, 1),  # t5
+    ("one_touch_resolution_rate", "M1"): (1, 2),  # t1 of t1 t2; of the others no reply is told
     ("nps", "M1"): (0, 3),  # n2 n3 n4; n1 asked the same customer within 90 days
     ("nps", "M2"): (1, 1),
     ("service_attitude_score", "M1"): (3, 5),  # a1 1, a2 a5 0.5, a3 1, a6 0

@@ -4,6 +4,39 @@ with employees as (
 
 ),
 
+{{ people_ctes() }},
+
+-- Who answered or solved, once per person and day of the company: the day decides who that was.
+actions as (
+
+    select
+        _source,
+        actor_id,
+        {{ local_on('occurred_at') }} as acted_on,
+        min(occurred_at) as acted_at,
+        count(distinct event_id) as event_count
+    from {{ ref('stg_ticket_events') }}
+    where event_type in ('public_reply', 'solved')
+        and actor_type = 'agent'
+        and actor_id is not null
+        and {{ near_month('occurred_at') }}
+    group by _source, actor_id, {{ local_on('occurred_at') }}
+
+),
+
+actors as (
+
+    select
+        a._source,
+        a.actor_id as source_user_id,
+        {{ person('actor') }} as employee_id,
+        a.event_count,
+        {{ local_on('a.acted_at', 'actor_at.time_zone') }} as acted_on
+    from actions as a
+    {{ join_person('actor', 'a._source', 'a.actor_id', 'a.acted_at') }}
+
+),
+
 people as (
 
     {# A ticket counts once for an id that it names in several places. -#}
@@ -12,7 +45,6 @@ people as (
         ('fct_tickets', 'tickets', '_source', 'resolver_id', 'resolver_employee_id', 'coalesce(resolved_on, created_on)', "(resolver_id <> coalesce(assignee_id, '') or assignee_employee_id is not null)"),
         ('fct_tickets', 'tickets', '_source', 'first_solver_id', 'first_solver_employee_id', 'coalesce(first_solved_on, created_on)', "(first_solver_id <> coalesce(assignee_id, '') or assignee_employee_id is not null) and (first_solver_id <> coalesce(resolver_id, '') or resolver_employee_id is not null)"),
         ('fct_tickets', 'tickets', '_source', 'replier_id', 'replier_employee_id', 'coalesce(first_reply_on, created_on)', "(replier_id <> coalesce(assignee_id, '') or assignee_employee_id is not null) and (replier_id <> coalesce(resolver_id, '') or resolver_employee_id is not null) and (replier_id <> coalesce(first_solver_id, '') or first_solver_employee_id is not null)"),
-        ('fct_ticket_events', 'ticket_events', '_source', 'actor_id', 'actor_employee_id', 'occurred_on', "actor_type = 'agent' and event_type in ('public_reply', 'solved')"),
         ('fct_calls', 'calls', '_source', 'agent_id', 'agent_employee_id', 'ended_on', 'true'),
         ('fct_survey_responses', 'survey_responses', 'credited_source', 'credited_id', 'credited_employee_id', 'submitted_on', 'true'),
         ('fct_training_records', 'training_records', '_source', 'learner_id', 'learner_employee_id', 'due_on', 'true'),
@@ -30,8 +62,19 @@ people as (
     from {{ ref(fact) }}
     where month = {{ month_start() }} and {{ id }} is not null and {{ condition }}
     group by {{ source_column }}, {{ id }}, {{ employee }}
-    {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+    union all
+    {% endfor -%}
+    select
+        'ticket_events' as stream,
+        _source,
+        source_user_id,
+        employee_id,
+        sum(event_count) as event_count,
+        min(acted_on) as first_on,
+        max(acted_on) as last_on
+    from actors
+    where {{ in_month('acted_on') }}
+    group by _source, source_user_id, employee_id
 
 ),
 

@@ -1,5 +1,7 @@
 -- depends_on: {{ ref('fct_tickets') }}
--- depends_on: {{ ref('fct_ticket_events') }}
+-- depends_on: {{ ref('fct_ticket_lifecycles') }}
+-- depends_on: {{ ref('fct_first_contacts') }}
+-- depends_on: {{ ref('fct_sla_instances') }}
 -- depends_on: {{ ref('fct_calls') }}
 -- depends_on: {{ ref('fct_survey_responses') }}
 -- depends_on: {{ ref('fct_training_records') }}

@@ -15,6 +15,7 @@ select
     status,
     queue_id,
     assignee_id,
+    requester_key,
     coalesce(resolved_by_id, assignee_id) as resolver_id,
     first_responder_id,
     sla_due_first_response_at,
