@@ -51,6 +51,8 @@ PUBLIC_TABLES = (
     ),
     PublicTable("scorecard_explanations", "scorecards", ("month", "manager_id", "kpi_id")),
     PublicTable("export_hr_manager_months", "exports", ("month", "employee_number")),
+    PublicTable("kpi_references", "kpis", ("month", "kpi_id", "kpi_version", "stratum")),
+    PublicTable("kpi_reliabilities", "kpis", ("month", "kpi_id", "kpi_version")),
     PublicTable("kpi_definitions", "kpis", ("kpi_id", "version"), by_month=False),
 )
 # Columns that name a person; they stay out of everything but the HR export and the cards.

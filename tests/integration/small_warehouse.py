@@ -190,6 +190,18 @@ _DEFINITIONS = """
     definition_zh varchar, category varchar, unit varchar, direction varchar,
     minimum_sample integer, row_sql varchar
 """
+_REFERENCES = """
+    month date, kpi_id varchar, kpi_version varchar, stratum varchar,
+    reference_month_count integer, numerator decimal(28, 10), denominator decimal(28, 10),
+    reference_value decimal(28, 12), relative_rate decimal(28, 12)
+"""
+_RELIABILITIES = """
+    month date, kpi_id varchar, kpi_version varchar, method varchar,
+    reference_month_count integer, manager_month_count integer,
+    reference_denominator decimal(18, 6), reference_value decimal(28, 12),
+    within_variance decimal(28, 12), between_variance decimal(28, 12),
+    shrinkage_constant decimal(28, 12)
+"""
 _MANAGERS = """
     month date, manager_id varchar, display_name varchar, role varchar, team_id varchar,
     team_name varchar, agent_count integer, exposure_days integer, is_in_roster boolean
@@ -210,6 +222,8 @@ def build(home: Home, month: Month = MONTH, *, csat: int = 82, as_of: Month | No
         "scorecards.scorecard_explanations": _EXPLANATIONS,
         "exports.export_hr_manager_months": _EXPORT,
         "kpis.kpi_employee_months": _EMPLOYEE_MONTHS,
+        "kpis.kpi_references": _REFERENCES,
+        "kpis.kpi_reliabilities": _RELIABILITIES,
         "core.dim_managers": _MANAGERS,
     }
     for name, columns in tables.items():
