@@ -11,6 +11,9 @@ DOC = """\
 Starts when `transform` announces a month's scorecards. Stages the release (tables, HR export,
 cards), lets the **exports** gate audit the staged files, then cuts over in one step: readers see
 the old release or the new one, never half. The same content again makes no new release.
+
+* **A closed month** changes only when somebody says why: the run fails and lists what would change.
+  Trigger it by hand with a partition key and `{"reason": "...", "by": "..."}` to restate the month.
 """
 
 with DAG(

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perfhouse.company_monitors import DEFAULTS as MONITORS
-from perfhouse.errors import ConfigError, PerfhouseError, SourceMissing
+from perfhouse.errors import ConfigError, PerfhouseError, ReleaseError, SourceMissing
 from perfhouse.month import Month
 
 if TYPE_CHECKING:
+    from perfhouse.restatement import Reason
     from perfhouse.stages import Workspace
 
 
@@ -51,7 +52,7 @@ def _run(args: argparse.Namespace) -> None:
     from perfhouse import report, stages
 
     ws = _workspace(args)
-    result = stages.run(ws, args.month, args.as_of, _progress)
+    result = stages.run(ws, args.month, args.as_of, _progress, _reason(args))
     report.run(result, ws.home, echo)
 
 
@@ -103,7 +104,35 @@ def _publish(args: argparse.Namespace) -> None:
     from perfhouse import report, stages
 
     ws = _workspace(args)
-    report.release(stages.publish(ws, args.month, args.as_of, _progress), ws.home, echo)
+    released = stages.publish(ws, args.month, args.as_of, _progress, _reason(args))
+    report.release(released, ws.home, echo)
+
+
+def _reason(args: argparse.Namespace) -> Reason | None:
+    """Return why a closed month is restated; both words are needed, and only with `--restate`."""
+    from perfhouse.restatement import Reason
+
+    if args.restate:
+        return Reason.of(args.reason, args.by)
+    if args.reason or args.by:
+        raise ConfigError(["--restate: expected it where --reason and --by are given"])
+    return None
+
+
+def _months(args: argparse.Namespace) -> None:
+    from perfhouse import report
+
+    ws = _workspace(args)
+    report.months(ws.home, ws.company, echo)
+
+
+def _reproduce(args: argparse.Namespace) -> int:
+    from perfhouse import report, reproduce
+    from perfhouse.settings import Home
+
+    found = reproduce.reproduce(Home(_home(args)), args.release, _progress)
+    report.reproduction(found, echo)
+    return 0 if found.is_same else ReleaseError.exit_code
 
 
 def _explain(args: argparse.Namespace) -> None:
@@ -178,11 +207,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Monthly scorecards of customer-service managers, from sources to releases.",
         epilog="exit codes: 2 configuration (operator), 3 transient (retry), 4 source missing "
         "(its owner), 5 source changed (connector author), 6 gate failed (data owner), "
-        "7 build failed and 8 release failed (data engineer)",
+        "7 build failed and 8 release failed (data engineer), 9 month closed (data owner)",
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="say more")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _month_command(commands, "run", _run, "every stage of a month, without a scheduler", as_of=True)
+    text = "every stage of a month, without a scheduler"
+    _restating(_month_command(commands, "run", _run, text, as_of=True))
     ingest = _month_command(commands, "ingest", _ingest, "extract and land one source or all")
     ingest.add_argument("--source", help="one source's id (default: all)")
     ingest.add_argument("--dry-run", action="store_true", help="show what would be fetched")
@@ -197,7 +227,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     text = "ids that nobody, or not one person, is known for: lines of identity.csv to fill in"
     _month_command(commands, "identities", _identities, text, as_of=True)
-    _month_command(commands, "publish", _publish, "release a built month", as_of=True)
+    text = "release a built month"
+    _restating(_month_command(commands, "publish", _publish, text, as_of=True))
     explain = _month_command(commands, "explain", _explain, "why a manager has this score")
     explain.add_argument("--manager", required=True, help="the manager's id")
     explain.add_argument("--kpi", help="down to the source rows of one KPI")
@@ -215,6 +246,13 @@ def _parser() -> argparse.ArgumentParser:
     _paths(status)
     status.add_argument("--month", type=_month, help="one month (default: all)")
     status.set_defaults(func=_status)
+    months = commands.add_parser("months", help="which months are open, provisional or closed")
+    _paths(months)
+    months.set_defaults(func=_months)
+    again = commands.add_parser("reproduce", help="rebuild a past release and compare the bytes")
+    again.add_argument("release", help="a release's name such as 2026-09.r1")
+    again.add_argument("--home", type=Path, help="where published/ is (default ./data)")
+    again.set_defaults(func=_reproduce)
     query = commands.add_parser("query", help="ask the published scorecards in SQL")
     query.add_argument("sql")
     query.add_argument("--home", type=Path, help="where published/ is (default ./data)")
@@ -243,6 +281,13 @@ def _month_command(
         )
     parser.set_defaults(func=func)
     return parser
+
+
+def _restating(parser: argparse.ArgumentParser) -> None:
+    text = "change a month that is closed; needs --reason and --by"
+    parser.add_argument("--restate", action="store_true", help=text)
+    parser.add_argument("--reason", help="why it changes: kept in the release and the ledger")
+    parser.add_argument("--by", help="who decided it")
 
 
 def _demo_command(commands: Any) -> None:

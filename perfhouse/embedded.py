@@ -33,11 +33,16 @@ _COMPONENTS = ("db", "api-server", "scheduler", "dag-processor")
 
 @dataclass(frozen=True)
 class Redelivery:
-    """A source sends a month again, changed: `apply` puts the new delivery in its place."""
+    """A source sends a month again, changed: `apply` puts the new delivery in its place.
+
+    `reason` and `by` restate the month if it is closed by then.
+    """
 
     month: Month
     source_id: str
     apply: Callable[[], None]
+    reason: str = ""
+    by: str = ""
 
 
 @dataclass
@@ -140,7 +145,8 @@ def _demo(ws: Workspace) -> tuple[list[Month], list[Redelivery]]:
     def apply() -> None:
         demo.redeliver(folder, corrected.key)
 
-    return months, [Redelivery(corrected, "surveys", apply)]
+    why = "The survey desk corrected scores and sent late answers"
+    return months, [Redelivery(corrected, "surveys", apply, why, "Demo data owner")]
 
 
 def _deliver(
@@ -184,16 +190,20 @@ def _deliver_again(api: Client, board: watch.Board, sent: Redelivery) -> None:
     board.say(f"{sent.month}  {sent.source_id} is sent again, corrected")
     before = board.published(sent.month.key)
     sent.apply()
-    run_id = _trigger(api, sent.source_id, sent.month, "again")
+    why = {"reason": sent.reason, "by": sent.by} if sent.reason else None
+    run_id = _trigger(api, sent.source_id, sent.month, "again", why)
     if board.until_ingested(f"ingest_{sent.source_id}", run_id):
         board.until_published({sent.month.key: before + 1})
     else:
         board.say(f"{sent.month}  {sent.source_id}: nothing changed, nothing to rebuild")
 
 
-def _trigger(api: Client, source_id: str, month: Month, occasion: str) -> str:
+def _trigger(
+    api: Client, source_id: str, month: Month, occasion: str, why: dict[str, str] | None = None
+) -> str:
     run_id = f"{month}__{source_id}__{occasion}"
-    body = {"dag_run_id": run_id, "logical_date": None, "partition_key": month.key}
+    body: dict[str, object] = {"dag_run_id": run_id, "logical_date": None}
+    body |= {"partition_key": month.key, **({"conf": why} if why else {})}
     api.post(f"/api/v2/dags/ingest_{source_id}/dagRuns", body)
     return run_id
 

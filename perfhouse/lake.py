@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perfhouse.company_types import Company
-from perfhouse.errors import PerfhouseError, SourceMissing
+from perfhouse.errors import PerfhouseError, ReleaseError, SourceMissing
 from perfhouse.month import Month
 from perfhouse.settings import Home
 
@@ -368,6 +368,47 @@ def is_intact(home: Home, manifest: Manifest) -> bool:
     return all((home.root / path).is_file() for path in _listed(manifest)) and all(
         file_sha256(home.root / file.path) == file.sha256 for file in landed
     )
+
+
+def restore(home: Home, into: Home, source: str, month: Month, manifest_sha256: str) -> None:
+    """Make a landing that was once committed in `home` the current one of another home.
+
+    Its files are linked from where they lie or were moved aside to.
+
+    Raises:
+        ReleaseError: no such landing is known, or a file of it is gone or changed.
+    """
+    known = [
+        manifest
+        for manifest in map(_load, sorted((home.manifests / "history").glob("*.json")))
+        if (manifest.source, manifest.month) == (source, month.key)
+        and manifest.manifest_sha256 == manifest_sha256
+    ]
+    for manifest in known:
+        lying = {path: _lying(home, path, sha256) for path, sha256 in _hashes(manifest).items()}
+        if None in lying.values():
+            continue
+        for path, origin in lying.items():
+            target = into.root / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            os.link(str(origin), target)
+        _swap(manifest_path(into, source, month), _stored(manifest))
+        return
+    what = "files of it are gone or changed" if known else "it was never kept"
+    raise ReleaseError(f"{source} {month}: landing {manifest_sha256[:12]}: {what}")
+
+
+def _hashes(manifest: Manifest) -> dict[str, str]:
+    return {f.path: f.sha256 for landing in manifest.streams.values() for f in landing.files}
+
+
+def _lying(home: Home, path: str, sha256: str) -> Path | None:
+    """Return where a landed file lies, in its place or moved aside, unless it changed."""
+    origin = home.root / path
+    aside = home.superseded / origin.relative_to(home.raw)
+    places = (p for p in (origin, aside) if p.is_file() and file_sha256(p) == sha256)
+    return next(places, None)
 
 
 # --- manifests ---------------------------------------------------------------------------

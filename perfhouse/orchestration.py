@@ -28,6 +28,7 @@ from perfhouse import settings, stages
 from perfhouse.company import Company, Source
 from perfhouse.errors import ConfigError, TransientError
 from perfhouse.month import Month
+from perfhouse.restatement import Reason
 from perfhouse.settings import option
 
 _log = logging.getLogger(__name__)
@@ -146,6 +147,23 @@ def as_of_of(context: Context) -> Month | None:
     return Month(str(chosen)) if chosen else None
 
 
+def reason_of(context: Context) -> Reason | None:
+    """Return why a closed month is restated, from a run's configuration or the event before it."""
+    said = _said_of(context)
+    return Reason.of(said.get("reason"), said.get("by")) if said else None
+
+
+def _said_of(context: Context) -> dict[str, str]:
+    """Return `reason` and `by` as one run or event gives them; they travel on together."""
+    events = (context.get("triggering_asset_events") or {}).values()
+    told = [event.extra or {} for each in events for event in each]
+    for given in (context["dag_run"].conf or {}, *told):
+        found = {key: str(given[key]) for key in ("reason", "by") if given.get(key)}
+        if found:
+            return found
+    return {}
+
+
 # ---------------------------------------------------------------- the work of each task
 
 
@@ -161,7 +179,8 @@ def ingest(source_id: str, context: Context) -> bool:
     ws = stages.open_workspace()
     complete_before = _is_complete(ws, source_id, month)
     manifest = stages.ingest(ws, source_id, month, _log.info)
-    _announce(context, raw(source_id), month, {"unchanged": manifest.unchanged})
+    facts = {"unchanged": manifest.unchanged, **_said_of(context)}
+    _announce(context, raw(source_id), month, facts)
     again = complete_before and (not manifest.unchanged or context["ti"].try_number > 1)
     _log.info(
         "%s %s: %s%s",
@@ -175,7 +194,7 @@ def ingest(source_id: str, context: Context) -> bool:
 
 def redelivered(context: Context) -> None:
     """Open the second door of the transformation for this month."""
-    _announce(context, REDELIVERED, month_of(context), {})
+    _announce(context, REDELIVERED, month_of(context), _said_of(context))
 
 
 def gate_raw(context: Context) -> dict[str, Any]:
@@ -195,14 +214,15 @@ def gate_scorecards(context: Context) -> dict[str, Any]:
     """May the scorecards be published? When they may, they are announced."""
     month, as_of = month_of(context), as_of_of(context)
     verdict = _verdict(stages.gate_scorecards(stages.open_workspace(), month, as_of))
-    _announce(context, SCORECARDS, month, {"as_of": as_of.key} if as_of else {})
+    facts = {"as_of": as_of.key} if as_of else {}
+    _announce(context, SCORECARDS, month, {**facts, **_said_of(context)})
     return verdict
 
 
 def publish(context: Context) -> dict[str, Any]:
-    """Stage, audit and release the month."""
-    month, as_of = month_of(context), as_of_of(context)
-    release = stages.publish(stages.open_workspace(), month, as_of, _log.info)
+    """Stage, audit and release the month; a closed one changes only if the run says why."""
+    month, as_of, reason = month_of(context), as_of_of(context), reason_of(context)
+    release = stages.publish(stages.open_workspace(), month, as_of, _log.info, reason)
     facts = {
         "release": f"{month}.r{release.number}",
         "sha256": release.sha256,

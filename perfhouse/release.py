@@ -224,6 +224,33 @@ def _stage_next(
     return _stage(work, before.number + 1, folder, said)
 
 
+def restage(
+    company: Company,
+    home: Home,
+    month: Month,
+    *,
+    as_of: Month,
+    number: int,
+    before: Path | None,
+    succession: release_files.Succession | None,
+    folder: Path,
+    progress: Callable[[str], None] = _log.info,
+) -> Mapping[str, Any]:
+    """Stage what the warehouse holds as a release of that number; return its release.json.
+
+    Nothing is published: it is compared with a release that stands. `before` is the folder of the
+    release it followed.
+    """
+    verdicts = [_standing_verdict(home, company, month, as_of, gate) for gate in _BEFORE]
+    release_files.stage_tables(home, month, folder)
+    if before is not None and succession is not None:
+        found = restatement.changes(before, folder)
+        restatement.write(found, folder)
+        succession = replace(succession, change_count=len(found))
+    work = _Work(company, home, month, as_of, verdicts, progress)
+    return release_files.read_manifest(_stage(work, number, folder, succession).path)
+
+
 def _is_locked(work: _Work, before: Release, found: Sequence[restatement.Change]) -> bool:
     """Say whether a change needs a reason: not before the month closes, nor for what ripens."""
     window = max(before.as_of, work.as_of)

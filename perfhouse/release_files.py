@@ -275,19 +275,41 @@ def _close(folder: Path) -> None:
             path.chmod(0o750)
 
 
-def _earlier_months(home: Home, month: Month) -> dict[str, str]:
-    """Hash what a month is compared with: `change` and a card's trend read earlier months."""
+def _earlier_months(home: Home, month: Month) -> dict[str, dict[str, str | None]]:
+    """Say of every earlier month in the warehouse what it holds and from which release it came.
+
+    Changes, trends and references read earlier months. `release` is None when a month stands as
+    it was never released.
+    """
     table = "scorecards.scorecard_manager_months"
     with warehouse.connect(home.warehouse, read_only=True) as con:
-        months = con.execute(
+        rows = con.execute(
             f"select distinct month from {table} where month < ? order by month", [month.start]
         ).fetchall()
-        return {
-            Month.of(first).key: ledger.content_sha256(
+        hashes = {
+            Month.of(first): ledger.content_sha256(
                 con, table, ("manager_id",), f"month = date '{first.isoformat()}'"
             )[1]
-            for (first,) in months
+            for (first,) in rows
         }
+    return {
+        earlier.key: {**_release_behind(home, earlier), "content_sha256": sha256}
+        for earlier, sha256 in hashes.items()
+    }
+
+
+def _release_behind(home: Home, month: Month) -> dict[str, str | None]:
+    """Return the newest release that was made from what the warehouse holds of a month."""
+    built = provenance.read(home, month)
+    for entry in reversed(ledger.entries(home)):
+        if entry.month != month.key:
+            continue
+        said = read_manifest(home.published / entry.path)
+        inputs, configuration = ledger.sha256_of(said["inputs"]), said["configuration_sha256"]
+        if built == provenance.Origin(entry.as_of, inputs, configuration):
+            name = f"{month}.r{entry.number}"
+            return {"release": name, "release_sha256": entry.release_sha256}
+    return {"release": None, "release_sha256": None}
 
 
 def sync(folder: Path) -> None:
@@ -321,14 +343,20 @@ def problems(folder: Path) -> list[str]:
     except Exception as error:
         return [f"unreadable: {type(error).__name__}"]
     files = file_hashes(folder)
-    found = _differences("table", said["tables"], tables)
-    found += _differences("file", said["files"], files)
+    found = differences("table", said["tables"], tables)
+    found += differences("file", said["files"], files)
     if checksum != file_sha256(folder / DATABASE):
         found.append(f"{DATABASE}: bytes differ from {_CHECKSUM}")
     listed = {"tables": said["tables"], "files": said["files"]}
     if said["release_sha256"] != ledger.sha256_of(listed):
         found.append("release_sha256 does not fit what release.json lists")
     return found
+
+
+def differences(kind: str, said: Mapping[str, object], found: Mapping[str, object]) -> list[str]:
+    """Name what differs between what a release lists and what is found."""
+    names = sorted({*said, *found})
+    return [f"{kind} {name} differs" for name in names if said.get(name) != found.get(name)]
 
 
 def combine(releases: Sequence[Path], entries: Sequence[ledger.Entry], folder: Path) -> None:
@@ -443,11 +471,6 @@ def _hashes_of_parquet(folder: Path) -> TableHashes:
 def _hash(con: DuckDBPyConnection, relation: str, key: Sequence[str]) -> dict[str, Any]:
     rows, sha256 = ledger.content_sha256(con, relation, key)
     return {"rows": rows, "sha256": sha256}
-
-
-def _differences(kind: str, said: Mapping[str, object], found: Mapping[str, object]) -> list[str]:
-    names = sorted({*said, *found})
-    return [f"{kind} {name} differs" for name in names if said.get(name) != found.get(name)]
 
 
 def _summary(verdict: Verdict) -> dict[str, Any]:

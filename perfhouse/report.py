@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from expectations.people import Stranger
     from perfhouse.company import Company, Source
     from perfhouse.release import Release
+    from perfhouse.reproduce import Reproduction
     from perfhouse.settings import Home
     from perfhouse.stages import RunResult, Workspace
 
@@ -135,6 +136,35 @@ def status(home: Home, company: Company | None, month: Month | None, echo: Echo)
             )
         found = newest.get(each)
         echo(f"  release: {found.name} {found.sha256[:12]}" if found else "  release: none yet")
+
+
+def months(home: Home, company: Company, echo: Echo) -> None:
+    """List where every month stands, when it closes and what of it may still change."""
+    from perfhouse import months as calendar
+
+    found = calendar.states(company, home)
+    if not found:
+        echo(f"nothing has been landed in {home.root} yet")
+    for state in found:
+        word = "closed" if state.is_locked else "closes"
+        newest = f"{state.release} as of {state.as_of}" if state.release else "no release"
+        echo(f"{state.month}: {state.status:<11} {word} {state.closes_on}  {newest}")
+        if state.provisional:
+            again = f"; run it as of {state.month.plus(1)}" if state.is_locked else ""
+            echo(f"  still provisional: {', '.join(state.provisional)}{again}")
+
+
+def reproduction(found: Reproduction, echo: Echo) -> None:
+    """Say whether a release came out the same, and if not, what differs."""
+    for note in found.notes:
+        echo(f"  {note}")
+    for difference in found.differences[:20]:
+        echo(f"  {difference}")
+    if found.is_same:
+        echo(f"{found.release}: reproduced, sha256 {found.found_sha256}")
+    else:
+        count = len(found.differences)
+        echo(f"{found.release}: NOT reproduced, {count} tables and files differ")
 
 
 def _refused(landed: Iterable[lake.Manifest]) -> list[tuple[str, str, str]]:

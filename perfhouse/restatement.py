@@ -24,6 +24,7 @@ FOLDER = "changes"
 _RELATIVE = frozenset(
     {"rank", "rank_low", "rank_high", "peer_count", "change", "previous_total_score"}
 )
+_WORDS = "sentence_"  # columns that tell of numbers; they also say which deliveries count
 _SUBJECTS = ("manager_id", "team_id", "kpi_id")
 
 
@@ -94,7 +95,11 @@ def _of_table(
         return
     key = [column for column in table.key if column != "month"]
     known = [_columns(con, file) for file in (old, new)]
-    cells = [name for name in known[0] if name in known[1] and name not in table.key]
+    cells = [
+        name
+        for name in known[0]
+        if name in known[1] and name not in table.key and not name.startswith(_WORDS)
+    ]
     if not cells:
         return
     names = ", ".join(_name(column) for column in key)

@@ -42,6 +42,7 @@ NAMED = {
     **dict.fromkeys(FILES, "files"),
     **dict.fromkeys(ROOF, "roof"),
     "perfhouse.stages": "stages",
+    "perfhouse.reproduce": "stages",
     "perfhouse.release": "release",
 }
 

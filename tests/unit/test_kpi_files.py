@@ -71,6 +71,11 @@ def test_a_good_file_is_a_kpi(tmp_path: Path) -> None:
     assert read(tmp_path, GOOD) == (frozenset({"top_score_rate"}), [])
 
 
+def test_the_file_that_the_docs_show_is_this_one() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "own-kpi.md").read_text("utf-8")
+    assert f"```yaml\n{GOOD}```" in page
+
+
 def test_the_catalogue_passes_its_own_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,10 @@ def answer(case):
         elif case["do"] == "connection":
             found = settings.connection(case["name"])
             told["found"] = [found.url(), repr(found), found.extra]
+        elif case["do"] == "redelivered":
+            house.redelivered(context)
+        elif case["do"] == "publish":
+            told["reason"] = vars(house.reason_of(context) or N())
         elif case["do"] == "month":
             told["month"] = house.month_of(context).key
         else:
@@ -98,8 +102,9 @@ def landing(source: str, *landed: str, unchanged: bool = False, attempt: int = 1
 
 KINDS = (
     "TransientError", "SourceMissing", "SourceChanged", "ConfigError", "GateFailed", "BuildFailed",
-    "ReleaseError", "ValueError",
+    "ReleaseError", "MonthClosed", "ValueError",
 )  # fmt: skip
+WHY = {"reason": "late answers", "by": "HR"}
 CASES: dict[str, dict[str, Any]] = {
     "both": {"do": "month", "key": "2026-09", "conf": {"month": "2026-08"}},
     "conf": {"do": "month", "conf": {"month": "2026-08"}},
@@ -114,6 +119,12 @@ CASES: dict[str, dict[str, Any]] = {
     "an optional source comes early": landing("maybe", "a"),
     "as of": {"do": "gate", "key": "2026-08", "conf": {"as_of": "2026-10"}},
     "as of, announced": {"do": "gate", "key": "2026-08", "extra": {"as_of": "2026-11"}},
+    "a reason": {"do": "gate", "key": "2026-08", "conf": WHY},
+    "a reason, announced": {"do": "redelivered", "key": "2026-08", "extra": WHY},
+    "a reason, by hand": {"do": "publish", "key": "2026-08", "conf": WHY},
+    "a reason, arrived": {"do": "publish", "key": "2026-08", "extra": WHY},
+    "no reason": {"do": "publish", "key": "2026-08", "extra": {"as_of": "2026-10"}},
+    "a reason of nobody": {"do": "publish", "key": "2026-08", "conf": {"reason": "late"}},
     "stored": {"do": "connection", "name": "desk"},
     "unknown": {"do": "connection", "name": "nowhere"},
     **{kind: {"do": "retry", "error": kind} for kind in KINDS},
@@ -169,6 +180,17 @@ def test_a_change_of_a_complete_month_is_a_redelivery(
 def test_the_as_of_month_travels_from_transform_to_publish(told: dict[str, Any]) -> None:
     assert told["as of"]["announced"] == {"scorecards": [["2026-08"], {"as_of": "2026-10"}]}
     assert told["as of, announced"]["announced"]["scorecards"][1] == {"as_of": "2026-11"}
+
+
+def test_why_a_closed_month_is_restated_travels_to_publish_in_one_piece(
+    told: dict[str, Any],
+) -> None:
+    assert told["a reason"]["announced"] == {"scorecards": [["2026-08"], WHY]}
+    assert told["a reason, announced"]["announced"] == {"redelivered": [["2026-08"], WHY]}
+    assert told["a reason, by hand"]["reason"] == WHY
+    assert told["a reason, arrived"]["reason"] == WHY
+    assert told["no reason"]["reason"] == {}
+    assert "--by: expected who decided it" in told["a reason of nobody"]["refused"]
 
 
 def test_only_what_a_retry_may_cure_is_retried(told: dict[str, Any]) -> None:
