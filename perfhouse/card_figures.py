@@ -116,7 +116,7 @@ def bullet(score: KpiScore, median: float | None) -> dict[str, Any]:
     if scale and score.is_scored and score.ci_low is not None and score.ci_high is not None:
         low, high = sorted((scale.score(score.ci_low), scale.score(score.ci_high)))
         ends = (position(low), position(high))
-    basis = score.shrunk_value if score.shrunk_value is not None else score.value
+    basis = score.basis
     raw = scale.unclipped(basis) if scale and basis is not None and score.is_scored else 50.0
     return {
         "bar": position(score.score) if score.is_scored and score.score is not None else None,

@@ -102,6 +102,7 @@ def card(sheet: Sheet, total: Total, agent_limit: int, with_definitions: bool) -
         "groups": groups,
         "contribution": _sum(r["contribution_value"] for r in rows),
         "has_interval": any(r["bullet"]["ci"] for r in rows),
+        "is_shrunk": any(r["basis"] for r in rows),
         "agents": _agents(sheet, total, scores, known, agent_limit),
         "definitions": [_definition(known[s.kpi_id], s) for s in ordered]
         if with_definitions
@@ -138,7 +139,10 @@ def _head(sheet: Sheet, total: Total, rows: Sequence[Mapping[str, Any]]) -> dict
         "scored": sum(bool(r["is_scored"]) for r in rows),
         "kpis": len(rows),
         "change": None if total.change is None else f"{total.change:+.1f}".replace("-", "−"),
-        "direction": _direction(total.change),
+        "direction": _direction(total),
+        "is_clear": total.change_status in ("better", "worse"),
+        "change_known": total.change_status is not None,
+        "interval": _total_interval(total),
         "previous": None
         if total.previous_total_score is None
         else f"{total.previous_total_score:.1f}",
@@ -147,10 +151,17 @@ def _head(sheet: Sheet, total: Total, rows: Sequence[Mapping[str, Any]]) -> dict
     }
 
 
-def _direction(change: float | None) -> str:
-    if change is None or abs(change) < 0.05:
+def _direction(total: Total) -> str:
+    """Tell where a total went: nowhere, when the change is within its own error."""
+    if total.change is None or abs(total.change) < 0.05 or total.change_status == "no_clear_change":
         return "same"
-    return "up" if change > 0 else "down"
+    return "up" if total.change > 0 else "down"
+
+
+def _total_interval(total: Total) -> str | None:
+    if total.total_low is None or total.total_high is None or total.total_score is None:
+        return None
+    return f"{total.total_low:.1f}–{total.total_high:.1f}"
 
 
 # ---------------------------------------------------------------- the KPIs
@@ -185,6 +196,8 @@ def _kpi_row(
         "down": definition.direction == "down",
         "value": show(score.value, definition.unit),
         "interval": _interval(score, definition.unit),
+        "basis": _basis(score, definition.unit),
+        "review": _REVIEWS.get(score.funnel_status or ""),
         "target": show(score.target, definition.unit),
         "scale": [
             show(v, definition.unit, bare=True) for v in (score.floor, score.target, score.stretch)
@@ -247,6 +260,20 @@ def _groups(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             }
         )
     return groups
+
+
+# Outside the 99.8 % limits of the funnel: worth a look, whichever side.
+_REVIEWS = {
+    "better_998": ("异常偏好,请复核", "unusually good: review"),
+    "worse_998": ("异常偏差,请复核", "unusually poor: review"),
+}
+
+
+def _basis(score: KpiScore, unit: str) -> str | None:
+    """Show the value that was scored, where it reads otherwise than the plain one."""
+    if not score.is_scored or show(score.basis, unit) == show(score.value, unit):
+        return None
+    return show(score.basis, unit)
 
 
 def _interval(score: KpiScore, unit: str) -> str | None:

@@ -42,6 +42,9 @@ _TOTAL: Columns = {
     "agent_count": "bigint",
     "exposure_days": "double",
     "status": "varchar",
+    "total_low": "double",
+    "total_high": "double",
+    "change_status": "varchar",
 }
 _KPI: Columns = {
     "manager_id": "varchar",
@@ -64,6 +67,9 @@ _KPI: Columns = {
     "effective_weight": "double",
     "minimum_sample": "double",
     "is_provisional": "boolean",
+    "change": "double",
+    "change_status": "varchar",
+    "funnel_status": "varchar",
 }
 _DEFINITION: Columns = {
     "kpi_id": "varchar",
@@ -107,6 +113,9 @@ class Total:
     agent_count: int | None
     exposure_days: float | None
     status: str | None
+    total_low: float | None = None
+    total_high: float | None = None
+    change_status: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +142,14 @@ class KpiScore:
     effective_weight: float | None
     minimum_sample: float | None
     is_provisional: bool | None = None
+    change: float | None = None
+    change_status: str | None = None
+    funnel_status: str | None = None
+
+    @property
+    def basis(self) -> float | None:
+        """The value that was scored: the shrunk one, where there is one."""
+        return self.value if self.shrunk_value is None else self.shrunk_value
 
     @property
     def is_scored(self) -> bool:

@@ -165,6 +165,42 @@ def test_an_interval_is_drawn_on_the_score_axis_once_it_is_known(changed, tmp_pa
     assert "95% interval" in text
 
 
+def test_what_was_scored_is_shown_beside_the_plain_value_and_outliers_are_for_review(
+    changed, tmp_path
+):
+    assert ">scored<" not in page(changed, "M01", tmp_path)
+    changed.execute("alter table scorecards.scorecard_kpi_months add column funnel_status varchar")
+    changed.execute(
+        "update scorecards.scorecard_kpi_months set shrunk_value = 0.0613, "
+        "funnel_status = 'worse_998' where kpi_id = 'reopen_rate'"
+    )
+    text = page(changed, "M01", tmp_path)
+    assert ">scored</i> 6.1%" in row(text, "重开率")
+    assert "unusually poor: review" in row(text, "重开率")
+    assert text.count("unusually") == 1
+    assert "by their number, for chance" in text
+
+
+def test_a_change_within_its_error_is_not_shown_as_a_rise_or_a_fall(changed, tmp_path):
+    table = "scorecards.scorecard_manager_months"
+    before = page(changed, "M01", tmp_path)
+    assert "no clear change" not in before
+    for column in ("total_low double", "total_high double", "change_status varchar"):
+        changed.execute(f"alter table {table} add column {column}")
+    changed.execute(
+        f"update {table} set total_low = 81.25, total_high = 93.14, change = 3.1, "
+        "previous_total_score = 80, change_status = 'no_clear_change'"
+    )
+    text = page(changed, "M01", tmp_path)
+    assert "81.2–93.1" in text
+    assert "＝</span> +3.1" in text
+    assert "no clear change" in text
+    changed.execute(f"update {table} set change_status = 'better'")
+    text = page(changed, "M01", tmp_path)
+    assert "▲</span> +3.1" in text
+    assert "no clear change" not in text
+
+
 def test_without_enough_weight_there_is_no_total_but_every_score_stands(con, tmp_path):
     text = page(con, "M08", tmp_path)
     assert "不计总分" in text
