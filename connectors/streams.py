@@ -327,6 +327,8 @@ KB_CONTRIBUTIONS = Stream(
         _enum("status", "draft", "submitted", "published", "rejected"),
         *_columns(AT, "submitted_at*", "published_at"),
         *_columns(COUNT, "views_30d", "helpful_n", "unhelpful_n", minimum=0),
+        # An update of a comma is none; a source that does not tell leaves this empty.
+        *_columns(FLAG, "is_substantive"),
     ),
 )
 
@@ -380,12 +382,70 @@ QA_REVIEWS = Stream(
     ),
 )
 
+# One answer of one rater about one person; a cycle without a closing day counts as it is answered.
+PEER_REVIEWS = Stream(
+    "peer_reviews",
+    key=("review_id", "dimension"),
+    event_at=("submitted_at",),
+    columns=(
+        *_columns(ID, "review_id*", "cycle_id*", "ratee_id*", "rater_key"),
+        _enum("rater_type", "customer", "subordinate", "peer", "manager", "self"),
+        *_columns(ID, "dimension*"),
+        *_columns(SCORE, "score", "scale_min", "scale_max"),
+        *_columns(AT, "submitted_at*"),
+        *_columns(ON, "cycle_closed_on"),
+        *_columns(ID, "comment_ref"),
+    ),
+)
+
+# Talks planned with a new hire or in a plan for improvement; one row per planned talk.
+COACHING_PLANS = Stream(
+    "coaching_plans",
+    key=("plan_id",),
+    event_at=("source_updated_at", "completed_at", "planned_at"),
+    columns=(
+        *_columns(ID, "plan_id*", "coach_id", "coachee_id*"),
+        _enum("kind", "onboarding", "pip"),
+        *_columns(AT, "planned_at", "due_at*", "completed_at"),
+        _enum("outcome", "held", "missed", "cancelled"),
+    ),
+)
+
+# Contracts of customers, one row per term: a renewal begins another term.
+CUSTOMERS = Stream(
+    "customers",
+    key=("contract_id", "contract_end"),
+    event_at=("source_updated_at", "contract_end"),
+    columns=(
+        *_columns(ID, "contract_id*", "customer_id*", "owner_id", "tier"),
+        *_columns(ON, "contract_start", "contract_end*"),
+        *_columns(AT, "renewed_at", "churned_at"),
+        Column("amount", "DECIMAL(18,2)"),
+        Column("cross_sell_amount", "DECIMAL(18,2)"),
+        *_columns(TEXT, "currency"),
+    ),
+)
+
+# What agents offered to customers, and what became of it.
+OFFERS = Stream(
+    "offers",
+    key=("offer_id",),
+    event_at=("source_updated_at", "accepted_at", "offered_at"),
+    columns=(
+        *_columns(ID, "offer_id*", "customer_id", "agent_id*", "product_id"),
+        *_columns(AT, "offered_at*", "accepted_at", "cancelled_at"),
+        Column("amount", "DECIMAL(18,2)"),
+        *_columns(TEXT, "currency"),
+    ),
+)
+
 STREAMS: dict[str, Stream] = {
     stream.name: stream
     for stream in (
         *(TICKETS, TICKET_EVENTS, CALLS, SURVEY_RESPONSES, SURVEY_AGGREGATES, TRAINING_RECORDS),
         *(HR_ROSTER, EMPLOYMENT_EVENTS, ORG_UNITS, IDENTITY_MAP, SOURCE_USERS, KB_CONTRIBUTIONS),
-        *(IMPROVEMENT_SUGGESTIONS, APPEALS, QA_REVIEWS),
+        *(IMPROVEMENT_SUGGESTIONS, APPEALS, QA_REVIEWS, PEER_REVIEWS, COACHING_PLANS),
+        *(CUSTOMERS, OFFERS),
     )
 }
 

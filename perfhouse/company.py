@@ -21,6 +21,7 @@ from perfhouse.company_identities import read_identities
 from perfhouse.company_monitors import read_monitors
 from perfhouse.company_packs import TARGETS, effective, read_pack, read_roles, read_samples
 from perfhouse.company_sources import ID, ConnectorKeys, Known, read_sources
+from perfhouse.company_surveys import read_certification_grace, read_surveys
 from perfhouse.company_targets import read_targets
 from perfhouse.company_types import (
     PRIORITIES,
@@ -166,6 +167,8 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
         gates=_gates(top.table("gates"), known),
         sources=sources,
         monitors=read_monitors(top),
+        surveys=read_surveys(top),
+        certification_grace_days=read_certification_grace(top),
         clocks_stop_at=about.instant("clocks_stop_at"),
         identities=read_identities(folder, top.problems, [source.id for source in sources]),
         roles=(*read_roles(top), *(kpis.pack.roles if kpis.pack else ())),

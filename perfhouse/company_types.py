@@ -187,6 +187,20 @@ class Identity:
 
 
 @dataclass(frozen=True)
+class Survey:
+    """How the scores of one survey are read; None where the rule for all surveys holds.
+
+    `easy_is` tells which end of the scale of an effort question means little effort. From
+    `easy_from` and `satisfied_from`, included, towards the good end an answer is a good one.
+    """
+
+    survey_id: str
+    easy_is: str | None = None
+    easy_from: float | None = None
+    satisfied_from: float | None = None
+
+
+@dataclass(frozen=True)
 class ColumnMapping:
     """How one canonical column is read: from a source column, an expression or a constant.
 
@@ -257,6 +271,8 @@ class Company:
     roles: tuple[Role, ...] = ()
     clocks_stop_at: datetime | None = None  # sources were read at this instant, in mid-month
     monitors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    surveys: tuple[Survey, ...] = ()
+    certification_grace_days: int = 90
 
     def source(self, source_id: str) -> Source | None:
         """Return the source of that id, or None."""

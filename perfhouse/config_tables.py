@@ -82,6 +82,12 @@ TABLES: dict[str, dict[str, str]] = {
         "valid_to": "DATE",
     },
     "settings": {"name": "VARCHAR", "value": "DOUBLE"},
+    "surveys": {
+        "survey_id": "VARCHAR",
+        "easy_is": "VARCHAR",
+        "easy_from": "DOUBLE",
+        "satisfied_from": "DOUBLE",
+    },
     "monitors": {"monitor": "VARCHAR", "name": "VARCHAR", "value": "DOUBLE"},
 }
 
@@ -120,8 +126,13 @@ def _rows(company: Company, month: Month, as_of: Month) -> dict[str, list[Row]]:
             for identity in company.identities
         ],
         "monitors": [*company_monitors.rows(company.monitors)],
+        "surveys": [
+            tuple(getattr(survey, column) for column in TABLES["surveys"])
+            for survey in company.surveys
+        ],
         "settings": [
             ("answer_within_seconds", service.answer_within_seconds),
+            ("certification_grace_days", company.certification_grace_days),
             ("coverage_minimum", scoring.coverage_minimum),
             ("reopen_days", service.reopen_days),
             ("short_abandon_seconds", service.short_abandon_seconds),

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 LOOK_BACK = 3  # windows before the month that a build still reads, for late versions
+# Streams of few rows that count long after they were delivered: a certificate is valid for years, a
+# contract ends years after it was signed, and who answered last in spring is not asked in summer.
+LOOK_BACKS = {"coaching_plans": 12, "customers": 60, "survey_responses": 12, "training_records": 60}
 _CHUNK = 1 << 20
 
 
@@ -439,8 +442,20 @@ def inputs(home: Home, month: Month, as_of: Month | None = None) -> list[dict[st
             "mapping_sha256": manifest.mapping_sha256,
             "manifest_sha256": manifest.manifest_sha256,
         }
-        for manifest in manifests(home, month.plus(-LOOK_BACK), as_of or month)
+        for manifest in _read_by_a_build(home, month, as_of)
     ]
+
+
+def _read_by_a_build(home: Home, month: Month, as_of: Month | None) -> Iterator[Manifest]:
+    for manifest in manifests(home, month.plus(-max(LOOK_BACKS.values())), as_of or month):
+        near = manifest.month >= month.plus(-LOOK_BACK).key
+        if near or any(_is_read(name, manifest, month) for name in manifest.streams):
+            yield manifest
+
+
+def _is_read(stream: str, manifest: Manifest, month: Month) -> bool:
+    first = month.plus(-LOOK_BACKS.get(stream, LOOK_BACK))
+    return manifest.month >= first.key
 
 
 def _stored(manifest: Manifest) -> bytes:
@@ -482,25 +497,39 @@ def create_raw_views(
     """
     configured = {source.id for source in company.sources}
     found: dict[str, list[str]] = {name: [] for name in streams}
-    for manifest in manifests(home, month.plus(-LOOK_BACK), as_of or month):
+    for manifest in _read_by_a_build(home, month, as_of):
         if manifest.source not in configured:
             continue
         for name, landing in manifest.streams.items():
-            paths = [str((home.root / f.path).resolve()) for f in landing.files]
-            found.setdefault(name, []).extend(paths)
+            if _is_read(name, manifest, month):
+                paths = [str((home.root / f.path).resolve()) for f in landing.files]
+                found.setdefault(name, []).extend(paths)
     con.execute("create schema if not exists raw")
     for name, columns in streams.items():
-        con.execute(f"create or replace view raw.{_quoted(name)} as {_view(columns, found[name])}")
+        view = _view(con, columns, found[name])
+        con.execute(f"create or replace view raw.{_quoted(name)} as {view}")
 
 
-def _view(columns: Sequence[tuple[str, str]], paths: Sequence[str]) -> str:
+def _view(con: DuckDBPyConnection, columns: Sequence[tuple[str, str]], paths: Sequence[str]) -> str:
     if not paths:
         typed = ", ".join(f"cast(null as {kind}) as {_quoted(name)}" for name, kind in columns)
         return f"select {typed}, cast(null as varchar) as _month where false"
-    names = ", ".join(_quoted(name) for name, _ in columns)
     files = ", ".join("'" + _globless(path).replace("'", "''") + "'" for path in paths)
+    # A column that is younger than a landed file is empty there.
+    schemas = con.execute(f"select file_name, name from parquet_schema([{files}])").fetchall()
+    held: dict[str, set[str]] = {}
+    for file, name in schemas:
+        held.setdefault(file, set()).add(name)
+    known = set().union(*held.values())
+    names = ", ".join(
+        _quoted(name) if name in known else f"cast(null as {kind}) as {_quoted(name)}"
+        for name, kind in columns
+    )
+    older = any(name not in have for have in held.values() for name, _ in columns if name in known)
+    by_name = ", union_by_name = true" if older else ""
     return (
-        f"select {names}, _window as _month from read_parquet([{files}], hive_partitioning = false)"
+        f"select {names}, _window as _month "
+        f"from read_parquet([{files}], hive_partitioning = false{by_name})"
     )
 
 

@@ -121,6 +121,11 @@
     timestamp_seconds({{ second }})
 {%- endmacro %}
 
+{# Noon of a civil day by universal time: the same day in nearly every zone. #}
+{% macro noon_of(day) -%}
+    {{ instant_of('86400 * ' ~ days_between("date '1970-01-01'", day) ~ ' + 43200') }}
+{%- endmacro %}
+
 {# Instant of an epoch second known while compiling. #}
 {% macro instant(second) -%}
     {{ return(adapter.dispatch('instant', 'perfhouse')(second)) }}

@@ -179,7 +179,12 @@ def test_what_late_events_may_change_is_said_to_be_provisional(built: Built) -> 
         "select kpi_id from scorecards.scorecard_kpi_months where month = date '2026-09-01' "
         "and is_provisional group by all order by 1"
     )
-    assert found == [("reopen_rate",), ("ticket_closure_rate",)]
+    assert found == [
+        ("customer_retention_rate",),
+        ("kb_views_per_contribution",),
+        ("reopen_rate",),
+        ("ticket_closure_rate",),
+    ]
 
 
 def test_unknown_people_are_counted_and_credited_to_nobody(built: Built) -> None:

@@ -46,6 +46,8 @@ tue = ["09:00-17:00"]
 wed = ["09:00-17:00"]
 thu = ["09:00-17:00"]
 fri = ["09:00-17:00"]
+[surveys.effort]
+easy_is = "low"
 [kpis]
 targets = "targets.csv"
 minimum_sample = { csat_rate = 3, average_handle_time = 1, service_level = 2, nps = 3 }
@@ -204,13 +206,25 @@ def answer(response_id: str, who: str | None, score: float, when: str, **more: A
 NPS = {"survey_kind": "nps", "metric": "nps", "scale_min": 0, "scale_max": 10}
 ATTITUDE = {"survey_kind": "attitude", "metric": "attitude"}
 OWN = {"survey_kind": "employee_satisfaction", "metric": "engagement", "rater_type": "subordinate"}
+EFFORT = {"survey_id": "effort", "survey_kind": "ces", "metric": "ces"}
+ENPS = {**OWN, "metric": "enps", "scale_min": 0, "scale_max": 10}
+PEERS = {"survey_kind": "peer_360", "metric": "item", "rater_type": "peer"}
 SURVEYS = [
+    # Easy is 1 in this survey.
+    answer("x1", "u1", 2, "2026-09-10 10:00", **EFFORT),
+    answer("x2", "u1", 4, "2026-09-10 10:00", **EFFORT),
+    answer("v1", None, 9, "2026-09-25 10:00", subject_employee_id="M1", **ENPS),
+    answer("v2", None, 3, "2026-09-25 10:00", subject_employee_id="M1", **ENPS),
+    *(
+        answer(f"p{n}", None, 4, "2026-09-25 10:00", subject_employee_id="M2", **PEERS)
+        for n in range(3)
+    ),
     answer("r1", "u1", 5, "2026-09-10 10:00"),
     answer("r2", "u1", 4, "2026-09-11 10:00"),
     answer("r3", "u1", 5, "2026-09-12 10:00", source_updated_at=at("2026-09-12 10:00")),
     answer("r3", "u1", 3, "2026-09-12 10:00", source_updated_at=at("2026-09-13 10:00")),
     answer("r4", "u1", 1, "2026-09-12 10:00", is_test=True),
-    answer("r5", "u1", 1, "2026-09-12 10:00", status="sent"),
+    answer("r5", "u1", 1, "2026-09-12 10:00", status="sent", survey_id="told"),
     # The day of the move decides: team 1 on the 15th, team 2 on the 16th.
     answer("r6", "u4", 5, "2026-09-15 23:59"),
     answer("r7", "u4", 2, "2026-09-16 00:00"),
@@ -246,6 +260,7 @@ def training(record: str, learner: str, status: str, **more: str) -> dict[str, A
     return {"record_id": record, "learner_id": learner, "course_id": "x", "status": status, **when}
 
 
+CERTIFICATE = {"course_id": "g", "course_type": "certification"}
 TRAINING = [
     training("l1", "u1", "assigned", assigned_at="2026-09-01 09:00", due_at="2026-09-10 23:59"),
     training("l2", "u1", "completed", completed_at="2026-09-09 12:00"),
@@ -256,6 +271,42 @@ TRAINING = [
     training("l7", "u3", "assigned", due_at="2026-09-29 23:59"),
     training("l8", "A5", "assigned", due_at="2026-09-25 23:59"),
     training("l9", "u1", "assigned", due_at="2026-10-05 23:59"),
+    {**training("g1", "u1", "passed", cert_issued_at="2026-01-10 09:00"), **CERTIFICATE},
+    {**training("g2", "u3", "assigned", assigned_at="2026-01-10 09:00"), **CERTIFICATE},
+]
+REVIEWS = [
+    {"review_id": name, "agent_id": who, "evaluator_id": "q", "reviewed_at": at("2026-09-10 10:00")}
+    | {"score": score, "scale_max": 100, "critical_fail": critical}
+    for name, who, score, critical in (("q1", "u1", 80, False), ("q2", "u3", 90, True))
+]
+SUGGESTIONS = [
+    {"suggestion_id": "s1", "proposer_id": "u1", "status": "accepted"}
+    | {"submitted_at": at("2026-09-05 10:00"), "decided_at": at("2026-09-10 10:00")},
+    {"suggestion_id": "s2", "proposer_id": "u3", "status": "rejected"}
+    | {"submitted_at": at("2026-08-20 10:00"), "decided_at": at("2026-09-20 10:00")},
+]
+# Three peers of M1, and two subordinates who are too few.
+REVIEWS_360 = [
+    {"review_id": f"{kind}{n}", "cycle_id": "h2", "ratee_id": "M1", "dimension": "trust"}
+    | {"rater_type": kind, "score": score, "scale_min": 1, "scale_max": 5}
+    | {"submitted_at": at("2026-08-25 10:00"), "cycle_closed_on": "2026-09-05"}
+    for kind, scores in (("peer", (5, 4, 3)), ("subordinate", (5, 5)))
+    for n, score in enumerate(scores)
+]
+COACHING = [
+    {"plan_id": "p1", "coachee_id": "agent.two", "due_at": at("2026-09-10 10:00")}
+    | {"completed_at": at("2026-09-09 10:00")},
+    {"plan_id": "p2", "coachee_id": "u3", "due_at": at("2026-09-12 10:00")},
+]
+CUSTOMERS = [
+    {"contract_id": "k1", "customer_id": "c", "owner_id": "u1", "contract_end": "2026-09-30"}
+    | {"renewed_at": at("2026-09-15 10:00")},
+    {"contract_id": "k2", "customer_id": "d", "owner_id": "u4", "contract_end": "2026-09-20"},
+]
+OFFERS = [
+    {"offer_id": "o1", "agent_id": "u1", "offered_at": at("2026-09-02 10:00")}
+    | {"accepted_at": at("2026-09-03 10:00")},
+    {"offer_id": "o2", "agent_id": "u1", "offered_at": at("2026-09-04 10:00")},
 ]
 
 
@@ -287,6 +338,7 @@ ROSTER = [
 KB = [
     {"contribution_id": f"k{n}", "author_id": who, "action": action, "status": status}
     | {"submitted_at": at("2026-09-12 10:00"), "published_at": published and at(published)}
+    | {"views_30d": 12 if n == 0 else None}
     for n, (who, action, status, published) in enumerate(
         [
             ("u1", "create", "published", "2026-09-12 11:00"),
@@ -318,6 +370,8 @@ def rows() -> dict[str, list[dict[str, Any]]]:
     return {
         **{"tickets": TICKETS, "ticket_events": EVENTS, "calls": CALLS, "hr_roster": roster},
         **{"survey_responses": SURVEYS, "training_records": TRAINING, "kb_contributions": KB},
+        **{"qa_reviews": REVIEWS, "improvement_suggestions": SUGGESTIONS, "offers": OFFERS},
+        **{"peer_reviews": REVIEWS_360, "coaching_plans": COACHING, "customers": CUSTOMERS},
         "identity_map": IDENTITIES,
     }
 
@@ -392,6 +446,28 @@ SEPTEMBER_SUMS: dict[tuple[str, str], tuple[float, float]] = {
     ("turnover_rate", "M2"): (1, 1.5),  # A6 of A3, A4 15 days
     ("turnover_rate", "D1"): (0, 3),
     ("employee_satisfaction", "M1"): (2.5, 4),  # e0 half, e1, e3
+    ("ces_rate", "M1"): (1, 2),  # x1 of x1 x2
+    ("survey_response_rate", "M1"): (0, 1),  # r5; of the others nobody knows what was sent
+    ("enps", "M1"): (0, 2),  # v1 v2
+    ("qa_score", "M1"): (80, 100),
+    ("qa_score", "M2"): (0, 100),  # a critical failure
+    ("improvement_suggestions", "M1"): (1, 3.166667),  # s1
+    ("improvement_suggestions", "M2"): (0, 1.5),  # s2 was August's
+    ("improvement_suggestions", "D1"): (0, 3),
+    ("suggestion_adoption_rate", "M1"): (1, 1),
+    ("suggestion_adoption_rate", "M2"): (0, 1),
+    ("peer_review_score", "M1"): (2.25, 3),  # 1, 0.75 and 0.5 of three peers
+    ("peer_review_score", "M2"): (2.25, 3),  # three peers of a survey
+    ("coaching_completion_rate", "M1"): (1, 1),
+    ("coaching_completion_rate", "M2"): (0, 1),
+    ("customer_retention_rate", "M1"): (1, 1),
+    ("customer_retention_rate", "M2"): (0, 1),
+    ("conversion_rate", "M1"): (1, 2),
+    ("certification_rate", "M1"): (1, 1),
+    ("certification_rate", "M2"): (0, 1),
+    ("service_level_all_abandons", "M1"): (2, 5),  # c1 c5 of c1 c2 c3 c4 c5
+    ("service_level_all_abandons", "M2"): (1, 1),
+    ("kb_views_per_contribution", "M1"): (12, 1),
     ("kb_contributions", "M1"): (2, 3.166667),
     ("kb_contributions", "M2"): (0, 1.5),
     ("kb_contributions", "D1"): (0, 3),

@@ -114,6 +114,7 @@ def test_the_month_and_the_last_window_are_half_open(con: duckdb.DuckDBPyConnect
             "settings",
             [
                 ("answer_within_seconds", 20.0),
+                ("certification_grace_days", 90.0),
                 ("coverage_minimum", 0.6),
                 ("reopen_days", 3.0),
                 ("short_abandon_seconds", 5.0),

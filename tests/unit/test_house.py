@@ -14,7 +14,7 @@ GROUND = {
     "perfhouse.month", "perfhouse.errors", "perfhouse.settings", "perfhouse.config_reader",
     "perfhouse.company", "perfhouse.company_types", "perfhouse.company_sources",
     "perfhouse.company_identities", "perfhouse.company_monitors",
-    "perfhouse.company_packs", "perfhouse.company_targets",
+    "perfhouse.company_packs", "perfhouse.company_surveys", "perfhouse.company_targets",
 }  # fmt: skip
 FILES = {"perfhouse.lake", "perfhouse.warehouse", "perfhouse.ledger"}
 ROOF = {"perfhouse.cli", "perfhouse.orchestration", "perfhouse.embedded", "perfhouse.report"}

@@ -27,13 +27,13 @@ def company(*ids: str) -> Company:
     return cast(Company, SimpleNamespace(sources=[SimpleNamespace(id=i) for i in ids]))
 
 
-def land(home: Home, source: str, month: str, name: str = "0123") -> lake.Manifest:
+def land(home: Home, source: str, month: str, name: str = "0123", extra: str = "") -> lake.Manifest:
     staging = lake.staging(home, source, Month(month))
     staging.mkdir(parents=True, exist_ok=True)
     draft = staging / "tickets.parquet"
     con = warehouse.connect()
     con.execute(
-        f"copy (select '{source}' as _source, '{month}' as _window, ['a'] as tags) "
+        f"copy (select '{source}' as _source, '{month}' as _window, ['a'] as tags{extra}) "
         f"to '{str(draft).replace(chr(39), chr(39) * 2)}' (format parquet)"
     )
     con.close()
@@ -88,6 +88,36 @@ def test_views_hold_the_windows_a_build_may_read_and_no_others(home: Home) -> No
         "2026-09",
         "2026-10",
     ]
+
+
+def test_streams_that_count_long_after_their_delivery_are_read_further_back(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for month in ("2025-09", "2025-10", "2026-09"):
+        land(home, "a", month)
+    monkeypatch.setattr(lake, "LOOK_BACKS", {"calls": 60, "tickets": 11})
+    assert [row[1] for row in views(home, "2026-09", None, "a")] == ["2025-10", "2026-09"]
+    found = lake.inputs(home, Month("2026-09"))
+    assert [item["month"] for item in found] == ["2025-10", "2026-09"]
+
+
+def test_a_column_younger_than_a_landed_file_is_empty_there(home: Home) -> None:
+    land(home, "a", "2026-09")
+    con = warehouse.connect()
+    columns = {"tickets": (*COLUMNS["tickets"], ("priority", "VARCHAR"), ("score", "BIGINT"))}
+    lake.create_raw_views(con, home, company("a"), Month("2026-09"), None, columns)
+    assert con.execute("select tags, priority, score from raw.tickets").fetchall() == [
+        (["a"], None, None)
+    ]
+    land(home, "b", "2026-09", extra=", 'high' as priority")
+    lake.create_raw_views(con, home, company("a", "b"), Month("2026-09"), None, columns)
+    assert con.execute(
+        "select _source, priority, score from raw.tickets order by 1"
+    ).fetchall() == [
+        ("a", None, None),
+        ("b", "high", None),
+    ]
+    con.close()
 
 
 def test_views_without_files_are_typed_and_empty(home: Home) -> None:

@@ -105,6 +105,7 @@ select
     is_queue_exit and is_given_up and not is_short_wait as is_abandoned,
     is_queue_exit and not (is_given_up and is_short_wait)
     and not (is_handled and wait_ms is null) as is_service_level_counted,
+    is_queue_exit and not (is_handled and wait_ms is null) as is_queue_exit_timed,
     is_queue_exit and is_handled and coalesce(wait_ms <= threshold_ms, false) as is_answered_in_time,
     _file,
     _row_number

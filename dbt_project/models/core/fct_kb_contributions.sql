@@ -36,9 +36,12 @@ select
     counted_on,
     coalesce(
         published_at is not null and action in ('create', 'update')
-        and coalesce(status, 'published') = 'published',
+        and coalesce(status, 'published') = 'published'
+        -- A source that does not tell what an update is worth is believed.
+        and (action = 'create' or coalesce(is_substantive, true)),
         false
     ) as is_published,
+    views_30d as view_count,
     _file,
     _row_number
 from named

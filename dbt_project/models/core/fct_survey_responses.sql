@@ -4,21 +4,9 @@ with responses as (
 
 ),
 
--- One answer per person in 90 days counts for the recommendation question.
-sequenced as (
-
-    select
-        *,
-        lag(submitted_at) over (
-            partition by _source, metric, rater_key order by submitted_at, response_key
-        ) as previous_at
-    from responses
-
-),
-
 near_month as (
 
-    select * from sequenced where {{ near_month('submitted_at') }}
+    select * from responses where {{ near_month('submitted_at') }}
 
 ),
 
@@ -111,21 +99,52 @@ credited as (
 
 ),
 
+-- How the company reads each survey's scale.
+surveys as (
+
+    select * from {{ source('config', 'surveys') }}
+
+),
+
 scaled as (
 
     select
+        c.*,
+        c.status in ('completed', 'partial') and c.score is not null as is_answered,
+        (c.score - c.scale_min) / nullif(c.scale_max - c.scale_min, 0) as share,
+        s.easy_is,
+        s.easy_from,
+        s.satisfied_from,
+        n.response_key is not null as is_nps_counted
+    from credited as c
+    left join surveys as s
+        on c.survey_id = s.survey_id
+    left join {{ ref('stg_nps_answers') }} as n
+        on c.response_key = n.response_key
+
+),
+
+judged as (
+
+    select
         *,
-        status in ('completed', 'partial') and score is not null as is_answered,
-        (score - scale_min) / nullif(scale_max - scale_min, 0) as share,
+        -- The top two of five, or the same upper quarter of another scale.
+        case when satisfied_from is null then share >= 0.75 else score >= satisfied_from end as is_good,
+        -- On the easy side of the middle of the scale; which side that is, only the survey knows.
+        case
+            when easy_is = 'low' and easy_from is null then share < 0.5
+            when easy_is = 'low' then score <= easy_from
+            when easy_is = 'high' and easy_from is null then share > 0.5
+            when easy_is = 'high' then score >= easy_from
+        end as is_effortless,
         coalesce(
-            status in ('completed', 'partial') and score is not null
-            and survey_kind = 'employee_satisfaction' and coalesce(metric, 'item') <> 'comment',
+            is_answered and survey_kind = 'employee_satisfaction'
+            and coalesce(metric, 'item') not in ('comment', 'enps'),
             false
         ) as is_employee_item,
-        coalesce(
-            rater_key is not null and previous_at > submitted_at - interval '90 days', false
-        ) as is_repeat
-    from credited
+        rater_type = 'customer' and survey_kind in ('csat', 'nps', 'ces', 'attitude', 'callback_csat')
+        and status in ('sent', 'partial', 'completed') as is_customer_row
+    from scaled
 
 ),
 
@@ -135,12 +154,12 @@ named as (
         s.*,
         {{ person('credited', 's.subject_employee_id is not null') }} as credited_employee_id,
         {{ local_on('s.submitted_at', 'credited_at.time_zone') }} as submitted_on
-    from scaled as s
+    from judged as s
     {{ join_person('credited', 's.credited_source', 's.credited_id', 's.worked_at', 's.subject_employee_id is not null') }}
 
 ),
 
--- An employee is one answer however many questions were asked: the first row of a response counts.
+-- A response is one however many questions were asked: its first row counts.
 people as (
 
     select
@@ -149,9 +168,19 @@ people as (
             partition by _source, response_id, credited_employee_id, is_employee_item
             order by submitted_at, response_key
         ) as item_rank,
-        avg(case when share >= 0.75 then 1.0 else 0.0 end) over (
+        avg(case when is_good then 1.0 else 0.0 end) over (
             partition by _source, response_id, credited_employee_id, is_employee_item
-        ) as satisfied_share
+        ) as satisfied_share,
+        row_number() over (
+            partition by _source, response_id, is_customer_row order by submitted_at, response_key
+        ) as row_rank,
+        -- Of a survey that tells what it sent, who answered was asked as well.
+        max(case when status = 'sent' or sent_at is not null then 1 else 0 end) over (
+            partition by _source, survey_id, is_customer_row
+        ) as is_sending_told,
+        max(case when is_answered then 1 else 0 end) over (
+            partition by _source, response_id, is_customer_row
+        ) as is_replied
     from named
     where {{ in_month('submitted_on') }}
 
@@ -179,16 +208,20 @@ select
     credited_source,
     credited_id,
     credited_employee_id,
+    is_customer_row and row_rank = 1 and is_sending_told = 1 as is_invitation,
+    is_customer_row and row_rank = 1 and is_sending_told = 1 and is_replied = 1 as is_invitation_answered,
     coalesce(is_answered and metric = 'csat' and rater_type = 'customer', false) as is_csat_rated,
-    -- The top two of five, or the same upper quarter of another scale.
-    coalesce(is_answered and metric = 'csat' and rater_type = 'customer' and share >= 0.75, false) as is_satisfied,
-    coalesce(
-        is_answered and metric = 'nps' and rater_type = 'customer'
-        and scale_min = 0 and scale_max = 10 and not is_repeat,
-        false
-    ) as is_nps_answered,
+    coalesce(is_answered and metric = 'csat' and rater_type = 'customer' and is_good, false) as is_satisfied,
+    is_nps_counted as is_nps_answered,
     case when score >= 9 then 1 when score <= 6 then -1 else 0 end as nps_points,
-    coalesce(is_answered and survey_kind = 'attitude' and rater_type = 'customer', false) as is_attitude_rated,
+    coalesce(is_answered and metric = 'ces' and rater_type = 'customer' and easy_is is not null, false) as is_ces_answered,
+    coalesce(is_answered and metric = 'ces' and rater_type = 'customer' and is_effortless, false) as is_easy,
+    coalesce(is_answered and metric = 'attitude' and rater_type = 'customer', false) as is_attitude_rated,
+    coalesce(
+        is_answered and metric = 'enps' and survey_kind = 'employee_satisfaction'
+        and scale_min = 0 and scale_max = 10,
+        false
+    ) as is_enps_answered,
     is_employee_item and item_rank = 1 as is_employee_answer,
     case when is_employee_item and item_rank = 1 then {{ measure('satisfied_share') }} end as employee_satisfied_share,
     _file,

@@ -40,6 +40,22 @@ assignments as (
 
 ),
 
+-- Who has left by the day owes nothing any more; an id that nobody knows stays in and is reported.
+owed as (
+
+    select
+        a.*,
+        a.learner_employee_id is null or e.employee_id is not null as is_owed
+    from assignments as a
+    left join {{ ref('dim_employees') }} as e
+        on e.month = {{ month_start() }}
+        and a.learner_employee_id = e.employee_id
+        and a.due_on >= e.valid_from
+        and a.due_on < e.valid_to
+    where a.statement_rank = 1
+
+),
+
 outcomes as (
 
     select
@@ -81,15 +97,15 @@ select
     a.due_on,
     o.completed_on,
     o.is_waived = 1 as is_waived,
-    o.is_waived = 0 and a.due_at < m.as_of_at as is_due,
-    o.is_waived = 0 and a.due_at < m.as_of_at and coalesce(o.completed_on <= a.due_on, false) as is_completed_on_time,
+    a.is_owed and o.is_waived = 0 and a.due_at < m.as_of_at as is_due,
+    a.is_owed and o.is_waived = 0 and a.due_at < m.as_of_at
+    and coalesce(o.completed_on <= a.due_on, false) as is_completed_on_time,
     a._file,
     a._row_number
-from assignments as a
+from owed as a
 inner join outcomes as o
     on a._source = o._source
     and a.learner_id = o.learner_id
     and a.course_id = o.course_id
     and a.due_on = o.due_on
 cross join months as m
-where a.statement_rank = 1

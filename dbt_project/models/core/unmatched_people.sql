@@ -49,6 +49,12 @@ people as (
         ('fct_survey_responses', 'survey_responses', 'credited_source', 'credited_id', 'credited_employee_id', 'submitted_on', 'true'),
         ('fct_training_records', 'training_records', '_source', 'learner_id', 'learner_employee_id', 'due_on', 'true'),
         ('fct_kb_contributions', 'kb_contributions', '_source', 'author_id', 'author_employee_id', 'counted_on', 'true'),
+        ('fct_qa_reviews', 'qa_reviews', '_source', 'agent_id', 'agent_employee_id', 'reviewed_on', 'true'),
+        ('fct_improvement_suggestions', 'improvement_suggestions', '_source', 'proposer_id', 'proposer_employee_id', 'counted_on', 'true'),
+        ('fct_peer_reviews', 'peer_reviews', '_source', 'ratee_id', 'ratee_employee_id', 'counted_on', 'true'),
+        ('fct_coaching_plans', 'coaching_plans', '_source', 'coachee_id', 'coachee_employee_id', 'due_on', 'true'),
+        ('fct_renewals', 'customers', '_source', 'owner_id', 'owner_employee_id', 'due_on', 'true'),
+        ('fct_offers', 'offers', '_source', 'agent_id', 'agent_employee_id', 'counted_on', 'true'),
     ] -%}
     {% for fact, stream, source_column, id, employee, day, condition in roles -%}
     select

@@ -6,6 +6,13 @@
 -- depends_on: {{ ref('fct_survey_responses') }}
 -- depends_on: {{ ref('fct_training_records') }}
 -- depends_on: {{ ref('fct_kb_contributions') }}
+-- depends_on: {{ ref('fct_qa_reviews') }}
+-- depends_on: {{ ref('fct_improvement_suggestions') }}
+-- depends_on: {{ ref('fct_peer_reviews') }}
+-- depends_on: {{ ref('fct_coaching_plans') }}
+-- depends_on: {{ ref('fct_renewals') }}
+-- depends_on: {{ ref('fct_offers') }}
+-- depends_on: {{ ref('fct_certifications') }}
 -- depends_on: {{ ref('fct_headcount_months') }}
 -- depends_on: {{ ref('dim_employees') }}
 -- depends_on: {{ ref('dim_queues') }}

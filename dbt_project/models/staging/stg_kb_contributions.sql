@@ -14,6 +14,10 @@ select
     status,
     submitted_at,
     published_at,
+    views_30d,
+    helpful_n,
+    unhelpful_n,
+    is_substantive,
     _file,
     _row_number
 from versions

@@ -24,6 +24,8 @@ select
     v.due_at,
     v.completed_at,
     v.status,
+    v.cert_issued_at,
+    v.cert_expires_at,
     v.source_updated_at,
     v._file,
     v._row_number,

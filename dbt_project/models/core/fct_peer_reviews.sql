@@ -1,0 +1,70 @@
+with answers as (
+
+    select *
+    from {{ ref('stg_peer_reviews') }}
+    where {{ near_month('submitted_at') }} or {{ in_month('cycle_closed_on') }}
+
+),
+
+{{ people_ctes() }},
+
+named as (
+
+    select
+        a.*,
+        {{ person('ratee', 'a.is_employee_number') }} as ratee_employee_id,
+        coalesce(a.cycle_closed_on, {{ local_on('a.submitted_at', 'ratee_at.time_zone') }}) as counted_on,
+        coalesce(a.rater_type, '-') as rater_group,
+        -- An anonymous rater is known by the answers given together.
+        coalesce(a.rater_key, a.review_id) as rater,
+        (a.score - a.scale_min) / nullif(a.scale_max - a.scale_min, 0) as share
+    from answers as a
+    {{ join_person('ratee', 'a._source', 'a.ratee_id', 'a.submitted_at', 'a.is_employee_number') }}
+
+),
+
+closed as (
+
+    select * from named where {{ in_month('counted_on') }}
+
+),
+
+raters as (
+
+    select
+        _source,
+        cycle_id,
+        ratee_id,
+        rater_group,
+        count(distinct rater) as rater_count
+    from closed
+    where share is not null
+    group by _source, cycle_id, ratee_id, rater_group
+
+)
+
+select
+    {{ month_start() }} as month,
+    c.answer_key,
+    c._source,
+    c.review_id,
+    c.cycle_id,
+    c.dimension,
+    c.ratee_id,
+    c.ratee_employee_id,
+    c.rater_key,
+    c.rater_type,
+    c.submitted_at,
+    c.counted_on,
+    cast(coalesce(r.rater_count, 0) as bigint) as rater_count,
+    {{ measure('c.share') }} as score_share,
+    -- What one thinks of oneself is shown and never counted; two raters of a kind would know each other.
+    coalesce(c.share is not null and c.rater_group <> 'self' and r.rater_count >= 3, false) as is_counted,
+    c._file,
+    c._row_number
+from closed as c
+left join raters as r
+    on c._source = r._source
+    and c.cycle_id = r.cycle_id
+    and c.ratee_id = r.ratee_id
+    and c.rater_group = r.rater_group

@@ -1,0 +1,20 @@
+with versions as (
+
+    {{ latest_versions(source('raw', 'customers'), ['_source', 'contract_id', 'contract_end']) }}
+
+)
+
+select
+    {{ key_of(['_source', 'contract_id', 'contract_end']) }} as term_key,
+    _source,
+    contract_id,
+    customer_id,
+    owner_id,
+    tier,
+    contract_end,
+    renewed_at,
+    churned_at,
+    _file,
+    _row_number
+from versions
+where _op <> 'delete'

@@ -1,0 +1,44 @@
+"""What a company says of its surveys and certificates: how answers are to be read, who has time.
+
+Standard library only; what counts as satisfied or easy is SQL and not known here.
+"""
+
+from __future__ import annotations
+
+from perfhouse.company_types import Survey
+from perfhouse.config_reader import Table
+
+EASY = ("low", "high")
+
+
+def read_surveys(top: Table) -> tuple[Survey, ...]:
+    """Read `[surveys.<survey_id>]`, in the order of their ids."""
+    nested = top.table("surveys")
+    found = [_survey(nested.table(name), name) for name in sorted(nested.data)]
+    nested.finish()
+    return tuple(found)
+
+
+def _survey(table: Table, survey_id: str) -> Survey:
+    survey = Survey(
+        survey_id,
+        easy_is=table.one_of("easy_is", EASY) if table.take("easy_is") is not None else None,
+        easy_from=_score(table, "easy_from"),
+        satisfied_from=_score(table, "satisfied_from"),
+    )
+    if survey.easy_from is not None and survey.easy_is is None:
+        table.problem("easy_is", f"one of {', '.join(EASY)} beside easy_from")
+    table.finish()
+    return survey
+
+
+def _score(table: Table, key: str) -> float | None:
+    return table.number(key, 0) if table.take(key) is not None else None
+
+
+def read_certification_grace(top: Table) -> int:
+    """Read `[training] certification_grace_days`: days that a new hire has to get a certificate."""
+    table = top.table("training")
+    days = table.whole("certification_grace_days", 90)
+    table.finish()
+    return days

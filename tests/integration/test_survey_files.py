@@ -1,0 +1,316 @@
+"""Survey files as other companies have them, from configuration alone, against direct counts.
+
+Ratings that most callers never gave, NPS with comments of many lines and a month without answers,
+360 reviews whose group means are known. The counts here know no pipeline.
+"""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections import Counter, defaultdict
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from perfhouse import stages, warehouse
+from perfhouse.month import Month
+
+MONTHS = tuple(Month(key) for key in ("2026-05", "2026-06", "2026-07", "2026-08", "2026-09"))
+EMPTY, LAST = MONTHS[3], MONTHS[4]  # nobody was asked in August
+TOML = """
+[company]
+id = "others"
+name_en = "Others"
+time_zone = "Asia/Shanghai"
+default_calendar = "cn"
+[calendars.cn]
+time_zone = "Asia/Shanghai"
+[calendars.cn.hours]
+mon = ["09:00-18:00"]
+[surveys.effort]
+easy_is = "low"
+[kpis]
+choose = ["csat_rate", "nps", "ces_rate", "peer_review_score"]
+
+[[sources]]
+id = "calls"
+connector = "files"
+owner = "Calls"
+[[sources.streams]]
+stream = "survey_responses"
+path = "calls.csv"
+window = "submitted_at"
+ignore = ["effort"]
+[sources.streams.columns]
+response_id = "id"
+survey_id = { value = "after-call" }
+survey_kind = { value = "csat" }
+question_id = { value = "rating" }
+metric = { value = "csat" }
+status = { sql = "case when \\"rating\\" is null then 'sent' else 'completed' end" }
+submitted_at = { from = "ended", format = "%d/%m/%Y %H:%M" }
+score = "rating"
+scale_min = { value = 1 }
+scale_max = { value = 5 }
+agent_id = "agent"
+
+[[sources]]
+id = "effort"
+connector = "files"
+owner = "Calls"
+[[sources.streams]]
+stream = "survey_responses"
+path = "calls.csv"
+window = "submitted_at"
+where = "\\"effort\\" is not null"
+ignore = ["rating"]
+[sources.streams.columns]
+response_id = "id"
+survey_id = { value = "effort" }
+survey_kind = { value = "ces" }
+question_id = { value = "effort" }
+metric = { value = "ces" }
+submitted_at = { from = "ended", format = "%d/%m/%Y %H:%M" }
+score = "effort"
+scale_min = { value = 1 }
+scale_max = { value = 7 }
+agent_id = "agent"
+
+[[sources]]
+id = "nps"
+connector = "files"
+owner = "NPS"
+[[sources.streams]]
+stream = "survey_responses"
+path = "nps.csv"
+window = "submitted_at"
+[sources.streams.columns]
+response_id = "id"
+survey_id = { value = "nps" }
+survey_kind = { value = "nps" }
+question_id = { value = "nps" }
+metric = { value = "nps" }
+submitted_at = { from = "when", format = "%Y-%m-%d %H:%M" }
+score = { from = "score", required = false }
+scale_min = { value = 0 }
+scale_max = { value = 10 }
+agent_id = "agent"
+rater_key = { from = "customer", hash = true }
+has_comment = { sql = "\\"comment\\" is not null" }
+
+[[sources]]
+id = "reviews"
+connector = "files"
+owner = "Reviews"
+[[sources.streams]]
+stream = "peer_reviews"
+path = "reviews.csv"
+window = "submitted_at"
+[sources.streams.columns]
+review_id = "form"
+cycle_id = { value = "2026-h2" }
+ratee_id = "about"
+rater_key = { from = "rater", hash = true }
+rater_type = { from = "relation", values = { Peer = "peer", Report = "subordinate", Boss = "manager", Self = "self" } }
+dimension = "question"
+score = "score"
+scale_min = { value = 1 }
+scale_max = { value = 5 }
+submitted_at = { from = "when", format = "%Y-%m-%d" }
+
+[[sources]]
+id = "hr"
+connector = "files"
+owner = "HR"
+[[sources.streams]]
+stream = "hr_roster"
+path = "hr_{month}.csv"
+[sources.streams.columns]
+snapshot_date = "day"
+valid_from = { value = "2020-01-01" }
+employee_id = "id"
+department_id = { value = "d" }
+manager_employee_id = "manager"
+job_family = { from = "job" }
+employment_status = { value = "active" }
+hire_date = { value = "2020-01-01" }
+"""  # noqa: E501
+TARGETS = """\
+kpi_id,role,team_id,floor,target,stretch,weight,valid_from,valid_to,version,announced_on,approved_by
+csat_rate,*,*,0.5,0.8,0.9,1,2026-01-01,,1,2025-12-01,HR
+nps,*,*,-0.5,0.5,0.9,1,2026-01-01,,1,2025-12-01,HR
+"""
+MANAGER = {f"A{n}": f"M{1 + n % 2}" for n in range(6)}
+COMMENTS = (
+    "", "fine", 'He said "no",\nthen\r\n\nhung up, again', "多行\n评论，很长", "a;b\tc", '"', "\n",
+)  # fmt: skip
+
+
+def calls() -> list[dict[str, Any]]:
+    """Return calls of May to September; nine callers of ten rate nothing."""
+    chance, start = random.Random(1), datetime(2026, 5, 1)  # noqa: DTZ001
+    return [
+        {
+            "id": f"c{n}",
+            "ended": f"{start + timedelta(minutes=chance.randrange(153 * 1440)):%d/%m/%Y %H:%M}",
+            "agent": f"A{n % 6}",
+            "rating": chance.choice("12345") if chance.random() < 0.1 else "",
+            "effort": chance.choice("1234567") if chance.random() < 0.05 else "",
+        }
+        for n in range(3000)
+    ]
+
+
+def answers() -> list[dict[str, Any]]:
+    """Return NPS answers, none of August; some customers answer every few weeks."""
+    chance, start, found = random.Random(2), datetime(2026, 5, 1), []  # noqa: DTZ001
+    for n in range(900):
+        when = start + timedelta(minutes=chance.randrange(153 * 1440))
+        if when.month != EMPTY.start.month:
+            found.append(
+                {
+                    "id": f"n{n}",
+                    "when": f"{when:%Y-%m-%d %H:%M}",
+                    "customer": f"k{chance.randrange(400)}" if chance.random() < 0.9 else "",
+                    "agent": f"A{n % 6}",
+                    "score": chance.randrange(11) if chance.random() < 0.8 else "",
+                    "comment": chance.choice(COMMENTS),
+                }
+            )
+    return found
+
+
+def reviews() -> list[dict[str, Any]]:
+    """Return the 360 of both managers: groups of one, two, three and five raters."""
+    chance, found = random.Random(3), []
+    groups = {
+        "M1": {"Peer": 3, "Report": 5, "Boss": 1, "Self": 1},
+        "M2": {"Peer": 2, "Report": 3, "Boss": 1, "Self": 1},
+    }
+    for about, group in groups.items():
+        for relation, raters in group.items():
+            for rater in range(raters):
+                for question in ("trust", "clarity", "help"):
+                    row = {"form": f"{about}{relation}{rater}", "about": about}
+                    row |= {"rater": f"{relation}{rater}", "relation": relation}
+                    score = "" if chance.random() < 0.1 else chance.randint(1, 5)
+                    found.append(
+                        {**row, "question": question, "score": score, "when": "2026-09-20"}
+                    )
+    return found
+
+
+CALLS, ANSWERS, REVIEWS = calls(), answers(), reviews()
+ROSTER = [
+    *({"id": agent, "manager": manager, "job": "agent"} for agent, manager in MANAGER.items()),
+    *({"id": manager, "manager": "", "job": "cs_manager"} for manager in ("M1", "M2")),
+]
+
+
+@pytest.fixture(scope="module")
+def ws(tmp_path_factory: pytest.TempPathFactory) -> stages.Workspace:
+    root = tmp_path_factory.mktemp("others")
+    for folder in ("company", "data"):
+        (root / folder).mkdir()
+    (root / "company" / "perfhouse.toml").write_text(TOML, encoding="utf-8")
+    (root / "company" / "targets.csv").write_text(TARGETS, encoding="utf-8")
+    files = {"calls": CALLS, "nps": ANSWERS, "reviews": REVIEWS}
+    for month in MONTHS:
+        files[f"hr_{month}"] = [{"day": str(month.last_day), **row} for row in ROSTER]
+    for name, rows in files.items():
+        with (root / "data" / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    opened = stages.open_workspace(root / "company", root / "data", root / "home")
+    for month in MONTHS:
+        for source in ("calls", "effort", "nps", "reviews", "hr"):
+            stages.ingest(opened, source, month)
+    for month in (EMPTY, LAST):
+        stages.build(opened, month)
+    return opened
+
+
+def sums(ws: stages.Workspace, kpi_id: str, month: Month) -> dict[tuple[str, str], tuple]:
+    with warehouse.connect(ws.home.warehouse, read_only=True) as con:
+        found = con.execute(
+            "select manager_id, stratum, sum(numerator), sum(denominator) "
+            "from kpis.kpi_stratum_months where kpi_id = ? and month = ? group by all",
+            [kpi_id, month.start],
+        ).fetchall()
+    return {(manager, stratum): (above, below) for manager, stratum, above, below in found}
+
+
+def test_empty_ratings_are_invitations_and_never_answers(ws: stages.Workspace) -> None:
+    offered, rated, good = Counter(), Counter(), Counter()
+    for call in CALLS:
+        if call["ended"][3:5] == "09":
+            manager = MANAGER[call["agent"]]
+            offered[manager] += 1
+            rated[manager] += call["rating"] != ""
+            good[manager] += call["rating"] in ("4", "5")
+    assert 10 < rated["M1"] < offered["M1"] / 5
+    assert sums(ws, "csat_rate", LAST) == {(m, "-"): (good[m], rated[m]) for m in rated}
+    invited = sums(ws, "survey_response_rate", LAST)
+    assert invited == {(m, "-"): (rated[m], offered[m]) for m in rated}
+
+
+def test_effort_is_read_from_its_own_end(ws: stages.Workspace) -> None:
+    easy, answered = Counter(), Counter()
+    for call in CALLS:
+        if call["ended"][3:5] == "09" and call["effort"]:
+            answered[MANAGER[call["agent"]]] += 1
+            easy[MANAGER[call["agent"]]] += call["effort"] in ("1", "2", "3")
+    assert sums(ws, "ces_rate", LAST) == {(m, "-"): (easy[m], answered[m]) for m in answered}
+
+
+def test_nps_counts_a_customer_once_in_ninety_days_whatever_lines_a_comment_has(
+    ws: stages.Workspace,
+) -> None:
+    last: dict[str, datetime] = {}
+    above: dict[str, Counter[str]] = defaultdict(Counter)
+    below: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in sorted(ANSWERS, key=lambda row: row["when"]):
+        if row["score"] == "":
+            continue
+        when = datetime.fromisoformat(row["when"])
+        before = last.get(row["customer"]) if row["customer"] else None
+        if before and when < before + timedelta(days=90):
+            continue
+        last[row["customer"]] = when
+        manager = MANAGER[row["agent"]]
+        below[row["when"][:7]][manager] += 1
+        above[row["when"][:7]][manager] += (row["score"] >= 9) - (row["score"] <= 6)
+    september = {(m, "-"): (above[LAST.key][m], below[LAST.key][m]) for m in ("M1", "M2")}
+    assert sums(ws, "nps", LAST) == september
+    assert sums(ws, "nps", EMPTY) == {}
+
+
+def test_a_month_nobody_was_asked_in_is_not_available_and_never_zero(ws: stages.Workspace) -> None:
+    with warehouse.connect(ws.home.warehouse, read_only=True) as con:
+        found = con.execute(
+            "select distinct status, value, score from scorecards.scorecard_kpi_months "
+            "where kpi_id = 'nps' and month = ?",
+            [EMPTY.start],
+        ).fetchall()
+    assert found == [("not_available", None, None)]
+
+
+def test_the_means_of_rater_groups_are_exact_and_small_groups_hidden(ws: stages.Workspace) -> None:
+    groups: dict[tuple[str, str], list[Fraction]] = defaultdict(list)
+    raters: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in REVIEWS:
+        if row["score"] != "":
+            key = row["about"], {"Peer": "peer", "Report": "subordinate"}.get(row["relation"], "")
+            groups[key].append(Fraction(row["score"] - 1, 4))
+            raters[key].add(row["rater"])
+    wanted = {
+        key: (sum(scores), len(scores))
+        for key, scores in groups.items()
+        if key[1] and len(raters[key]) >= 3
+    }
+    assert set(wanted) == {("M1", "peer"), ("M1", "subordinate"), ("M2", "subordinate")}
+    assert sums(ws, "peer_review_score", LAST) == wanted

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from typing import Any
+
+from perfhouse.company_surveys import read_certification_grace, read_surveys
+from perfhouse.company_types import Survey
+from perfhouse.config_reader import Table
+
+
+def read(said: dict[str, Any]) -> tuple[tuple[Survey, ...], list[str]]:
+    problems: list[str] = []
+    return read_surveys(Table(said, "perfhouse.toml: ", problems)), problems
+
+
+def test_surveys_come_in_the_order_of_their_ids_and_say_only_what_was_said() -> None:
+    said = {"surveys": {"b": {"satisfied_from": 4}, "a": {"easy_is": "low", "easy_from": 2}}}
+    assert read(said) == ((Survey("a", "low", 2), Survey("b", satisfied_from=4)), [])
+    assert read({}) == ((), [])
+
+
+def test_what_is_wrong_with_a_survey_is_named_with_its_place() -> None:
+    said = {"surveys": {"a": {"easy_is": "left"}, "b": {"easy_from": 4}, "c": {"easy": "low"}}}
+    text = "\n".join(read(said)[1])
+    assert "surveys.a.easy_is: expected one of high, low" in text
+    assert "surveys.b.easy_is: expected one of low, high beside easy_from" in text
+    assert "surveys.c.easy" in text
+
+
+def test_new_hires_have_ninety_days_unless_the_company_says_otherwise() -> None:
+    problems: list[str] = []
+    assert read_certification_grace(Table({}, "t: ", problems)) == 90
+    said = {"training": {"certification_grace_days": 30}}
+    assert read_certification_grace(Table(said, "t: ", problems)) == 30
+    assert problems == []
