@@ -80,11 +80,11 @@ periods as (
     select
         ticket_key,
         status,
+        previous_status,
         from_at,
         is_running,
         calendar_minutes,
-        business_minutes,
-        lag(status) over (partition by ticket_key order by period_no) as previous_status
+        business_minutes
     from {{ ref('fct_ticket_status_periods') }}
     where month = {{ month_start() }}
 
@@ -207,13 +207,13 @@ select
     n.status in ('solved', 'closed') and coalesce(c.touch_count, 0) = 2 as is_two_touch,
     n.status in ('solved', 'closed') and coalesce(c.touch_count, 0) > 2 as is_multi_touch,
     {% for name in ['first_reply', 'first_resolution', 'full_resolution'] -%}
-    {{ measure('i.' ~ name ~ '_calendar_seconds / 60.0') }} as {{ name }}_calendar_minutes,
-    {{ measure('i.' ~ name ~ '_business_seconds / 60.0') }} as {{ name }}_business_minutes,
+    {{ minutes_of('i.' ~ name ~ '_calendar_seconds') }} as {{ name }}_calendar_minutes,
+    {{ minutes_of('i.' ~ name ~ '_business_seconds') }} as {{ name }}_business_minutes,
     {% endfor -%}
     {% for name, statuses in waits -%}
     {# Periods hold whole seconds as rounded minutes: their sum is brought back to whole seconds. -#}
-    {{ measure('round(s.' ~ name ~ '_calendar_minutes * 60, 0) / 60.0') }} as {{ name }}_calendar_minutes,
-    {{ measure('round(s.' ~ name ~ '_business_minutes * 60, 0) / 60.0') }} as {{ name }}_business_minutes,
+    {{ minutes_of('round(' ~ double('s.' ~ name ~ '_calendar_minutes') ~ ' * 60)') }} as {{ name }}_calendar_minutes,
+    {{ minutes_of('round(' ~ double('s.' ~ name ~ '_business_minutes') ~ ' * 60)') }} as {{ name }}_business_minutes,
     {% endfor -%}
     n.first_solver_employee_id,
     n.first_solved_on,

@@ -49,27 +49,41 @@ ranked as (
 
 ),
 
--- An event that leaves the status as it was begins no period; copies of an event are such events too.
 -- What the events leave untold before the first one is 'new', or what the first one says it ended.
+begun as (
+
+    select
+        *,
+        case
+            when event_rank = 1 and event_type <> 'created' and occurred_at > created_at and coalesce(old_status, 'new') <> status
+                then coalesce(old_status, 'new')
+        end as untold_status
+    from ranked
+
+),
+
+-- An event that leaves the status as it was begins no period; copies of an event are such events too.
 changes as (
 
     select
         ticket_key,
-        case when event_rank = 1 and event_type = 'created' then least(created_at, occurred_at) else occurred_at end as occurred_at,
+        case when event_rank = 1 and untold_status is null then least(created_at, occurred_at) else occurred_at end as occurred_at,
         seq,
         event_id,
-        status
-    from ranked
-    where previous_status is null or status <> previous_status
+        status,
+        coalesce(previous_status, untold_status) as previous_status
+    from begun
+    where event_rank = 1 or status <> begun.previous_status
     union all
     select
         ticket_key,
         created_at as occurred_at,
         -1 as seq,
         '' as event_id,
-        coalesce(old_status, 'new') as status
-    from ranked
-    where event_rank = 1 and event_type <> 'created' and occurred_at > created_at
+        untold_status as status,
+        cast(null as varchar) as previous_status
+    from begun
+    where untold_status is not null
 
 ),
 
@@ -107,11 +121,12 @@ select
     t.ticket_id,
     cast(p.period_no as integer) as period_no,
     p.status,
+    p.previous_status,
     p.occurred_at as from_at,
     p.to_at,
     p.to_at is null as is_running,
-    {{ measure('(' ~ epoch_s('coalesce(p.to_at, m.as_of_at)') ~ ' - ' ~ epoch_s('p.occurred_at') ~ ') / 60.0') }} as calendar_minutes,
-    {{ measure('o.business_seconds / 60.0') }} as business_minutes
+    {{ minutes_of('(' ~ epoch_s('coalesce(p.to_at, m.as_of_at)') ~ ' - ' ~ epoch_s('p.occurred_at') ~ ')') }} as calendar_minutes,
+    {{ minutes_of('o.business_seconds') }} as business_minutes
 from periods as p
 inner join tickets as t
     on p.ticket_key = t.ticket_key
