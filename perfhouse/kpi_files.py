@@ -21,6 +21,7 @@ FOLDER = "kpis"  # of a company's own KPIs, inside the company folder
 CATEGORIES = ("result", "quality", "efficiency", "people", "innovation")
 CREDITS = ("employee", "queue", "manager")
 DIRECTIONS = ("up", "down")
+KINDS = ("proportion", "score", "ratio")
 _ID = re.compile(r"^[a-z][a-z0-9_]*$")
 _MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 _REF = re.compile(r"^ref\('(\w+)'\)$")
@@ -29,6 +30,7 @@ _KNOWN = (
     "name_en", "name_zh", "definition_en", "definition_zh", "category", "unit", "direction",
     "version", "first_month", "last_month", "minimum_sample", "maturity_days", "credit", "row_id",
     "strata", "denominator_credit", "denominator_row_id", "is_suppressed", "id",
+    "kind",
 )  # fmt: skip
 
 
@@ -194,7 +196,9 @@ def _columns(fact: str) -> tuple[str, ...]:
 
 def _expression(table: Table, columns: Sequence[str] | None) -> None:
     """Check that SQL can be read and names columns of the fact only."""
-    sql = table.text("expr", str(table.data.get("name") or ""))
+    value = table.take("expr")
+    number = isinstance(value, int | float)
+    sql = str(value) if number else table.text("expr", str(table.data.get("name") or ""))
     if not sql or columns is None:
         return
     parsed = _parse(sql)
@@ -243,6 +247,7 @@ def _kpi(
         kpi.text(key)
     kpi.one_of("category", CATEGORIES)
     kpi.one_of("direction", DIRECTIONS)
+    kpi.one_of("kind", KINDS, "ratio")
     _needed_whole(kpi, "version")
     _needed_whole(kpi, "minimum_sample")
     kpi.whole("maturity_days", 0)

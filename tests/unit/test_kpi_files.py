@@ -41,6 +41,7 @@ metrics:
           category: quality
           unit: rate
           direction: up
+          kind: proportion
           version: 1
           minimum_sample: 1
           credit: { to: employee, id: credited_employee_id, day: submitted_on }
@@ -95,6 +96,8 @@ def test_the_catalogue_passes_its_own_check(
     [
         ("direction: up", "direction: higher",
          f"{KPI}.direction: expected one of down, up, got 'higher'"),
+        ("kind: proportion", "kind: share",
+         f"{KPI}.kind: expected one of proportion, ratio, score, got 'share'"),
         ("category: quality", "category: qualty",
          f"{KPI}.category: expected one of efficiency, innovation, people, quality, result "
          "(did you mean 'quality'?), got 'qualty'"),
