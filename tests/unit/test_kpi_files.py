@@ -97,7 +97,8 @@ def test_the_catalogue_passes_its_own_check(
         ("direction: up", "direction: higher",
          f"{KPI}.direction: expected one of down, up, got 'higher'"),
         ("kind: proportion", "kind: share",
-         f"{KPI}.kind: expected one of proportion, ratio, score, got 'share'"),
+         f"{KPI}.kind: expected one of proportion, ratio, score (did you mean 'score'?), "
+         "got 'share'"),
         ("category: quality", "category: qualty",
          f"{KPI}.category: expected one of efficiency, innovation, people, quality, result "
          "(did you mean 'quality'?), got 'qualty'"),
