@@ -153,6 +153,12 @@ def build(
     from perfhouse import build as builder
     from perfhouse import lake
 
+    pack = ws.company.kpis.pack
+    if pack is not None and pack.announced_on is None:
+        progress(
+            f"{month}: KPI pack {pack.id} {pack.version} is a proposal: nobody is scored by it "
+            "until [kpis] pack says who approved it and when it was announced"
+        )
     with _exclusive(ws.home, "warehouse"), lake.reading(ws.home):
         return builder.build(
             ws.company, ws.home, month, as_of or month, streams.declarations(), progress
