@@ -300,7 +300,8 @@ def _environment(ws: Workspace, root: Path, port: int) -> dict[str, str]:
     metadata.mkdir(parents=True, exist_ok=True)
     values = {
         "AIRFLOW_HOME": str(root),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{metadata / 'airflow.db'}",
+        # A busy machine keeps a writer waiting for longer than SQLite's five seconds.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{metadata / 'airflow.db'}?timeout=60",
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags_dir()),
         "AIRFLOW__DATABASE__CHECK_MIGRATIONS": "false",  # the api-server starts while they run
         "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
