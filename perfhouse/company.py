@@ -21,7 +21,11 @@ from perfhouse.company_identities import read_identities
 from perfhouse.company_monitors import read_monitors
 from perfhouse.company_packs import TARGETS, effective, read_pack, read_roles, read_samples
 from perfhouse.company_sources import ID, ConnectorKeys, Known, read_sources
-from perfhouse.company_surveys import read_certification_grace, read_surveys
+from perfhouse.company_surveys import (
+    read_certification_grace,
+    read_routing_codes,
+    read_surveys,
+)
 from perfhouse.company_targets import read_targets
 from perfhouse.company_types import (
     PRIORITIES,
@@ -169,6 +173,7 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
         monitors=read_monitors(top),
         surveys=read_surveys(top),
         certification_grace_days=read_certification_grace(top),
+        routing_codes=read_routing_codes(top),
         clocks_stop_at=about.instant("clocks_stop_at"),
         identities=read_identities(folder, top.problems, [source.id for source in sources]),
         roles=(*read_roles(top), *(kpis.pack.roles if kpis.pack else ())),

@@ -1,6 +1,6 @@
-"""What a company says of its surveys and certificates: how answers are to be read, who has time.
+"""What a company says of its surveys, certificates and calls: how answers and codes are to be read.
 
-Standard library only; what counts as satisfied or easy is SQL and not known here.
+Standard library only; what counts as satisfied, easy or transferred is SQL and not known here.
 """
 
 from __future__ import annotations
@@ -42,3 +42,11 @@ def read_certification_grace(top: Table) -> int:
     days = table.whole("certification_grace_days", 90)
     table.finish()
     return days
+
+
+def read_routing_codes(top: Table) -> tuple[str, ...]:
+    """Read `[calls] routing_codes`: wrap-up codes of calls that had to be passed on, sorted."""
+    table = top.table("calls")
+    codes = table.texts("routing_codes")
+    table.finish()
+    return tuple(sorted(set(codes)))

@@ -273,6 +273,7 @@ class Company:
     monitors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     surveys: tuple[Survey, ...] = ()
     certification_grace_days: int = 90
+    routing_codes: tuple[str, ...] = ()  # wrap-up codes of calls that had to be passed on
 
     def source(self, source_id: str) -> Source | None:
         """Return the source of that id, or None."""

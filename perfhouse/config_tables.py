@@ -88,6 +88,7 @@ TABLES: dict[str, dict[str, str]] = {
         "easy_from": "DOUBLE",
         "satisfied_from": "DOUBLE",
     },
+    "routing_codes": {"wrapup_code": "VARCHAR"},
     "monitors": {"monitor": "VARCHAR", "name": "VARCHAR", "value": "DOUBLE"},
 }
 
@@ -130,6 +131,7 @@ def _rows(company: Company, month: Month, as_of: Month) -> dict[str, list[Row]]:
             tuple(getattr(survey, column) for column in TABLES["surveys"])
             for survey in company.surveys
         ],
+        "routing_codes": [(code,) for code in company.routing_codes],
         "settings": [
             ("answer_within_seconds", service.answer_within_seconds),
             ("certification_grace_days", company.certification_grace_days),

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from perfhouse.company_surveys import read_certification_grace, read_surveys
+from perfhouse.company_surveys import (
+    read_certification_grace,
+    read_routing_codes,
+    read_surveys,
+)
 from perfhouse.company_types import Survey
 from perfhouse.config_reader import Table
 
@@ -32,3 +36,12 @@ def test_new_hires_have_ninety_days_unless_the_company_says_otherwise() -> None:
     said = {"training": {"certification_grace_days": 30}}
     assert read_certification_grace(Table(said, "t: ", problems)) == 30
     assert problems == []
+
+
+def test_routing_codes_are_texts_each_once() -> None:
+    problems: list[str] = []
+    said = {"calls": {"routing_codes": ["sales", "billing", "sales"]}}
+    assert read_routing_codes(Table(said, "t: ", problems)) == ("billing", "sales")
+    assert problems == []
+    read_routing_codes(Table({"calls": {"routing_codes": "sales"}}, "t: ", problems))
+    assert problems == ["t: calls.routing_codes: expected a list of text, got 'sales'"]

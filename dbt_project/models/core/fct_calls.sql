@@ -66,15 +66,25 @@ flagged as (
 
 ),
 
+-- Wrap-up codes of calls that had to be passed on.
+routing_codes as (
+
+    select wrapup_code from {{ source('config', 'routing_codes') }}
+
+),
+
 named as (
 
     select
         f.*,
+        c.wrapup_code is not null as is_routed_rightly,
         {{ person('agent') }} as agent_employee_id,
         {{ local_on('f.ended_at', 'coalesce(agent_at.time_zone, z.time_zone)') }} as ended_on
     from flagged as f
     left join queue_zones as z
         on f.queue_id = z.queue_id
+    left join routing_codes as c
+        on f.wrapup_code = c.wrapup_code
     {{ join_person('agent', 'f._source', 'f.agent_id', 'f.ended_at') }}
 
 )
@@ -99,7 +109,8 @@ select
     {{ measure('(talk_ms + coalesce(hold_ms, 0) + coalesce(acw_ms, 0)) / 1000.0') }} as handle_seconds,
     is_handled,
     is_handled and talk_ms is not null as is_timed,
-    is_handled and (coalesce(disposition, '') = 'transferred' or transferred_to is not null) as is_transferred,
+    is_handled and (coalesce(disposition, '') = 'transferred' or transferred_to is not null)
+    and not is_routed_rightly as is_transferred,
     is_queue_exit,
     is_queue_exit and is_handled and wait_ms is not null as is_answered_from_queue,
     is_queue_exit and is_given_up and not is_short_wait as is_abandoned,

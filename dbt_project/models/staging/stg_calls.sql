@@ -24,6 +24,7 @@ select
     disposition,
     transferred_from_leg,
     transferred_to,
+    wrapup_code,
     sla_threshold_ms,
     _file,
     _row_number
