@@ -17,8 +17,8 @@
     30
 {%- endmacro %}
 
-{# From four values on, pulling them together is known to lessen the sum of squared errors. #}
-{% macro minimum_manager_months() -%}
+{# From four managers on, pulling their values together is known to lessen the sum of squared errors. #}
+{% macro minimum_managers() -%}
     4
 {%- endmacro %}
 

@@ -197,7 +197,7 @@ _REFERENCES = """
 """
 _RELIABILITIES = """
     month date, kpi_id varchar, kpi_version varchar, method varchar,
-    reference_month_count integer, manager_month_count integer,
+    reference_month_count integer, manager_month_count integer, manager_count integer,
     reference_denominator decimal(18, 6), reference_value decimal(28, 12),
     within_variance decimal(28, 12), between_variance decimal(28, 12),
     shrinkage_constant decimal(28, 12)

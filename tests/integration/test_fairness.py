@@ -138,6 +138,7 @@ class Oracle:
         groups: dict[tuple[Month, str], list[Cell]] = {}
         for cell in self.past:
             groups.setdefault((cell.month, cell.manager_id), []).append(cell)
+        self.managers = len({manager for _, manager in groups})
         self.sizes = np.array([sum(c.below.sum() for c in g) for g in groups.values()])
         self.effects = np.array([self.adjusted(g) for g in groups.values()])
         left = [c.above - self.reference * self.relative(c) * c.below for c in self.past]
@@ -165,7 +166,7 @@ class Oracle:
         return float(found.tau2)
 
     def reliability(self, n: float) -> float:
-        if self.kpi.is_suppressed or len(self.sizes) < 4 or self.within == 0:
+        if self.kpi.is_suppressed or self.managers < 4 or self.within == 0:
             return 1.0
         return max(self.tau2, 0.0) / (max(self.tau2, 0.0) + self.within / n)
 
@@ -242,11 +243,12 @@ def test_the_variance_between_managers_is_that_of_dersimonian_and_laird(
     oracle = Oracle(cells, kpi)
     row = rows(home, "kpis.kpi_reliabilities", kpi.kpi_id)[kpi.kpi_id]
     assert row["manager_month_count"] == len(oracle.sizes)
+    assert row["manager_count"] == oracle.managers
     assert row["within_variance"] == near(oracle.within)
     expected = {"perfect_rate": "no_spread", "lonely_seconds": "too_few"}
     fallback = (
         "estimated"
-        if len(oracle.sizes) >= 4 and oracle.within and oracle.tau2 > 0
+        if oracle.managers >= 4 and oracle.within and oracle.tau2 > 0
         else "no_difference"
     )
     assert row["method"] == expected.get(kpi.kpi_id, fallback)
@@ -261,7 +263,7 @@ def test_the_error_of_a_shrunk_value_is_that_of_morris(world: Any) -> None:
         oracle = Oracle(cells, kpi)
         for manager, row in rows(home, "kpis.kpi_manager_months", kpi.kpi_id).items():
             n = sum(c.below.sum() for c in oracle.now[manager])
-            shrinkage, count = 1 - oracle.reliability(n), len(oracle.sizes)
+            shrinkage, count = 1 - oracle.reliability(n), oracle.managers
             apart = oracle.adjusted(oracle.now[manager]) - oracle.reference
             variance = oracle.within / n * (1 - (count - 1) / count * shrinkage)
             variance += 2 / (count - 3) * shrinkage**2 * apart**2

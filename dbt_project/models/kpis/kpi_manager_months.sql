@@ -77,7 +77,7 @@ standard as (
         {{ double('r.within_variance') }} as within_variance,
         {{ double('r.between_variance') }} as between_variance,
         {{ double('r.shrinkage_constant') }} as shrinkage_constant,
-        {{ double('r.manager_month_count') }} as peer_count
+        {{ double('r.manager_count') }} as manager_count
     from sums as s
     inner join kinds as k
         on s.kpi_id = k.kpi_id and s.kpi_version = k.version
@@ -147,7 +147,8 @@ weighed as (
 
 ),
 
--- Morris's variance of a shrunk value: it knows that the reference and k are estimates, too.
+-- Morris's variance of a shrunk value: it knows that the reference and k are estimates, too, and that
+-- what they are estimated from is so many managers, whatever the months.
 shrunk as (
 
     select
@@ -159,8 +160,8 @@ shrunk as (
         case
             when method = 'too_few' and variance > 0 then {{ root('variance') }}
             when method in ('estimated', 'no_difference')
-                then {{ root('variance * (1 - (peer_count - 1) / peer_count * (1 - reliability))'
-                    ~ ' + 2 / (peer_count - 3) * (1 - reliability) * (1 - reliability)'
+                then {{ root('variance * (1 - (manager_count - 1) / manager_count * (1 - reliability))'
+                    ~ ' + 2 / (manager_count - 3) * (1 - reliability) * (1 - reliability)'
                     ~ ' * (adjusted_value - reference_value) * (adjusted_value - reference_value)') }}
             else (ci_high - ci_low) / (2 * {{ z95() }})
         end as shrunk_se,

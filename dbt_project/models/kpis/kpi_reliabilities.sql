@@ -22,6 +22,7 @@ kinds as (
 manager_months as (
 
     select
+        s.manager_id,
         s.kpi_id,
         s.kpi_version,
         r.reference_month_count,
@@ -65,6 +66,7 @@ sums as (
         reference_month_count,
         reference_value,
         count(*) as manager_month_count,
+        count(distinct manager_id) as manager_count,
         {{ double('sum(denominator)') }} as cases,
         {{ double('sum(' ~ exact(double('denominator') ~ ' * ' ~ double('denominator')) ~ ')') }} as case_squares,
         {{ double('sum(squares)') }} as squares,
@@ -100,7 +102,7 @@ judged as (
     select
         *,
         case
-            when manager_month_count < {{ minimum_manager_months() }} or between_variance is null then 'too_few'
+            when manager_count < {{ minimum_managers() }} or between_variance is null then 'too_few'
             when {{ fine('within_variance') }} = 0 then 'no_spread'
             when {{ fine('between_variance') }} <= 0 then 'no_difference'
             else 'estimated'
@@ -116,6 +118,7 @@ select
     method,
     cast(reference_month_count as integer) as reference_month_count,
     cast(manager_month_count as integer) as manager_month_count,
+    cast(manager_count as integer) as manager_count,
     {{ measure('cases') }} as reference_denominator,
     reference_value,
     {{ fine('within_variance') }} as within_variance,
