@@ -18,7 +18,7 @@ from perfhouse.month import Month
 from perfhouse.settings import Home
 
 MODELS = (
-    *("kpi_references", "kpi_reliabilities", "kpi_manager_months"),
+    *("kpi_references", "kpi_reliabilities", "kpi_manager_months", "kpi_confidential_cells"),
     *("scorecard_kpi_months", "scorecard_manager_months"),
 )
 STRATA = (
@@ -37,6 +37,13 @@ create table kpis.kpi_manager_strata (month date, kpi_id varchar, kpi_version va
 create view kpis.kpi_employee_months as select month, kpi_id, kpi_version, manager_id,
     null::varchar as team_id, null::varchar as employee_id, numerator, denominator
     from kpis.kpi_manager_strata where is_direct;
+create view kpis.kpi_stratum_months as select month, kpi_id, kpi_version, manager_id,
+    null::varchar as management_path, null::varchar as team_id, numerator, denominator
+    from kpis.kpi_manager_strata where is_direct;
+create table core.dim_manager_tree (month date, management_path varchar, ancestor_id varchar,
+    distance integer);
+create table config.released_answers (kpi_id varchar, manager_id varchar, team_id varchar,
+    release_number bigint, numerator double, denominator double);
 create table core.dim_managers (month date, manager_id varchar, role varchar, team_id varchar,
     agent_count integer, exposure_days integer);
 create table config.kpis (kpi_id varchar, minimum_sample bigint);

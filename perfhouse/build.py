@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perfhouse import config_tables, kpi_files, lake, provenance, settings, warehouse
+from perfhouse import confidential, config_tables, kpi_files, lake, provenance, settings, warehouse
 from perfhouse.company_types import Company
 from perfhouse.errors import BuildFailed, without_values
 from perfhouse.month import Month
@@ -137,7 +137,7 @@ def _prepare(company: Company, home: Home, month: Month, as_of: Month, streams: 
     con = warehouse.connect(home.warehouse)
     try:
         con.execute("begin")
-        config_tables.write(con, company, month, as_of)
+        config_tables.write(con, company, month, as_of, confidential.released(home, month))
         lake.create_raw_views(con, home, company, month, as_of, streams)
         con.execute("commit")
     finally:

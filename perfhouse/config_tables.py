@@ -90,20 +90,35 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "routing_codes": {"wrapup_code": "VARCHAR"},
     "monitors": {"monitor": "VARCHAR", "name": "VARCHAR", "value": "DOUBLE"},
+    "released_answers": {
+        "kpi_id": "VARCHAR",
+        "manager_id": "VARCHAR",
+        "team_id": "VARCHAR",
+        "release_number": "BIGINT",
+        "numerator": "DOUBLE",
+        "denominator": "DOUBLE",
+    },
 }
 
 Row = Sequence[Any]
 
 
-def write(con: duckdb.DuckDBPyConnection, company: Company, month: Month, as_of: Month) -> None:
+def write(
+    con: duckdb.DuckDBPyConnection,
+    company: Company,
+    month: Month,
+    as_of: Month,
+    released: Iterable[Row] = (),
+) -> None:
     """Replace the tables of schema `config` with what the company says for a month.
 
     `months` holds the one month being built; its `as_of` is the first day after the last
-    delivery window to be read.
+    delivery window to be read. `released`: what its releases showed of confidential answers.
     """
     con.execute("create schema if not exists config")
     for name, rows in _rows(company, month, as_of).items():
         _replace(con, name, rows)
+    _replace(con, "released_answers", released)
 
 
 def _rows(company: Company, month: Month, as_of: Month) -> dict[str, list[Row]]:

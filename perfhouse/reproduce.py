@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perfhouse import lake, ledger, provenance, release, release_files, stages
+from perfhouse import confidential, lake, ledger, provenance, release, release_files, stages
 from perfhouse.errors import ConfigError, ReleaseError
 from perfhouse.month import Month
 from perfhouse.settings import Home
@@ -147,6 +147,7 @@ def _build(
     ws = _workspace(home, other, said)
     _deliver(home, other, said["inputs"])
     month, as_of = Month(said["month"]), Month(said["as_of"])
+    confidential.carry(home, other, month, before=int(said["number"]))
     if gates:
         stages.gate_raw(ws, month, as_of)
     stages.build(ws, month, as_of, progress)

@@ -28,6 +28,15 @@ measured as (
 
 ),
 
+-- Confidential answers of too few people, or of so many that others' could be worked out.
+confidential as (
+
+    select *
+    from {{ ref('kpi_confidential_cells') }}
+    where month = {{ month_start() }} and team_id = '*'
+
+),
+
 -- A KPI whose denominator lies in another fact says nothing by it: what is counted must have come too.
 available as (
 
@@ -79,7 +88,7 @@ joined as (
         k.version as kpi_version,
         k.category,
         k.needed_sample,
-        k.is_suppressed,
+        k.is_suppressed and coalesce(h.is_hidden, true) as is_hidden,
         {{ 'k.maturity_days > 0' if as_of_key() == month_key() else 'false' }} as is_provisional,
         case when k.direction = 'down' then -1 else 1 end as sign,
         coalesce(s.numerator, 0) as numerator,
@@ -105,6 +114,8 @@ joined as (
     cross join kpis as k
     left join measured as s
         on m.manager_id = s.manager_id and k.kpi_id = s.kpi_id and k.version = s.kpi_version
+    left join confidential as h
+        on m.manager_id = h.manager_id and k.kpi_id = h.kpi_id and k.version = h.kpi_version
     left join available as a
         on k.kpi_id = a.kpi_id and k.version = a.kpi_version
     left join matched_targets as t
@@ -120,10 +131,9 @@ judged as (
         case
             when not is_available then 'not_available'
             when not has_target then 'no_target'
-            when denominator <= 0 or denominator < needed_sample then 'insufficient_data'
+            when is_hidden or denominator <= 0 or denominator < needed_sample then 'insufficient_data'
             else 'scored'
         end as status,
-        is_suppressed and denominator < needed_sample as is_hidden,
         {{ double('shrunk_value') }} as basis,
         {{ double('shrunk_se') }} as basis_se
     from joined
@@ -225,8 +235,8 @@ select
     kpi_id,
     kpi_version,
     case when is_hidden then null else {{ measure('numerator') }} end as numerator,
-    {{ measure('denominator') }} as denominator,
-    {{ measure('denominator') }} as sample_size,
+    case when is_hidden then null else {{ measure('denominator') }} end as denominator,
+    case when is_hidden then null else {{ measure('denominator') }} end as sample_size,
     case when is_hidden then null else value end as value,
     case when is_hidden then null else adjusted_value end as adjusted_value,
     case when is_hidden then null else shrunk_value end as shrunk_value,

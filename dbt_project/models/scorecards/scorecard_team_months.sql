@@ -31,12 +31,13 @@ team_days as (
 
 kpis as (
 
-    select
-        kpi_id,
-        version,
-        is_suppressed,
-        minimum_sample
-    from {{ ref('kpi_definitions') }}
+    select kpi_id, version, is_suppressed from {{ ref('kpi_definitions') }}
+
+),
+
+confidential as (
+
+    select * from {{ ref('kpi_confidential_cells') }} where month = {{ month_start() }}
 
 ),
 
@@ -47,24 +48,17 @@ joined as (
         d.team_name,
         d.agent_count,
         d.exposure_days,
-        k.is_suppressed and s.denominator < coalesce(o.minimum_sample, k.minimum_sample) as is_small
+        k.is_suppressed and coalesce(c.is_hidden, true) as is_hidden
     from sums as s
     inner join kpis as k
         on s.kpi_id = k.kpi_id and s.kpi_version = k.version
-    left join {{ source('config', 'kpis') }} as o
-        on s.kpi_id = o.kpi_id
+    left join confidential as c
+        on s.kpi_id = c.kpi_id
+        and s.kpi_version = c.kpi_version
+        and s.manager_id = c.manager_id
+        and s.team_id = c.team_id
     left join team_days as d
         on s.team_id = d.team_id and s.manager_id = d.manager_id
-
-),
-
--- One hidden team hides all of a manager's: the manager's sum less the others would give it away.
-hidden as (
-
-    select
-        *,
-        max(case when is_small then 1 else 0 end) over (partition by manager_id, kpi_id) = 1 as is_hidden
-    from joined
 
 )
 
@@ -76,12 +70,12 @@ select
     kpi_version,
     coalesce(team_name, team_id) as team_name,
     case when is_hidden then null else {{ measure('numerator') }} end as numerator,
-    {{ measure('denominator') }} as denominator,
-    {{ measure('denominator') }} as sample_size,
+    case when is_hidden then null else {{ measure('denominator') }} end as denominator,
+    case when is_hidden then null else {{ measure('denominator') }} end as sample_size,
     case
         when not is_hidden
             then {{ measure(double('numerator') ~ ' / nullif(' ~ double('denominator') ~ ', 0)') }}
     end as value,
     cast(coalesce(agent_count, 0) as integer) as agent_count,
     cast(coalesce(exposure_days, 0) as integer) as exposure_days
-from hidden
+from joined
