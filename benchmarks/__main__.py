@@ -38,7 +38,7 @@ def _arguments() -> argparse.Namespace:
         type=_sizes,
         metavar="N[,N]",
         help="landing: rows of each dialect (default 200k); transform: ticket events of a month "
-        "(default 1M,10M); k and M are understood",
+        "(default 1M,10M); business_minutes: intervals; k and M are understood",
     )
     parser.add_argument("--repeats", type=int, help="runs of each (default: by benchmark)")
     parser.add_argument("--only", help="landing: dialects; sources: feeds; commas between")

@@ -14,7 +14,16 @@ from typing import Any
 from benchmarks.measure import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
-ORDER = ("landing", "sources", "sftp", "transform", "fairness", "pipeline", "startup")
+ORDER = (
+    "landing",
+    "sources",
+    "sftp",
+    "transform",
+    "business_minutes",
+    "fairness",
+    "pipeline",
+    "startup",
+)
 _HEAD = """\
 # Results
 

@@ -204,6 +204,12 @@ _TICKETS = {
     "source_updated_at": _at("sys_updated_on"),
     "source_seq": column("sys_mod_count"),
 }
+# a state is told by its number; other fields' values stay as they are
+_STATE = """case
+    when fieldname not in ('state', 'incident_state') then {0}
+    else case {0} when '1' then 'new' when '2' then 'open' when '3' then 'hold'
+        when '6' then 'solved' when '7' then 'closed' when '8' then 'closed' else {0} end
+end"""
 _EVENTS = {
     "event_id": column("sys_id"),
     "ticket_id": column("documentkey"),
@@ -225,8 +231,8 @@ _EVENTS = {
     ),
     "raw_type": column("fieldname"),
     "field": column("fieldname"),
-    "old_value": column("oldvalue"),
-    "new_value": column("newvalue"),
+    "old_value": ColumnMapping(sql=_STATE.format("oldvalue")),
+    "new_value": ColumnMapping(sql=_STATE.format("newvalue")),
     "is_public": ColumnMapping(
         sql="case fieldname when 'comments' then 'true' when 'work_notes' then 'false' end"
     ),

@@ -102,7 +102,7 @@ def business_hours(name: str, calendar: Calendar, start: int, end: int) -> list[
 
 def _pieces(calendar: Calendar, start: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Yield (UTC hour, open from, open until) in time order."""
-    for open_at, shut_at in _openings(calendar, start, end):
+    for open_at, shut_at in openings(calendar, start, end):
         at = open_at
         while at < shut_at:
             hour = at - at % HOUR
@@ -111,7 +111,7 @@ def _pieces(calendar: Calendar, start: int, end: int) -> Iterator[tuple[int, int
             at = until
 
 
-def _openings(calendar: Calendar, start: int, end: int) -> Iterator[tuple[int, int]]:
+def openings(calendar: Calendar, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield the openings as UTC seconds; each is read under the one offset it lies in.
 
     So a skipped local hour is never open, and a repeated one is open both times.

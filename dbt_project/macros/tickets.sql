@@ -42,17 +42,38 @@ hours as (
 
 ),
 
+scheduled as (
+
+    select ticket_key from schedules group by ticket_key
+
+),
+
+-- Few tickets have schedules of their own: only their intervals are cut, and added up again.
 pieces as (
 
     select
         i.ticket_key,
         i.{{ key }},
+        i.calendar,
+        i.from_at,
+        i.until_at,
+        false as is_cut
+    from intervals as i
+    left join scheduled as s
+        on i.ticket_key = s.ticket_key
+    where s.ticket_key is null or i.from_at >= i.until_at
+    union all
+    select
+        i.ticket_key,
+        i.{{ key }},
         coalesce(s.calendar, i.calendar) as calendar,
         case when s.from_at > i.from_at then s.from_at else i.from_at end as from_at,
-        case when s.until_at < i.until_at then s.until_at else i.until_at end as until_at
+        case when s.until_at < i.until_at then s.until_at else i.until_at end as until_at,
+        true as is_cut
     from intervals as i
-    left join schedules as s
+    inner join schedules as s
         on i.ticket_key = s.ticket_key and s.from_at < i.until_at and s.until_at > i.from_at
+    where i.from_at < i.until_at
 
 ),
 
@@ -61,6 +82,7 @@ piece_times as (
     select
         p.ticket_key,
         p.{{ key }},
+        p.is_cut,
         {{ open_seconds('u', 'p.until_at') }} - ({{ open_seconds('f', 'p.from_at') }}) as business_seconds
     from pieces as p
     left join hours as f
@@ -72,11 +94,16 @@ piece_times as (
 
 open_times as (
 
+    select ticket_key, {{ key }}, business_seconds
+    from piece_times
+    where not is_cut
+    union all
     select
         ticket_key,
         {{ key }},
-        case when count(*) = count(business_seconds) then sum(business_seconds) end as business_seconds
+        cast(case when count(*) = count(business_seconds) then sum(business_seconds) end as bigint) as business_seconds
     from piece_times
+    where is_cut
     group by ticket_key, {{ key }}
 
 )
