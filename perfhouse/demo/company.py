@@ -9,6 +9,7 @@ import csv
 import io
 from datetime import timedelta
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
 
 from perfhouse.demo.plan import (
@@ -42,10 +43,10 @@ TARGETS = (
     ("abandonment_rate", 0.10, 0.045, 0.03, 4),
     ("transfer_rate", 0.13, 0.05, 0.035, 4),
     ("training_completion_rate", 0.50, 0.88, 0.97, 6),
-    ("turnover_rate", 0.12, 0.01, 0.0, 4),
+    ("turnover_rate", 0.80, 0.20, 0.05, 4),
     ("kb_contributions", 0.05, 0.45, 0.75, 6),
 )
-ROLE = "cs_manager"
+ROLES = ("cs_manager", "manager_of_managers")
 _HEADER = (
     "kpi_id", "role", "team_id", "floor", "target", "stretch", "weight", "valid_from", "valid_to",
     "version", "announced_on", "approved_by",
@@ -85,9 +86,10 @@ def targets(plan: Plan) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_HEADER)
-    for kpi_id, floor, target, stretch, weight in TARGETS:
-        writer.writerow((kpi_id, ROLE, "*", floor, target, stretch, weight, start.isoformat(), "",
-                         f"{start.year}-v1", announced.isoformat(), "客服委员会"))  # fmt: skip
+    since, version = start.isoformat(), f"{start.year}-v1"
+    for role, (kpi_id, *marks) in product(ROLES, TARGETS):
+        writer.writerow((kpi_id, role, "*", *marks, since, "", version, announced.isoformat(),
+                         "客服委员会"))  # fmt: skip
     return text.getvalue()
 
 

@@ -356,22 +356,32 @@ leavers as (
     group by all
 ),
 
-per_head as (
-    select k.kpi_id, v.scenario, h.*
-    from heads h
-    join views v on v.month = h.month and v.as_of_position = h.as_of_position
-    cross join (values ('turnover_rate'), ('kb_contributions')) as k(kpi_id)
+-- Each earlier month as it was told by its own end: closed months stay as they were.
+years as (
+    select v.month, v.as_of_position, v.scenario, h.manager_id, h.is_direct,
+        sum(coalesce(l.leavers, 0)) as leavers, sum(h.heads) / 12 as heads
+    from views v
+    join months m on m.position <= v.position and m.position > v.position - 12
+    join heads h on h.month = m.month
+        and h.as_of_position = if(m.position = v.position, v.as_of_position, m.position)
+    left join leavers l on l.month = h.month and l.as_of_position = h.as_of_position
+        and l.manager_id = h.manager_id and l.is_direct = h.is_direct
+    group by all
 ),
 
 pooled as (
     select month, as_of_position, scenario, manager_id, is_direct, kpi_id, numerator, denominator
     from counted
     union all
-    select h.month, h.as_of_position, h.scenario, h.manager_id, h.is_direct, h.kpi_id,
-        coalesce(if(h.kpi_id = 'turnover_rate', l.leavers, c.numerator), 0), h.heads
-    from per_head h
-    left join leavers l using (month, as_of_position, manager_id, is_direct)
-    left join articles c using (month, as_of_position, scenario, manager_id, is_direct)
+    select month, as_of_position, scenario, manager_id, is_direct, 'turnover_rate', leavers, heads
+    from years
+    union all
+    select h.month, h.as_of_position, v.scenario, h.manager_id, h.is_direct, 'kb_contributions',
+        coalesce(c.numerator, 0), h.heads
+    from heads h
+    join views v on v.month = h.month and v.as_of_position = h.as_of_position
+    left join articles c on c.month = v.month and c.as_of_position = v.as_of_position
+        and c.scenario = v.scenario and c.manager_id = h.manager_id and c.is_direct = h.is_direct
 )
 
 select

@@ -442,9 +442,10 @@ SEPTEMBER_SUMS: dict[tuple[str, str], tuple[float, float]] = {
     ("transfer_rate", "M2"): (0, 1),
     ("training_completion_rate", "M1"): (1, 2),  # l1 of l1 l3
     ("training_completion_rate", "M2"): (0, 1),  # l7
-    ("turnover_rate", "M1"): (1, 3.166667),  # A5 of A1 A2, A4 15 days, A5 20 days
-    ("turnover_rate", "M2"): (1, 1.5),  # A6 of A3, A4 15 days
-    ("turnover_rate", "D1"): (0, 3),
+    # The year so far: August's heads and September's, a twelfth of each.
+    ("turnover_rate", "M1"): (1, 0.597222),  # A5 of 4, and of A1 A2, A4 15 days, A5 20 days
+    ("turnover_rate", "M2"): (1, 0.291667),  # A6 of A3 A6, and of A3, A4 15 days
+    ("turnover_rate", "D1"): (0, 0.5),
     ("employee_satisfaction", "M1"): (2.5, 4),  # e0 half, e1, e3
     ("ces_rate", "M1"): (1, 2),  # x1 of x1 x2
     ("survey_response_rate", "M1"): (0, 1),  # r5; of the others nobody knows what was sent

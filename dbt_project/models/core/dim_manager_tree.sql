@@ -1,11 +1,12 @@
--- Everybody on a management path, by how many steps they stand above the one who answers directly.
+-- Everybody on a management path, by how many steps they stand above the one who answers directly. Paths of
+-- the eleven months before are there too: heads of a year are counted under those who answered then.
 with recursive paths as (
 
     select
         management_path,
         {{ path_length('management_path') }} as step_count
     from {{ ref('dim_management_chains') }}
-    where month = {{ month_start() }}
+    where month > {{ month_start(-12) }} and month <= {{ month_start() }}
     group by management_path
 
 ),

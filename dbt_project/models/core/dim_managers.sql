@@ -58,6 +58,7 @@ own_rows as (
         employee_id,
         display_name,
         job_family,
+        position_name,
         row_number() over (
             partition by employee_id
             order by case when valid_from < {{ month_end() }} then 0 else 1 end, valid_from desc
@@ -124,34 +125,67 @@ subtrees as (
     where t.ancestor_id <> e.employee_id
     group by t.ancestor_id
 
+),
+
+described as (
+
+    select
+        m.manager_id,
+        coalesce(o.display_name, m.manager_id) as display_name,
+        coalesce(o.job_family, 'cs_manager') as job_family,
+        o.position_name,
+        o.employee_id is not null as is_in_roster,
+        t.team_id,
+        t.team_name,
+        a.manager_id is not null as is_manager_of_managers
+    from managers as m
+    left join own as o
+        on m.manager_id = o.employee_id
+    left join teams as t
+        on m.manager_id = t.manager_id and t.size_rank = 1
+    left join above as a
+        on m.manager_id = a.manager_id
+
+),
+
+-- The company's rules, if it has any: the first that fits.
+fitting_roles as (
+
+    select
+        d.manager_id,
+        r.role,
+        row_number() over (partition by d.manager_id order by r.position, r.role) as fit_rank
+    from described as d
+    inner join {{ source('config', 'roles') }} as r
+        on r.leads in ('*', case when d.is_manager_of_managers then 'managers' else 'agents' end)
+        and r.job_family in ('*', d.job_family)
+        and r.team_id in ('*', coalesce(d.team_id, ''))
+        and r.position_name in ('*', coalesce(d.position_name, ''))
+
 )
 
 select
     {{ month_start() }} as month,
     m.manager_id,
-    coalesce(o.display_name, m.manager_id) as display_name,
+    m.display_name,
     case
-        when o.employee_id is null then 'cs_manager'
-        when o.job_family in ('cs_manager', 'supervisor') then o.job_family
-        when a.manager_id is not null then 'manager_of_managers'
-        else o.job_family
+        when r.role is not null then r.role
+        when m.job_family in ('cs_manager', 'supervisor') then m.job_family
+        when m.is_manager_of_managers then 'manager_of_managers'
+        else m.job_family
     end as role,
-    t.team_id,
-    t.team_name,
+    m.team_id,
+    m.team_name,
     coalesce(d.agent_count, 0) as agent_count,
     coalesce(d.exposure_days, 0) as exposure_days,
     coalesce(d.cover_days, 0) as cover_days,
     coalesce(s.subtree_count, 0) as subtree_count,
-    a.manager_id is not null as is_manager_of_managers,
-    o.employee_id is not null as is_in_roster
-from managers as m
-left join own as o
-    on m.manager_id = o.employee_id
-left join teams as t
-    on m.manager_id = t.manager_id and t.size_rank = 1
+    m.is_manager_of_managers,
+    m.is_in_roster
+from described as m
+left join fitting_roles as r
+    on m.manager_id = r.manager_id and r.fit_rank = 1
 left join team_days as d
     on m.manager_id = d.manager_id
 left join subtrees as s
     on m.manager_id = s.manager_id
-left join above as a
-    on m.manager_id = a.manager_id

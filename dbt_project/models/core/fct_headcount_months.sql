@@ -1,94 +1,39 @@
--- Heads are counted where people were, day by day: by assignment and by who answered for them.
-with months as (
-
-    select * from {{ ref('dim_months') }} where month = {{ month_start() }}
-
-),
-
-stretches as (
-
-    select * from {{ ref('dim_employees') }} where month = {{ month_start() }}
-
-),
-
--- Somebody whose last day was the last day of the month before leaves in this month, with no days.
-gone_at_once as (
-
-    select e.*
-    from {{ ref('stg_employees') }} as e
-    where e.left_on = {{ month_start() }} and e.valid_to = e.left_on and e.valid_from < e.valid_to
-
-),
-
-chains as (
-
-    select *
-    from {{ ref('dim_management_chains') }}
-    where month = {{ month_start() }} and valid_from = {{ month_start() }}
-
-),
-
-counted as (
+-- The heads of the month, and those of the eleven months before as far as this warehouse holds them: people
+-- leave too seldom to judge a team by one month. What lies behind is counted on the first of the month.
+with spans as (
 
     select
-        s.employee_id,
-        -- Nobody is their own head.
-        case when s.responsible_manager_id <> s.employee_id then s.responsible_manager_id end as manager_id,
-        case when s.responsible_manager_id <> s.employee_id then s.management_path end as management_path,
-        s.team_id,
-        s.job_family,
-        s.valid_from,
-        s.valid_to,
-        s.left_on,
-        {{ days_between('s.valid_from', 's.valid_to') }} as employed_days,
-        coalesce(s.employment_status = 'leave', false) as is_on_leave,
-        coalesce({{ in_month('s.left_on') }} and s.valid_to = s.left_on, false) as is_leaver,
-        s._source,
-        s._file,
-        s._row_number
-    from stretches as s
-    union all
-    select
-        g.employee_id,
-        c.responsible_manager_id as manager_id,
-        c.management_path,
-        g.team_id,
-        g.job_family,
-        g.left_on as valid_from,
-        g.left_on as valid_to,
-        g.left_on,
-        0 as employed_days,
-        false as is_on_leave,
-        true as is_leaver,
-        g._source,
-        g._file,
-        g._row_number
-    from gone_at_once as g
-    left join chains as c
-        on g.manager_id = c.manager_id and c.responsible_manager_id <> g.employee_id
+        *,
+        month = {{ month_start() }} as is_own_month
+    from {{ ref('fct_headcount_spans') }}
+    where month > {{ month_start(-12) }} and month <= {{ month_start() }}
 
 )
 
 select
     {{ month_start() }} as month,
-    {{ key_of(['c.employee_id', 'c.valid_from']) }} as assignment_key,
-    c.employee_id,
-    c.manager_id,
-    c.management_path,
-    c.team_id,
-    c.job_family,
-    c.valid_from,
-    c.valid_to,
-    c.left_on,
-    -- The day of leaving, else the first day.
-    case when c.is_leaver then c.left_on else c.valid_from end as counted_on,
-    c.employed_days,
-    case when c.is_on_leave then 0 else c.employed_days end as exposure_days,
-    -- Finer than a published number: it is summed over people before it is rounded.
-    cast(cast(c.employed_days as numeric(28, 10)) / m.day_count as numeric(28, 10)) as average_headcount,
-    case when c.is_leaver then 1 else 0 end as leaver_count,
-    c._source,
-    c._file,
-    c._row_number
-from counted as c
-cross join months as m
+    {{ key_of(['month', 'assignment_key']) }} as assignment_key,
+    month as head_month,
+    employee_id,
+    manager_id,
+    management_path,
+    team_id,
+    job_family,
+    valid_from,
+    valid_to,
+    left_on,
+    case when is_own_month then counted_on else {{ month_start() }} end as counted_on,
+    case when is_own_month then employed_days else 0 end as employed_days,
+    case when is_own_month then exposure_days else 0 end as exposure_days,
+    case when is_own_month then average_headcount else 0 end as average_headcount,
+    case when is_own_month then leaver_count else 0 end as leaver_count,
+    -- A twelfth of a month's headcount: twelve months make the year's average.
+    cast(average_headcount / 12 as numeric(28, 10)) as yearly_headcount,
+    leaver_count as yearly_leaver_count,
+    cast(case when has_reasons then average_headcount / 12 else 0 end as numeric(28, 10)) as yearly_reasoned_headcount,
+    case when has_reasons and is_voluntary then leaver_count else 0 end as yearly_voluntary_leaver_count,
+    _source,
+    _file,
+    _row_number
+from spans
+where is_own_month or manager_id is not null

@@ -40,8 +40,12 @@ def test_everybody_has_one_team_and_one_manager_on_every_day_of_employment(
             assert len(there.get(person.employee_id, [])) == int(employed), (person, day)
 
 
-def test_every_manager_of_a_day_is_employed_that_day(rows: list[people.Assignment]) -> None:
-    for offset in range(0, 122, 5):
+def test_every_manager_of_a_day_is_employed_that_day_but_the_one_just_gone(
+    rows: list[people.Assignment],
+) -> None:
+    for offset in range(0, 122):
+        if 41 <= offset < 44:  # 12 to 14 July, see below
+            continue
         there = on(rows, PLAN.first.start + timedelta(days=offset))
         for stays in there.values():
             boss = stays[0].manager_id
@@ -67,8 +71,35 @@ def test_a_vacancy_is_covered_by_a_neighbour_until_the_successor_starts(
     old, acting, new = crew.leads["T02"]
     assert (old.what, acting.what, new.what) == ("M1002", "M1005", "M1025")
     assert (old.end, acting.start, acting.end, new.start) == (
-        date(2026, 7, 12), date(2026, 7, 12), date(2026, 7, 20), date(2026, 7, 20),
+        date(2026, 7, 15), date(2026, 7, 15), date(2026, 7, 20), date(2026, 7, 20),
     )  # fmt: skip
+
+
+def test_the_roster_names_a_manager_who_has_left_for_three_days(
+    crew: people.People, rows: list[people.Assignment]
+) -> None:
+    gone = next(p for p in crew.persons if p.employee_id == "M1002")
+    assert gone.leave == date(2026, 7, 12)
+    named = {r.valid_to for r in rows if r.manager_id == "M1002" and r.team_id == "T02"}
+    assert date(2026, 7, 15) in named
+
+
+def test_hr_tells_of_one_move_only_a_month_later(crew: people.People) -> None:
+    ((employee_id, position),) = crew.recorded.items()
+    moved = crew.homes[employee_id][1].start
+    assert PLAN.first.start < moved < PLAN.first.end
+    for known, teams in ((0, 1), (position, 2), (None, 2)):
+        stays = [r for r in people.assignments(crew, known) if r.person.employee_id == employee_id]
+        assert len({r.team_id for r in stays}) == teams
+
+
+def test_a_manager_on_leave_has_rows_that_say_so_and_name_the_deputy(
+    rows: list[people.Assignment],
+) -> None:
+    away = [r for r in rows if r.is_on_leave]
+    assert {r.person.employee_id: r.deputy_id for r in away} == {
+        "M1003": "A10003", "M1006": None, "D0002": None,
+    }  # fmt: skip
 
 
 def test_two_managers_swap_their_teams_inside_a_month(crew: people.People) -> None:
@@ -81,7 +112,9 @@ def test_two_managers_swap_their_teams_inside_a_month(crew: people.People) -> No
 
 def test_a_director_stands_above_the_managers(rows: list[people.Assignment]) -> None:
     managers = [r for r in rows if r.person.role == "cs_manager"]
-    assert {r.manager_id for r in managers} == {people.DIRECTOR}
+    assert {r.manager_id for r in managers} == set(people.HEADS.values())
+    heads = [r for r in rows if r.person.employee_id in people.HEADS.values()]
+    assert {r.manager_id for r in heads} == {people.DIRECTOR}
 
 
 def test_the_first_agent_of_a_team_stays_where_he_is(crew: people.People) -> None:
