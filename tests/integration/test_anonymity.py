@@ -26,7 +26,7 @@ from tests.integration import tiny_company as tiny
 
 MONTH = tiny.SEPTEMBER
 LEAST = 5
-KPI = "own_view"
+KPI, SEVERAL = "employee_satisfaction", "peer_review_score"  # one answer each, or several
 WHOLE = confidential.WHOLE
 Answers = dict[int, tuple["Place", float]]
 Published = dict[tuple[str, str], tuple[frozenset[tuple[int, float]], float]]
@@ -47,7 +47,7 @@ class Cells:
     def __init__(self, home: Home, sql: str) -> None:
         self.con, self.sql = warehouse.connect(home.warehouse), sql
 
-    def published(self, answers: Answers, before: list[Published]) -> Published:
+    def published(self, answers: Answers, before: list[Published], kpi: str = KPI) -> Published:
         """Return what a release shows of these answers, after the releases before."""
         sums: dict[Place, list[float]] = {}
         for place, value in answers.values():
@@ -58,7 +58,7 @@ class Cells:
                 "insert into kpis.kpi_stratum_months by name select ?::date as month, ? as kpi_id, "
                 "'1' as kpi_version, ? as manager_id, ? as management_path, ? as team_id, "
                 "?::double as numerator, ? as denominator",
-                [MONTH.start, KPI, place.manager_id, place.path, place.team_id, sum(values),
+                [MONTH.start, kpi, place.manager_id, place.path, place.team_id, sum(values),
                  len(values)],
             )  # fmt: skip
         self._tree({place.path for place in sums if place.path})
@@ -67,7 +67,7 @@ class Cells:
             for (manager, team), (counted, numerator) in shown.items():
                 self.con.execute(
                     "insert into config.released_answers values (?, ?, ?, ?, ?, ?)",
-                    [KPI, manager, team, number, numerator, len(counted)],
+                    [kpi, manager, team, number, numerator, len(counted)],
                 )
         rows = self.con.execute(
             f"select manager_id, team_id from ({self.sql}) where not is_hidden"
@@ -130,8 +130,9 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Cells:
     for schema in ("kpis", "core", "config"):
         con.execute(f"create schema {schema}")
     con.execute(
-        "create table kpis.kpi_definitions as select 'own_view' as kpi_id, '1' as version, "
-        f"{LEAST} as minimum_sample, true as is_suppressed"
+        "create table kpis.kpi_definitions as select kpi_id, '1' as version, "
+        f"{LEAST} as minimum_sample, true as is_suppressed "
+        f"from (values ('{KPI}'), ('{SEVERAL}')) as k(kpi_id)"
     )
     con.execute(
         "create table kpis.kpi_stratum_months (month date, kpi_id varchar, kpi_version varchar, "
@@ -144,7 +145,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Cells:
     )
     con.execute("create table config.kpis (kpi_id varchar, minimum_sample bigint)")
     # Whoever lowers the minimum lowers nothing.
-    con.execute("insert into config.kpis values ('own_view', 1)")
+    con.execute("insert into config.kpis values ('employee_satisfaction', 1)")
     con.execute(
         "create table config.released_answers (kpi_id varchar, manager_id varchar, "
         "team_id varchar, release_number bigint, numerator double, denominator double)"
@@ -250,6 +251,17 @@ def test_what_may_be_shown_is_shown(cells: Cells) -> None:
     assert set(cells.published(answers, [first])) == {("M2", WHOLE), ("M2", "A")}
     answers |= {200 + who: (Place("M1", "D1/M1", "B"), 0.5) for who in range(4)}
     assert set(cells.published(answers, [first])) == {("M1", WHOLE), ("M2", WHOLE), ("M2", "A")}
+
+
+def test_where_a_person_gives_several_answers_a_release_is_never_moved(cells: Cells) -> None:
+    place = Place("M1", None, "-")
+    answers: Answers = {who: (place, who / 100) for who in range(9)}
+    first = cells.published(answers, [], SEVERAL)
+    assert set(first) == {("M1", WHOLE), ("M1", "-")}
+    assert cells.published(answers, [first], SEVERAL) == first
+    more = answers | {20 + who: (place, 0.5) for who in range(7)}
+    assert cells.published(more, [first], SEVERAL) == {}
+    assert set(cells.published(more, [first])) == {("M1", WHOLE)}
 
 
 # ---------------------------------------------------------------- the whole way out

@@ -1,8 +1,15 @@
+{%- set one_each = ["''"] -%}
+{%- for entry in kpi_metrics() if entry.kpi.get('one_answer_each') -%}
+    {%- do one_each.append("'" ~ entry.id ~ "'") -%}
+{%- endfor -%}
+
 with kpis as (
 
     select
         d.kpi_id,
         d.version,
+        -- Where a person gives several answers, as many as the minimum may be one person's.
+        d.kpi_id in ({{ one_each | join(', ') }}) as is_one_each,
         -- A company may ask for more answers than the KPI does, never for fewer.
         greatest(d.minimum_sample, coalesce(o.minimum_sample, 0)) as least_count
     from {{ ref('kpi_definitions') }} as d
@@ -123,10 +130,13 @@ moves as (
             or {{ measure('w.answer_count') }} <> {{ measure('r.denominator') }} then 1 else 0 end) as has_moved,
         max(case when ({{ measure('w.numerator') }} <> {{ measure('r.numerator') }}
             or {{ measure('w.answer_count') }} <> {{ measure('r.denominator') }})
-            and abs(w.answer_count - r.denominator) < w.least_count then 1 else 0 end) as has_moved_little
+            and (not k.is_one_each or abs(w.answer_count - r.denominator) < w.least_count)
+            then 1 else 0 end) as has_moved_little
     from wholes as w
     inner join {{ source('config', 'released_answers') }} as r
         on w.kpi_id = r.kpi_id and w.manager_id = r.manager_id
+    inner join kpis as k
+        on w.kpi_id = k.kpi_id and w.kpi_version = k.version
     where r.team_id = '*'
     group by w.kpi_id, w.kpi_version, w.manager_id
 
