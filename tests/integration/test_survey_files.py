@@ -83,6 +83,7 @@ agent_id = "agent"
 id = "nps"
 connector = "files"
 owner = "NPS"
+required = false
 [[sources.streams]]
 stream = "survey_responses"
 path = "nps.csv"
@@ -105,6 +106,7 @@ has_comment = { sql = "\\"comment\\" is not null" }
 id = "reviews"
 connector = "files"
 owner = "Reviews"
+required = false
 [[sources.streams]]
 stream = "peer_reviews"
 path = "reviews.csv"
@@ -232,6 +234,12 @@ def ws(tmp_path_factory: pytest.TempPathFactory) -> stages.Workspace:
     for month in (EMPTY, LAST):
         stages.build(opened, month)
     return opened
+
+
+def test_the_gates_let_a_month_without_answers_go_on(ws: stages.Workspace) -> None:
+    for month in (EMPTY, LAST):
+        assert stages.gate_raw(ws, month).passed
+        assert stages.gate_scorecards(ws, month).passed
 
 
 def sums(ws: stages.Workspace, kpi_id: str, month: Month) -> dict[tuple[str, str], tuple]:
