@@ -54,8 +54,8 @@ _ENVELOPE = (
 # the columns that the shared SQL reads, so that a stream nobody delivers is an empty table
 _READ = {
     "hr_roster": "snapshot_date date, employee_id varchar, source_user_id varchar, "
-    "work_email_hash varchar, valid_from date, valid_to date, last_work_date date, "
-    "termination_date date",
+    "work_email_hash varchar, valid_from date, valid_to date, hire_date date, "
+    "last_work_date date, termination_date date, employment_status varchar",
     "source_users": "source_user_id varchar, employee_no varchar, email_hash varchar, "
     "login varchar, role varchar, is_active boolean, snapshot_date date",
     "identity_map": "mapped_source varchar, source_user_id varchar, employee_id varchar, "
@@ -94,7 +94,7 @@ def prepare(con: DuckDBPyConnection, case: Case, present: Sequence[str]) -> None
     ]
     if written:
         con.executemany("insert into manual values (?, ?, ?, ?, ?)", written)
-    for statement in _resolution(case.month):
+    for statement in _resolution(case.month, case.as_of):
         con.execute(statement)
     for stream in (name for name in _PEOPLE if name in present):
         con.execute(_count(stream, case))
@@ -127,11 +127,12 @@ def _delivered(case: Case, stream: str, broken: Collection[str]) -> dict[str, li
     return {month: paths for month, paths in found.items() if paths}
 
 
-def _resolution(month: Month) -> Iterator[str]:
+def _resolution(month: Month, as_of: Month) -> Iterator[str]:
     """Yield statements that make `identities` with the SQL of the build."""
     sql = _macros()
+    roster = sql.roster_assignments("delivered_hr_roster", month, as_of)
     yield (
-        f"create table employees as with {sql.roster_assignments('delivered_hr_roster', month)} "
+        f"create table employees as with {roster} "
         "select employee_id, user_id as source_user_id, email_hash as work_email_hash, "
         "valid_from, ends_on as valid_to from held"
     )
