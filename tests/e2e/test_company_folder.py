@@ -61,3 +61,58 @@ def test_a_wrong_kpi_file_is_the_operators_and_names_file_and_field(tmp_path: Pa
     assert "kpis/top_score_rate.yml: metrics[0].config.meta.kpi.credit.to: expected one of " in (
         said.stderr
     )
+
+
+PACK = 'pack = "e-commerce"'
+APPROVED = (
+    'pack = { id = "e-commerce", version = "2026.1", approved_by = "Head of service", '
+    "announced_on = 2026-08-20 }"
+)
+
+
+def cells(text: str) -> list[list[str]]:
+    """Return the rows that a query printed."""
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines()]
+    rows = [line for line in lines if line]
+    return rows[2:]  # names and types
+
+
+def test_a_month_under_a_kpi_pack_scores_by_role_once_the_pack_is_approved(tmp_path: Path) -> None:
+    company = tiny.company(tmp_path / "company")
+    (company / "targets.csv").unlink()
+    tiny.deliver(tmp_path / "data", MONTH)
+    managers = ("MA,陈静,,DX,cs_manager", "MB,杨磊,,DX,cs_manager", "DX,周敏,,,cs_manager")
+    people = [f"{MONTH}-01,{row}" for row in (*tiny.ROSTER, *managers)]
+    tiny.put(tmp_path / "data/hr/2026-09.csv", "day,id,name,team,manager,job", *people)
+    toml = company / "perfhouse.toml"
+    plain = toml.read_text("utf-8")
+    toml.write_text(plain.replace("[kpis]", f"[kpis]\n{PACK}"), encoding="utf-8")
+
+    said = tiny.perfhouse(*words(tmp_path, "run"))
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "KPI pack e-commerce 2026.1 is a proposal: nobody is scored by it until" in said.stdout
+    proposed = query(
+        tmp_path / "home",
+        "select distinct k.status, m.total_score is null as no_total from scorecard_kpi_months k "
+        "join scorecard_manager_months m using (manager_id) where kpi_id = 'csat_rate'",
+    )
+    assert cells(proposed) == [["no_target", "true"]]
+
+    toml.write_text(plain.replace("[kpis]", f"[kpis]\n{APPROVED}"), encoding="utf-8")
+    said = tiny.perfhouse(*words(tmp_path, "run"))
+    assert said.returncode == 0, said.stdout + said.stderr
+    scored = query(
+        tmp_path / "home",
+        "select manager_id, role, kpi_id, k.weight::int as w, target_version, k.status, "
+        "k.minimum_sample as n, m.total_score is not null as total from scorecard_kpi_months k "
+        "join scorecard_manager_months m using (manager_id) order by 1, 3",
+    )
+    version = "e-commerce 2026.1"
+    assert cells(scored) == [
+        ["DX", "manager_of_managers", "csat_rate", "16", version, "scored", "1", "true"],
+        ["DX", "manager_of_managers", "reopen_rate", "4", version, "scored", "1", "true"],
+        ["MA", "front_line", "csat_rate", "18", version, "scored", "1", "true"],
+        ["MA", "front_line", "reopen_rate", "4", version, "scored", "1", "true"],
+        ["MB", "front_line", "csat_rate", "18", version, "scored", "1", "true"],
+        ["MB", "front_line", "reopen_rate", "4", version, "scored", "1", "true"],
+    ]
