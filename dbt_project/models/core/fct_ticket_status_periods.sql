@@ -43,7 +43,7 @@ ranked as (
     select
         *,
         row_number() over (partition by ticket_key order by {{ in_order() }}) as event_rank,
-        lag(status) over (partition by ticket_key order by {{ in_order() }}) as previous_status
+        lag(status) over (partition by ticket_key order by {{ in_order() }}) as status_before
     from told
     where status is not null
 
@@ -71,9 +71,9 @@ changes as (
         seq,
         event_id,
         status,
-        coalesce(previous_status, untold_status) as previous_status
+        coalesce(status_before, untold_status) as previous_status
     from begun
-    where event_rank = 1 or status <> begun.previous_status
+    where event_rank = 1 or status <> status_before
     union all
     select
         ticket_key,
