@@ -181,7 +181,9 @@ def test_what_late_events_may_change_is_said_to_be_provisional(built: Built) -> 
     )
     assert found == [
         ("customer_retention_rate",),
+        ("first_contact_resolution_rate",),
         ("kb_views_per_contribution",),
+        ("one_touch_resolution_rate",),
         ("reopen_rate",),
         ("ticket_closure_rate",),
     ]
