@@ -65,7 +65,7 @@ def clean() -> dict[str, list[dict[str, Any]]]:
         event
         for who, to in (("u1", "u3"), ("u3", "u1"))
         for n in range(8)
-        for event in handover(f"h{n}{who}", who, to, with_a_reply=True)
+        for event in handoff(f"h{n}{who}", who, to, with_a_reply=True)
     ]
     return rows
 
@@ -104,7 +104,7 @@ def planted() -> dict[str, list[dict[str, Any]]]:
         for n in range(2)
     ]
     rows["ticket_events"] += [
-        event for n in range(2) for event in handover(f"x{n}", "u1", "u4", with_a_reply=False)
+        event for n in range(2) for event in handoff(f"x{n}", "u1", "u4", with_a_reply=False)
     ]
     return rows
 
@@ -121,7 +121,7 @@ def call(leg_id: str, who: str, talk: int, **more: Any) -> dict[str, Any]:
     return tiny.leg(leg_id, who, 5, talk, answered_at=answered, ended_at=ended, **more)
 
 
-def handover(ticket: str, who: str, to: str, *, with_a_reply: bool) -> list[dict[str, Any]]:
+def handoff(ticket: str, who: str, to: str, *, with_a_reply: bool) -> list[dict[str, Any]]:
     came = tiny.event(
         ticket, "assigned", "2026-09-14 10:00", "bot", actor_type="bot", new_value=who
     )

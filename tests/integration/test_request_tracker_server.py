@@ -95,7 +95,7 @@ def test_a_ticket_is_what_was_done_to_it(
     assert {row["status"] for row in rows.values()} >= {"merged", "solved", "closed", "open"}
 
 
-def test_events_tell_replies_reopenings_handovers_and_moves(
+def test_events_tell_replies_reopenings_handoffs_and_moves(
     rt: RequestTracker, september: tuple[Landed, Manifest]
 ) -> None:
     landed, manifest = september

@@ -8,9 +8,9 @@ with tickets as (
 
 ),
 
-handovers as (
+handoffs as (
 
-    select * from {{ ref('monitor_handovers') }} where month = {{ month_start() }} and is_given_away
+    select * from {{ ref('monitor_handoffs') }} where month = {{ month_start() }} and is_given_away
 
 ),
 
@@ -73,7 +73,7 @@ cases as (
         _row_number as row_number,
         ticket_id as subject_id,
         bad_response_id as related_row_id
-    from handovers
+    from handoffs
     where bad_response_id is not null
     union all
     select
@@ -87,7 +87,7 @@ cases as (
         _row_number as row_number,
         ticket_id as subject_id,
         cast(null as varchar) as related_row_id
-    from handovers
+    from handoffs
     where is_passed_on_untouched
     union all
     select

@@ -10,13 +10,13 @@ with tickets as (
 
 ),
 
-handovers as (
+handoffs as (
 
     select
         holder_employee_id as employee_id,
         occurred_on as day,
         count(*) as given_count
-    from {{ ref('monitor_handovers') }}
+    from {{ ref('monitor_handoffs') }}
     where month = {{ month_start() }} and is_given_away
     group by holder_employee_id, occurred_on
 
@@ -28,7 +28,7 @@ receipts as (
         receiver_employee_id as employee_id,
         occurred_on as day,
         count(*) as received_count
-    from {{ ref('monitor_handovers') }}
+    from {{ ref('monitor_handoffs') }}
     where month = {{ month_start() }}
     group by receiver_employee_id, occurred_on
 
@@ -61,7 +61,7 @@ responses as (
 days as (
 
     select 'reassigned_after_bad_rating' as monitor, employee_id, day, given_count as chance_count, 0 as usual_count
-    from handovers
+    from handoffs
     union all
     select 'transfer_dumping_tickets' as monitor, employee_id, day, received_count as chance_count, 0 as usual_count
     from receipts

@@ -24,7 +24,7 @@ in_order as (
 
 ),
 
-handovers as (
+handoffs as (
 
     select
         *,
@@ -46,7 +46,7 @@ touches as (
 touched as (
 
     select distinct h.event_key
-    from handovers as h
+    from handoffs as h
     inner join touches as t
         on h.ticket_key = t.ticket_key
         and h.holder_id = t.actor_id
@@ -76,7 +76,7 @@ rated_badly as (
     select
         h.event_key,
         max(b.response_id) as response_id
-    from handovers as h
+    from handoffs as h
     inner join bad_ratings as b
         on h.ticket_id = b.ticket_id
     where h.occurred_at > b.submitted_at
@@ -96,7 +96,7 @@ named as (
         {{ person('holder') }} as holder_employee_id,
         {{ person('receiver') }} as receiver_employee_id,
         {{ local_on('h.occurred_at', 'coalesce(holder_at.time_zone, receiver_at.time_zone)') }} as occurred_on
-    from handovers as h
+    from handoffs as h
     {{ join_person('holder', 'h._source', 'h.holder_id', 'h.occurred_at') }}
     {{ join_person('receiver', 'h._source', 'h.new_value', 'h.occurred_at') }}
 
