@@ -307,7 +307,7 @@ def test_a_storm_of_5xx_ends_as_transient_and_says_no_secret(
 def contact(at: int, updated: str = "2026-09-01T02:00:00Z", **more: Any) -> dict[str, Any]:
     folder = SHARED / "amazon_connect_ctr"
     if not folder.is_dir():
-        pytest.skip("../shared/data/amazon_connect_ctr is not here")
+        pytest.skip("the sample data is not here")
     record = json.loads((folder / "ctr_2022_inbound.json").read_text())
     return {**record, "ContactId": f"c{at}", "LastUpdateTimestamp": updated, **more}
 

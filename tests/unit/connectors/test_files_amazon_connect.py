@@ -173,7 +173,7 @@ def mutated(chance: random.Random) -> dict[str, Any]:
 def test_the_records_that_projects_published_land_whole(place: Place, name: str) -> None:
     folder = SHARED / "amazon_connect_ctr"
     if not folder.is_dir():
-        pytest.skip("../shared/data/amazon_connect_ctr is not here")
+        pytest.skip("the sample data is not here")
     drop(place, json.loads((folder / name).read_text()))
     manifest = place.ingest(voice())
     found = place.rows(manifest, "agent_id, disposition, media, direction, wait_ms", "calls")

@@ -350,7 +350,7 @@ def test_hourly_contact_records_of_the_local_month_land_in_all_versions(place: P
 def test_real_contact_records_land(place: Place) -> None:
     folder = SHARED / "amazon_connect_ctr"
     if not folder.is_dir():
-        pytest.skip("../shared/data/amazon_connect_ctr is not here")
+        pytest.skip("the sample data is not here")
     for at, month in (("2022/04/08/15", "2022-04"), ("2020/03/31/16", "2020-03")):
         year = at[:4]
         path = place.data / "ctr" / at / "c.json"

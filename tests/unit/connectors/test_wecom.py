@@ -36,7 +36,7 @@ owner = "HR <hr@corp.example>"
 def published(name: str) -> Record:
     path = SHARED / f"{name}.json"
     if not path.is_file():
-        pytest.skip("../shared/data/wecom_samples is not here")
+        pytest.skip("the sample data is not here")
     found: Record = json.loads(path.read_text(encoding="utf-8"))
     return found
 

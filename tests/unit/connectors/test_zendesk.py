@@ -86,7 +86,7 @@ def rows(it: Bench, manifest: Manifest, stream: str, what: str) -> list[tuple[An
 def published(stream: str) -> list[Record]:
     path = SHARED / "records.jsonl"
     if not path.is_file():
-        pytest.skip("../shared/data/zendesk_sandbox_records is not here")
+        pytest.skip("the sample data is not here")
     lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
     return [line["data"] for line in lines if line["stream"] == stream]
 
