@@ -13,7 +13,8 @@ cards), lets the **exports** gate audit the staged files, then cuts over in one 
 the old release or the new one, never half. The same content again makes no new release.
 
 * **A closed month** changes only when somebody says why: the run fails and lists what would change.
-  Trigger it by hand with a partition key and `{"reason": "...", "by": "..."}` to restate the month.
+  Trigger it by hand with a partition key and `{"reason": "...", "by": "..."}` to restate the month;
+  with the `as_of` of the `transform` run as well, if that had one.
 """
 
 with DAG(

@@ -286,8 +286,8 @@ def _month_command(
 def _restating(parser: argparse.ArgumentParser) -> None:
     text = "change a month that is closed; needs --reason and --by"
     parser.add_argument("--restate", action="store_true", help=text)
-    parser.add_argument("--reason", help="why it changes: kept in the release and the ledger")
-    parser.add_argument("--by", help="who decided it")
+    parser.add_argument("--reason", help="why it changes: published, so name nobody it is about")
+    parser.add_argument("--by", help="who decided it: kept in release.json and in the ledger")
 
 
 def _demo_command(commands: Any) -> None:

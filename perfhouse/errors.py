@@ -87,7 +87,8 @@ class MonthClosed(PerfhouseError):
         super().__init__(
             f"{month} is closed ({closed}); nothing was published. What would change: {count} "
             f'values\n{lines}{more}\nto restate it: --restate --reason "..." --by NAME, or under '
-            'Airflow trigger `publish` for the month with {"reason": "...", "by": "..."}'
+            'Airflow trigger `publish` for the month with {"reason": "...", "by": "..."}; '
+            'with the as-of month of the build, if it had one (--as-of, "as_of")'
         )
 
 

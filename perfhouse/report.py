@@ -165,6 +165,7 @@ def reproduction(found: Reproduction, echo: Echo) -> None:
     else:
         count = len(found.differences)
         echo(f"{found.release}: NOT reproduced, {count} tables and files differ")
+        echo(f"who must act: {ReleaseError.who}")
 
 
 def _refused(landed: Iterable[lake.Manifest]) -> list[tuple[str, str, str]]:

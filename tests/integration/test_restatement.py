@@ -119,6 +119,7 @@ def test_a_closed_month_does_not_change_without_a_reason_and_says_what_would(
     text = str(stopped.value)
     assert "scorecard_kpi_months M1, csat_rate value: 0.820000 -> 0.880000" in text
     assert '--restate --reason "..." --by NAME' in text
+    assert '(--as-of, "as_of")' in text
     assert stopped.value.exit_code == 9
     assert release.latest(home, MONTH) == first
     assert not list((home.published / ".staging").iterdir())

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from perfhouse import cli
+from perfhouse import cli, report
+from perfhouse.reproduce import Reproduction
 
 COMPANY = """
 [company]
@@ -69,3 +70,13 @@ def test_who_names_a_source_is_told_that_it_is_missing(
 
 def test_a_required_source_that_is_missing_ends_the_command(words: list[str]) -> None:
     assert cli.main([*words, "2026-08"]) == 4
+
+
+def test_a_release_that_did_not_come_out_the_same_says_who_must_act() -> None:
+    told: list[str] = []
+    report.reproduction(Reproduction("2026-09.r1", "a", "b", ("scorecards",), ()), told.append)
+    assert told == [
+        "  scorecards",
+        "2026-09.r1: NOT reproduced, 1 tables and files differ",
+        "who must act: data engineer",
+    ]
