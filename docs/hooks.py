@@ -108,7 +108,7 @@ def _kpis() -> str:
 
 def _tables() -> str:
     lines = []
-    for folder in ("scorecards", "exports", "kpis", "core"):
+    for folder in ("scorecards", "exports", "kpis", "core", "monitors"):
         lines.append(f"## {folder}\n")
         for path in sorted((PROJECT / folder).glob("*.yml")):
             for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models") or []:

@@ -2,20 +2,32 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 HOOKS = Path(__file__).resolve().parents[2] / "docs" / "hooks.py"
 
 
-def test_a_checkout_without_measurements_still_makes_its_pages(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _hooks() -> ModuleType:
     spec = importlib.util.spec_from_file_location("docs_hooks", HOOKS)
     assert spec is not None
     assert spec.loader is not None
     hooks = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(hooks)
+    return hooks
+
+
+def test_the_page_of_tables_has_those_of_the_monitors() -> None:
+    page = _hooks().on_page_markdown("<!-- tables -->")
+    for kind in ("cases", "chances", "evidence", "findings", "handoffs"):
+        assert f"### monitor_{kind}\n" in page
+
+
+def test_a_checkout_without_measurements_still_makes_its_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooks = _hooks()
     monkeypatch.setattr(hooks, "PROJECT", tmp_path / "dbt_project" / "models")
     page = hooks.on_page_markdown("Speed:\n\n<!-- benchmarks -->\n")
     assert "not measured on this machine yet: run `make bench`" in page
