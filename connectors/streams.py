@@ -417,7 +417,7 @@ CUSTOMERS = Stream(
     key=("contract_id", "contract_end"),
     event_at=("source_updated_at", "contract_end"),
     columns=(
-        *_columns(ID, "contract_id*", "customer_id*", "owner_id", "tier"),
+        *_columns(ID, "contract_id*", "customer_key*", "owner_id", "tier"),
         *_columns(ON, "contract_start", "contract_end*"),
         *_columns(AT, "renewed_at", "churned_at"),
         Column("amount", "DECIMAL(18,2)"),
@@ -432,7 +432,7 @@ OFFERS = Stream(
     key=("offer_id",),
     event_at=("source_updated_at", "accepted_at", "offered_at"),
     columns=(
-        *_columns(ID, "offer_id*", "customer_id", "agent_id*", "product_id"),
+        *_columns(ID, "offer_id*", "customer_key", "agent_id*", "product_id"),
         *_columns(AT, "offered_at*", "accepted_at", "cancelled_at"),
         Column("amount", "DECIMAL(18,2)"),
         *_columns(TEXT, "currency"),

@@ -9,12 +9,14 @@ import logging
 import os.path
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from perfhouse import confidential, config_tables, kpi_files, lake, provenance, settings, warehouse
 from perfhouse.company_types import Company
-from perfhouse.errors import BuildFailed, without_values
+from perfhouse.errors import BuildFailed, ConfigError, without_values
 from perfhouse.month import Month
 from perfhouse.settings import Home
 
@@ -71,7 +73,9 @@ def build(
 
     Raises:
         BuildFailed: a model or a test failed, named with what it means (data engineer).
+        ConfigError: the clocks of the company stopped before the month began (operator).
     """
+    _check_clocks(company, month)
     home.ensure()
     origin = provenance.origin(company, home, month, as_of)
     provenance.write(home, month, None)
@@ -92,6 +96,19 @@ def build(
         seconds={run.name: run.seconds for run in runs},
         run_results=home.dbt / "target" / "run_results.json",
     )
+
+
+def _check_clocks(company: Company, month: Month) -> None:
+    """Refuse a month in which no clock runs: what was due in it would be due to nobody."""
+    stop = company.clocks_stop_at
+    begins = datetime.combine(month.start, time(), ZoneInfo(company.time_zone))
+    if stop is not None and stop <= begins:
+        raise ConfigError(
+            [
+                f"perfhouse.toml: company.clocks_stop_at: expected an instant after {begins}, when "
+                f"{month} begins, or none if its sources were read later, got {stop}"
+            ]
+        )
 
 
 def run_dbt(

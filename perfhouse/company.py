@@ -74,6 +74,7 @@ GATES = ("raw", "scorecards", "exports")
 _CLOCKS = ("business", "calendar")
 _PLACES = ("url", "connection", "max_loss")  # options that make no other rows of the same bytes
 _OPENING = re.compile(r"^([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)$")
+_TARGETS_NAME = re.compile(r"^[^/\\]+\.csv$")
 _DAY = 86_400
 _GRADES = (Grade("A", 100), Grade("B", 80), Grade("C", 60), Grade("D", 0))
 _SERVICE = ServiceLevels(
@@ -280,7 +281,12 @@ def _kpis(folder: Path, top: Table, known: Known) -> KpiChoice:
                 hint = did_you_mean(kpi_id, known.kpis)
                 table.problem(f"choose[{index}]", f"a known KPI{hint}", kpi_id)
     minimum = read_samples(table, known.kpis)
-    file = folder / table.text("targets", TARGETS)
+    file = folder / table.text(
+        # What decides numbers lies in the folder itself: its tables are hashed and kept.
+        *("targets", TARGETS),
+        pattern=_TARGETS_NAME,
+        expected="the name of a .csv file in the company folder itself",
+    )
     needed = table.take("targets") is not None or table.take("pack") is None
     own = read_targets(file, top.problems, known.kpis) if needed or file.exists() else ()
     table.finish()

@@ -103,8 +103,15 @@ def read_proposals(
         kpi_id, levels = _levels(row, kpis)
         if len(problems) == noted:
             role = row.text("role", "*")
-            nobody = (date.min, None, "", date.min, "")
-            found.append((line, Target(kpi_id, role, "*", *levels, *nobody)))
+            proposed = Target(
+                *(kpi_id, role, "*", *levels),
+                valid_from=date.min,
+                valid_to=None,
+                version="",
+                announced_on=date.min,
+                approved_by="",
+            )
+            found.append((line, proposed))
     _overlaps(place, found, problems)
     return tuple(target for _, target in sorted(found, key=lambda pair: _order(pair[1])))
 

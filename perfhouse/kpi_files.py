@@ -22,6 +22,13 @@ CATEGORIES = ("result", "quality", "efficiency", "people", "innovation")
 CREDITS = ("employee", "queue", "manager")
 DIRECTIONS = ("up", "down")
 KINDS = ("proportion", "score", "ratio")
+# Facts with what people say of each other or of their work; flags tell customers' answers.
+_OPINIONS = ("fct_peer_reviews", "fct_survey_responses")
+_CUSTOMERS = frozenset(
+    {"is_csat_rated", "is_satisfied", "is_nps_answered", "is_ces_answered", "is_easy"}
+    | {"is_attitude_rated", "is_invitation", "is_invitation_answered", "rater_type"}
+)
+_LEAST_ANSWERS = 3  # of a confidential KPI, below which nothing of it is shown
 _ID = re.compile(r"^[a-z][a-z0-9_]*$")
 _MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 _REF = re.compile(r"^ref\('(\w+)'\)$")
@@ -149,6 +156,7 @@ class _Measure:
 
     fact: str
     columns: tuple[str, ...] | None
+    used: frozenset[str]
 
 
 def _measures(top: Table) -> dict[str, _Measure]:
@@ -161,8 +169,7 @@ def _measures(top: Table) -> dict[str, _Measure]:
         for measure in model.tables("measures"):
             name = measure.text("name")
             measure.one_of("agg", ("sum",))
-            _expression(measure, columns)
-            found[name] = _Measure(fact, columns)
+            found[name] = _Measure(fact, columns, _expression(measure, columns))
     if not found:
         top.problem("semantic_models", "a semantic model with two measures over a fact")
     return found
@@ -194,21 +201,23 @@ def _columns(fact: str) -> tuple[str, ...]:
     return tuple(str(column["name"]) for column in model["columns"])
 
 
-def _expression(table: Table, columns: Sequence[str] | None) -> None:
-    """Check that SQL can be read and names columns of the fact only."""
+def _expression(table: Table, columns: Sequence[str] | None) -> frozenset[str]:
+    """Check that SQL can be read and names columns of the fact only; return those it names."""
     value = table.take("expr")
     number = isinstance(value, int | float)
     sql = str(value) if number else table.text("expr", str(table.data.get("name") or ""))
     if not sql or columns is None:
-        return
+        return frozenset()
     parsed = _parse(sql)
     if parsed is None:
         table.problem("expr", "one SQL expression", sql)
-        return
-    for name in dict.fromkeys(_column_names(parsed)):
+        return frozenset()
+    names = dict.fromkeys(_column_names(parsed))
+    for name in names:
         if name.lower() not in columns:
             hint = did_you_mean(name, columns)
             table.problem("expr", f"columns of the fact{hint}", name)
+    return frozenset(name.lower() for name in names)
 
 
 def _parse(sql: str) -> Any:
@@ -249,9 +258,8 @@ def _kpi(
     kpi.one_of("direction", DIRECTIONS)
     kpi.one_of("kind", KINDS, "ratio")
     _needed_whole(kpi, "version")
-    _needed_whole(kpi, "minimum_sample")
+    _confidential(kpi, _needed_whole(kpi, "minimum_sample"), (above, below))
     kpi.whole("maturity_days", 0)
-    kpi.flag("is_suppressed", default=False)
     for key in ("first_month", "last_month"):
         if kpi.take(key) is not None:
             kpi.text(key, pattern=_MONTH, expected='a month in quotes such as "2026-09"')
@@ -260,10 +268,27 @@ def _kpi(
     return kpi_id
 
 
-def _needed_whole(kpi: Table, key: str) -> None:
+def _needed_whole(kpi: Table, key: str) -> int:
     if kpi.take(key) is None:
         kpi.problem(key, "a whole number from 1")
-    kpi.whole(key, 1, low=1)
+    return kpi.whole(key, 1, low=1)
+
+
+def _confidential(kpi: Table, minimum: int, parts: Iterable[_Measure | None]) -> None:
+    """Refuse to show what one person said of another, or of their work, from too few answers."""
+    suppressed = kpi.flag("is_suppressed", default=False)
+    kpi.flag("one_answer_each", default=False)
+    opinions = {
+        part.fact
+        for part in parts
+        if part and part.fact in _OPINIONS and not part.used & _CUSTOMERS
+    }
+    if opinions and not suppressed:
+        told = f"true, for {sorted(opinions)[0]} holds answers of employees"
+        customers = ", ".join(sorted(_CUSTOMERS))
+        kpi.problem("is_suppressed", f"{told} (or count those of customers: {customers})")
+    if suppressed and minimum < _LEAST_ANSWERS:
+        kpi.problem("minimum_sample", f"a whole number from {_LEAST_ANSWERS}", minimum)
 
 
 def _part(

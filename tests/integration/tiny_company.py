@@ -299,9 +299,9 @@ COACHING = [
     {"plan_id": "p2", "coachee_id": "u3", "due_at": at("2026-09-12 10:00")},
 ]
 CUSTOMERS = [
-    {"contract_id": "k1", "customer_id": "c", "owner_id": "u1", "contract_end": "2026-09-30"}
+    {"contract_id": "k1", "customer_key": "c", "owner_id": "u1", "contract_end": "2026-09-30"}
     | {"renewed_at": at("2026-09-15 10:00")},
-    {"contract_id": "k2", "customer_id": "d", "owner_id": "u4", "contract_end": "2026-09-20"},
+    {"contract_id": "k2", "customer_key": "d", "owner_id": "u4", "contract_end": "2026-09-20"},
 ]
 OFFERS = [
     {"offer_id": "o1", "agent_id": "u1", "offered_at": at("2026-09-02 10:00")}

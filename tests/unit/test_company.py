@@ -250,6 +250,14 @@ def test_a_target_may_say_when_it_was_approved_but_not_after_it_was_announced(
     ]
 
 
+def test_targets_lie_in_the_company_folder_itself_where_they_are_hashed(tmp_path: Path) -> None:
+    toml = edited("[kpis]\n", '[kpis]\ntargets = "../targets.csv"\n')
+    assert problems(write(tmp_path, toml))[0] == (
+        "perfhouse.toml: kpis.targets: expected the name of a .csv file in the company folder "
+        "itself, got '../targets.csv'"
+    )
+
+
 def test_a_target_that_nobody_approved_is_refused(tmp_path: Path) -> None:
     found = problems(write(tmp_path, targets=HEADER + GOOD_ROW.replace("HR", "")))
     assert found == [

@@ -120,6 +120,13 @@ def test_the_catalogue_passes_its_own_check(
          "top_score_rate_d", f"{PLACE}{FACT}.measures[0].expr: expected one SQL expression"),
         ("ref('fct_survey_responses')", "ref('fct_survey_response')",
          f"{PLACE}{FACT}.model: expected one of "),
+        ("expr: case when is_csat_rated then 1 else 0 end", "expr: case when score > 0 then 1 end",
+         f"{KPI}.is_suppressed: expected true, for fct_survey_responses holds answers of "
+         "employees (or count those of customers: "),
+        ("minimum_sample: 1", "minimum_sample: 1\n          is_suppressed: true",
+         f"{KPI}.minimum_sample: expected a whole number from 3, got 1"),
+        ("minimum_sample: 1", 'minimum_sample: 1\n          one_answer_each: "false"',
+         f"{KPI}.one_answer_each: expected true or false, got 'false'"),
         ("        agg: sum\n        expr: case when is_csat_rated then", "        agg: average\n"
          "        expr: case when is_csat_rated then",
          f"{PLACE}{FACT}.measures[1].agg: expected one of sum, got 'average'"),

@@ -41,7 +41,7 @@ select
     {{ key_of(['_source', 'offer_id', 'step']) }} as step_key,
     _source,
     offer_id,
-    customer_id,
+    customer_key,
     agent_id,
     agent_employee_id,
     product_id,

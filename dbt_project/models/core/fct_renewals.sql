@@ -28,7 +28,7 @@ select
     term_key,
     _source,
     contract_id,
-    customer_id,
+    customer_key,
     owner_id,
     owner_employee_id,
     tier,

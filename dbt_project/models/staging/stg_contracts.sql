@@ -8,7 +8,7 @@ select
     {{ key_of(['_source', 'contract_id', 'contract_end']) }} as term_key,
     _source,
     contract_id,
-    customer_id,
+    customer_key,
     owner_id,
     tier,
     contract_end,

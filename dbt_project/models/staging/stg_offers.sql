@@ -7,7 +7,7 @@ with versions as (
 select
     _source,
     offer_id,
-    customer_id,
+    customer_key,
     agent_id,
     product_id,
     offered_at,
