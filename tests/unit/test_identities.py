@@ -111,7 +111,7 @@ def resolved(world: World) -> dict[tuple[str, str], list[tuple[Any, ...]]]:
             marks = ", ".join("?" for _ in rows[0]) if rows else ""
             if rows:
                 con.executemany(f"insert into {table} values ({marks})", rows)
-        *_, statement = people._resolution(Month("2026-09"))
+        *_, statement = people._resolution(Month("2026-09"), Month("2026-09"))
         con.execute(statement)
         found: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
         for source, id, *rest in con.execute(
