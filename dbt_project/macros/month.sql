@@ -25,6 +25,11 @@
     {{ month_start(1) }}
 {%- endmacro %}
 
+{# First day after the as-of window. #}
+{% macro as_of_end() -%}
+    date '{{ month_day(as_of_key(), 1) }}'
+{%- endmacro %}
+
 {% macro in_month(day) -%}
     ({{ day }} >= {{ month_start() }} and {{ day }} < {{ month_end() }})
 {%- endmacro %}

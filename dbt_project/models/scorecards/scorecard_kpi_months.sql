@@ -89,7 +89,7 @@ joined as (
         k.category,
         k.needed_sample,
         k.is_suppressed and coalesce(h.is_hidden, true) as is_hidden,
-        {{ month_ends_at() }} + interval '1 day' * k.maturity_days > {{ as_of_at() }} as is_provisional,
+        {{ month_end() }} + interval '1 day' * k.maturity_days > {{ as_of_end() }} as is_provisional,
         case when k.direction = 'down' then -1 else 1 end as sign,
         coalesce(s.numerator, 0) as numerator,
         coalesce(s.denominator, 0) as denominator,
