@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 HOME_DIR ?= data
 DEMO ?=
 STAMP := $(VENV)/.locked
+# Python keeps its bytecode: without, each process of a run compiles the same libraries again, half a minute of work.
+unexport PYTHONDONTWRITEBYTECODE
 # Two workers, as the machines of CI have two cores; a file, with what it makes once, stays on one.
 WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
 

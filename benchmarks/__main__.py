@@ -38,9 +38,11 @@ def _arguments() -> argparse.Namespace:
         type=_sizes,
         metavar="N[,N]",
         help="landing: rows of each dialect (default 200k); transform: ticket events of a month "
-        "(default 1M,10M); business_minutes: intervals; k and M are understood",
+        "(default 1M,10M); kpis: likewise, and as many calls; months: likewise (default 100k); "
+        "business_minutes: intervals; k and M are understood",
     )
     parser.add_argument("--repeats", type=int, help="runs of each (default: by benchmark)")
+    parser.add_argument("--months", type=int, help="months: how many (default 36)")
     parser.add_argument("--only", help="landing: dialects; sources: feeds; commas between")
     parser.add_argument("--postgres", help="sources: URL of a server where a database may be made")
     parser.add_argument("--mariadb", help="sources: likewise")

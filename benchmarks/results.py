@@ -19,10 +19,13 @@ ORDER = (
     "sources",
     "sftp",
     "transform",
+    "kpis",
+    "months",
     "business_minutes",
     "fairness",
     "pipeline",
     "startup",
+    "mart",
 )
 _HEAD = """\
 # Results

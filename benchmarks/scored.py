@@ -29,11 +29,12 @@ _TABLES = """
 create schema kpis; create schema core; create schema config; create schema scorecards;
 create table kpis.kpi_definitions (kpi_id varchar, version varchar, category varchar,
     direction varchar, kind varchar, minimum_sample integer, is_suppressed boolean,
-    maturity_days integer, first_month varchar, last_month varchar);
+    maturity_days integer, first_month varchar, last_month varchar, minimum_rows integer,
+    is_signed boolean);
 create table kpis.kpi_manager_strata (month date, kpi_id varchar, kpi_version varchar,
     manager_id varchar, is_direct boolean, stratum varchar, numerator decimal(28, 10),
     denominator decimal(28, 10), numerator_squares decimal(38, 12), products decimal(38, 12),
-    denominator_squares decimal(38, 12));
+    denominator_squares decimal(38, 12), row_count integer);
 create view kpis.kpi_employee_months as select month, kpi_id, kpi_version, manager_id,
     null::varchar as team_id, null::varchar as employee_id, numerator, denominator
     from kpis.kpi_manager_strata where is_direct;
@@ -89,7 +90,7 @@ def fill(root: Path, kpis: Iterable[Kpi], strata: pa.Table) -> Home:
         for kpi in kpis:
             con.execute(
                 "insert into kpis.kpi_definitions values "
-                "(?, '1', 'result', ?, ?, ?, ?, 0, '1970-01', '9999-12')",
+                "(?, '1', 'result', ?, ?, ?, ?, 0, '1970-01', '9999-12', 1, false)",
                 [kpi.kpi_id, kpi.direction, kpi.kind, kpi.minimum_sample, kpi.is_suppressed],
             )
             con.execute(
@@ -100,7 +101,8 @@ def fill(root: Path, kpis: Iterable[Kpi], strata: pa.Table) -> Home:
         con.register("given", strata)
         con.execute(
             "insert into kpis.kpi_manager_strata by name "
-            f"select {', '.join(STRATA)}, '1' as kpi_version, true as is_direct from given"
+            f"select {', '.join(STRATA)}, '1' as kpi_version, true as is_direct, "
+            "cast(ceil(denominator) as integer) as row_count from given"
         )
         con.execute(
             "insert into core.dim_managers select distinct month, manager_id, 'lead', "

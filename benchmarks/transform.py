@@ -163,7 +163,7 @@ def build(root: str, keep: bool) -> dict[str, Any]:
     imported = clock.read()["seconds"]
     result = stages.build(ws, MONTH)
     took = clock.read()
-    models, tests, spent = _executed(result.run_results)
+    models, tests, spent = executed(result.run_results)
     return {
         **took,
         "nodes": dict(result.seconds),
@@ -176,7 +176,7 @@ def build(root: str, keep: bool) -> dict[str, Any]:
     }
 
 
-def _executed(run_results: Path) -> tuple[float, float, float]:
+def executed(run_results: Path) -> tuple[float, float, float]:
     """Return wall seconds in which models ran, tests ran, anything ran; dbt runs some at once."""
     from datetime import datetime
 

@@ -26,6 +26,7 @@ _ISO_ZONE = r"([Zz]|[+-]\d{2}(:?\d{2})?)"
 _BETWEEN = {" ": " \u00a0\u2009\u202f", "'": "'\u2019", ".": ".", ",": ","}
 _FRACTION, _ZEROS = r"(\.\d*)?", r"(\.0*)?"
 _NEVER = "\\x00"
+_MILLISECONDS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 _EXCEL = {"excel": 25_569, "excel1904": 24_107}  # days from day 0 to 1970-01-01
 _USUAL_TIME = _ISO_DAY + r"[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?"  # needs no care to be cast
 _USUAL_ZONE = r"(Z|[+-]\d{2}:\d{2})"
@@ -203,6 +204,8 @@ def _straight(
     plain = chosen.source is not None and chosen.values is None and chosen.format is None
     if not kind or not plain or chosen.hash or chosen.decimal or chosen.thousands:
         return None
+    if chosen.unit:
+        return None
     if column.type in ("BIGINT", "DOUBLE") or column.type.startswith("DECIMAL"):
         exact = kind.startswith("DECIMAL") and column.type != "BIGINT"
         return f"try_cast({value} as {column.type})" if exact or kind in _WHOLE else None
@@ -249,6 +252,8 @@ def _mapped(text: str, chosen: ColumnMapping) -> str:
 def _typed(column: Column, chosen: ColumnMapping, zone: str, text: str) -> tuple[str, str]:
     kind = column.type
     trimmed = f"trim({text})"
+    if chosen.unit:
+        return _duration(chosen, text)
     if kind == "TIMESTAMPTZ":
         return _instant(chosen, zone, text)
     if kind == "DATE":
@@ -285,6 +290,26 @@ def _any_number(kind: str, chosen: ColumnMapping, text: str) -> tuple[str, str]:
     )
     shown = f"1{group}234" if kind == "BIGINT" else f"1{group}234{mark}5"
     return value, f"{what} like {shown}"
+
+
+def _duration(chosen: ColumnMapping, text: str) -> tuple[str, str]:
+    """Return milliseconds of a number of some unit, or of what a clock shows; and what fits."""
+    unit = str(chosen.unit)
+    if ":" not in unit:
+        value, expected = _any_number("DECIMAL(28,9)", chosen, text)
+        return f"cast(round({value} * {_MILLISECONDS[unit]}) as bigint)", f"{expected} ({unit})"
+    trimmed = f"trim({text})"
+    fits = r"\d+:[0-5]\d(\.\d+)?" if unit == "m:ss" else r"\d+:[0-5]\d:[0-5]\d(\.\d+)?"
+    parts = f"string_split({trimmed}, ':')"
+    total = " + ".join(
+        f"coalesce(try_cast({parts}[{-at}] as DECIMAL(18,3)), 0) * {60 ** (at - 1)}000"
+        for at in (1, 2, 3)
+    )
+    what = f"a duration like {unit}"
+    return (
+        f"case when regexp_full_match({trimmed}, '{fits}') then cast({total} as bigint) end",
+        what,
+    )
 
 
 def _number(kind: str, text: str, pattern: str) -> str:

@@ -138,6 +138,6 @@ def in_order(rows: Any) -> Any:
 
     file, row = (rows[name].to_numpy() for name in (FILE, ROW))
     files, steps = np.diff(file), np.diff(row)
-    if ((files > 0) | ((files == 0) & (steps > 0))).all():
+    if ((files > 0) | ((files == 0) & (steps >= 0))).all():
         return rows
     return rows.sort_by([(FILE, "ascending"), (ROW, "ascending")])

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 from connectors.casting import ERROR, FIELD, Planned, literal, native_name, quoted, sane
 from connectors.streams import Stream
 from perfhouse.month import Month
 
+if TYPE_CHECKING:
+    from connectors.reading import Turned
+
 FILE, ROW, RAW = "__file", "__row", "__raw"
 WRONG, OUTSIDE, HASH = "__error", "__outside", "__hash"
 LEFT_OUT = "__left_out"
+NAME, VALUE = "__name", "__value"  # of a column that became rows
 MISSING = "missing"
 
 
@@ -26,6 +31,7 @@ def typed_query(
     nulls: Sequence[str],
     window: tuple[str, Month, str] | None,
     where: str | None = None,
+    turned: Turned | None = None,
 ) -> str:
     """Return SQL over the table `records` with one row per record, typed and judged.
 
@@ -36,6 +42,7 @@ def typed_query(
         nulls: texts that mean null.
         window: column, month and time zone; rows outside are marked, none means all are inside.
         where: condition over the source columns; rows it does not hold for count as outside.
+        turned: columns that become rows: then a record is as many rows as there are of them.
     """
     source = [f"{_known(what, nulls)} as {quoted(name)}" for name, what in used.items()]
     source += [f"{what} as {native_name(name)}" for name, what in native.items()]
@@ -56,7 +63,7 @@ def typed_query(
     texts.append((f"not coalesce(({where}\n), false)" if where else "false") + f" as {left_out}")
     casts = [*(_t(p) for p in planned if _castable(p)), left_out]
     return f"""
-with source as (select {_join(ids, source)} from records),
+with source as (select {_join(ids, source)} from {_records(turned)}),
 texts as (select {_join(ids, texts)} from source),
 cast_values as (select {_join(ids, typed, casts)} from texts),
 sane as (select {_join(ids, [sane(p.column) for p in planned], casts)} from cast_values),
@@ -70,6 +77,15 @@ judged as (
     from known
 )
 from judged"""
+
+
+def _records(turned: Turned | None) -> str:
+    if turned is None:
+        return "records"
+    names = ", ".join(literal(name) for name in turned.columns)
+    values = ", ".join(turned.columns.values())
+    pairs = f"unnest([{names}]) as {quoted(NAME)}, unnest([{values}]) as {quoted(VALUE)}"
+    return f"(select *, {pairs} from records)"
 
 
 def _known(text: str, nulls: Sequence[str]) -> str:

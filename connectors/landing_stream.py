@@ -6,18 +6,18 @@ Fills tables of a scratch connection; `writing` takes them to files.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from connectors import base, casting, casts, checking, reading, reading_json, reading_pages, writing
 from connectors.casting import Planned
 from connectors.casts import Cast, CastFailed
-from connectors.reading import ReadFile, Records, Wanted
+from connectors.reading import ReadFile, Records, Turned, Wanted
 from connectors.streams import STREAMS, Column, Stream
 from connectors.writing import Delivery
 from perfhouse import lake
@@ -45,6 +45,7 @@ def land_stream(
     tabular = all(file.format in _TABULAR for file in files)
     read = reading.read_tables if tabular else reading_json.read_json
     records = read(con, files, wanted, scratch)
+    _turn(records, mapping, _where(delivery, mapping), tabular)
     planned = casting.plan(
         stream, mapping, delivery.source, delivery.company, records.fields, records.types
     )
@@ -77,6 +78,11 @@ def _stream(delivery: Delivery, mapping: StreamMapping) -> Stream:
         f"{where}.columns.{name}: decimal and thousands are for numbers"
         for name, chosen in mapping.columns.items()
         if (chosen.decimal or chosen.thousands) and not _is_number(stream.column(name))
+    ]
+    problems += [
+        f"{where}.columns.{name}: unit is for durations, whose names end with _ms"
+        for name, chosen in mapping.columns.items()
+        if chosen.unit and not name.endswith("_ms")
     ]
     window = mapping.window
     column = stream.column(window) if window else None
@@ -146,7 +152,31 @@ def _used_fields(
             used[name] = (chosen.source,) if chosen.source is not None else ()
     if mapping.options.get("where"):
         used["where"] = casting.references(con, str(mapping.options["where"]), f"{where}.where")
-    return used
+    turned = mapping.options.get("unpivot")
+    return {name: _behind(names, turned) for name, names in used.items()} if turned else used
+
+
+def _behind(names: Sequence[str], turned: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the columns of the file behind names; some became rows, and one tells which."""
+    real = [name for name in names if name not in (turned["name"], turned["value"])]
+    return (*real, *(turned["columns"] if turned["value"] in names else ()))
+
+
+def _turn(records: Records, mapping: StreamMapping, where: str, tabular: bool) -> None:
+    """Let columns become rows, where the mapping says so."""
+    told = mapping.options.get("unpivot")
+    if not told:
+        return
+    name, value = told["name"], told["value"]
+    columns = [column for column in told["columns"] if column in records.fields]
+    if not tabular or len(columns) < len(told["columns"]):
+        what = "tables (csv, xlsx, parquet)" if not tabular else f"{value!r} to be mapped"
+        raise ConfigError([f"{where}.unpivot: expected {what}"])
+    texts = {column: records.used[records.fields[column]] for column in columns}
+    records.turned = Turned(name, value, texts)
+    for told_by, inner in ((name, checking.NAME), (value, checking.VALUE)):
+        records.fields[told_by] = told_by
+        records.used[told_by] = casting.quoted(inner)
 
 
 def _check_conditions(
@@ -210,7 +240,9 @@ def _query(
     )
     nulls = [str(text) for text in mapping.options.get("null_values", ("",))]
     where = str(mapping.options["where"]) if mapping.options.get("where") else None
-    return checking.typed_query(planned, records.used, records.native, nulls, window, where)
+    return checking.typed_query(
+        planned, records.used, records.native, nulls, window, where, records.turned
+    )
 
 
 def _casts(

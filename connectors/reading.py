@@ -70,6 +70,20 @@ class Wanted:
     beside: Callable[[Any, str], Beside] = lambda page, name: Beside(page, name, lambda *_: {})
 
 
+@dataclass(frozen=True)
+class Turned:
+    """Columns of a table that become rows.
+
+    Args:
+        name: the column that tells which of them a row comes from; `value` what stood there.
+        columns: SQL over `records` of their texts, by name.
+    """
+
+    name: str
+    value: str
+    columns: Mapping[str, str]
+
+
 Show = Callable[["DuckDBPyConnection"], None]
 
 
@@ -85,7 +99,8 @@ class Records:
         chunks: each step shows a connection some more records in its views `records` and `raws`;
             the counts below are complete after the last one.
         settle: ends the reading when all chunks are cast; may refuse them all.
-        rows: records and broken rows.
+        turned: columns that become rows, or None: every record is as many rows as it has columns.
+        rows: records, each as often as it is a row, and broken rows.
         outside: records that are about no row of the stream.
     """
 
@@ -95,9 +110,15 @@ class Records:
     types: dict[str, str] = field(default_factory=dict)
     chunks: Iterable[Show] = ()
     settle: Callable[[], None] = lambda: None
+    turned: Turned | None = None
     rows: int = 0
     outside: int = 0
     undeclared: set[str] = field(default_factory=set)
+
+    @property
+    def times(self) -> int:
+        """Return how many rows a record is."""
+        return len(self.turned.columns) if self.turned else 1
 
 
 @dataclass(frozen=True)
@@ -320,7 +341,7 @@ def _fill_csv(
         try:
             for batch in _stream_csv(table, inner, block, wanted, passed, broken):
                 passed += batch.num_rows
-                records.rows += batch.num_rows
+                records.rows += batch.num_rows * records.times
                 yield partial(_show, batch, names, table.header)
         except pa.ArrowInvalid:
             continue
@@ -453,7 +474,7 @@ def _fill_parquet(
     raw = f", cast(json_object({pairs}) as varchar) as raw"
     for first, end in _spans(con, table.path):
         within = f"from {scan} where file_row_number >= {first} and file_row_number < {end}"
-        records.rows += end - first
+        records.rows += (end - first) * records.times
         yield partial(_show_queries, f"{numbers}{shown} {within}", f"{numbers}{raw} {within}")
 
 

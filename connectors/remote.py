@@ -113,7 +113,15 @@ def address(source: Source) -> Address | None:
     url, name = source.options.get("url"), source.options.get("connection")
     if url is None and name is None:
         return None
-    where = f"{source.id}.url"
+    return locate(f"{source.id}.url", url, name)
+
+
+def locate(where: str, url: object, name: object) -> Address:
+    """Return the place that an address and a named connection tell together.
+
+    Raises:
+        ConfigError: as `address`; `where` is the key that the message names.
+    """
     parts = urlsplit(str(url or ""))
     if parts.password is not None:
         _refuse(where, "no password; name a connection that holds it")

@@ -1,6 +1,6 @@
 """Objects in an S3 bucket, through s3fs, seen as files in folders.
 
-Lists and downloads; it may not write or delete at the source.
+Lists and downloads; it may not write or delete: what we hand over goes through `outbox`.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class S3:
 
     def __init__(self, address: Address) -> None:
         self.where = str(address)
-        self._bucket = address.host
-        self._root = f"{address.folder}/" if address.folder else ""
+        self.bucket = address.host
+        self.root = f"{address.folder}/" if address.folder else ""
         self._connection = address.connection
         self._files: Any = None
         self._now: float | None = None
@@ -69,11 +69,11 @@ class S3:
 
     def read(self, entry: Entry, limit: int) -> bytes:
         """Return the first bytes of an object."""
-        return self._again(self._read, entry, limit)
+        return self.again(self._read, entry, limit)
 
     def fetch(self, wanted: Sequence[tuple[Entry, Path]]) -> None:
         """Download objects, some at a time, each as it was when it was listed."""
-        self._again(self._fetch, list(wanted))
+        self.again(self._fetch, list(wanted))
 
     def now(self) -> float:
         """Return the server's time as its last answer told it."""
@@ -94,11 +94,11 @@ class S3:
     def _pages(self, prefix: str, delimiter: str) -> Iterator[Entry]:
         token: dict[str, str] = {}
         for _ in range(remote.MAX_ENTRIES // 1000 + 1):
-            page = self._again(self._page, self._root + prefix, delimiter, token)
+            page = self.again(self._page, self.root + prefix, delimiter, token)
             for item in page.get("Contents", ()):
                 yield self._entry(item)
             for item in page.get("CommonPrefixes", ()):
-                path = item["Prefix"].removeprefix(self._root).rstrip("/")
+                path = item["Prefix"].removeprefix(self.root).rstrip("/")
                 yield Entry(path, 0, 0.0, is_folder=True)
             if not page.get("IsTruncated"):
                 return
@@ -109,14 +109,14 @@ class S3:
         )  # fmt: skip
 
     def _entry(self, item: dict[str, Any]) -> Entry:
-        path = item["Key"].removeprefix(self._root)
+        path = item["Key"].removeprefix(self.root)
         changed = item["LastModified"].timestamp()
         # consoles mark an empty folder by an object whose key ends with a slash
         return Entry(path.rstrip("/"), item["Size"], changed, item["ETag"], path.endswith("/"))
 
     async def _page(self, files: Any, prefix: str, delimiter: str, token: dict[str, str]) -> Any:
         page = await files._call_s3(
-            "list_objects_v2", Bucket=self._bucket, Prefix=prefix, Delimiter=delimiter, **token
+            "list_objects_v2", Bucket=self.bucket, Prefix=prefix, Delimiter=delimiter, **token
         )
         told = page["ResponseMetadata"]["HTTPHeaders"].get("date")
         if told:
@@ -129,10 +129,10 @@ class S3:
         return content
 
     async def _body(self, files: Any, entry: Entry) -> Any:
-        key = self._root + entry.path
+        key = self.root + entry.path
         try:
             answer = await files._call_s3(
-                "get_object", Bucket=self._bucket, Key=key, IfMatch=entry.tag
+                "get_object", Bucket=self.bucket, Key=key, IfMatch=entry.tag
             )
         except OSError as error:
             if _code(error) in _GONE:
@@ -164,7 +164,8 @@ class S3:
 
     # --- the connection -----------------------------------------------------------------
 
-    def _again(self, ask: Callable[..., Awaitable[T]], *args: Any) -> T:
+    def again(self, ask: Callable[..., Awaitable[T]], *args: Any) -> T:
+        """Ask, and ask again when the connection was lost."""
         for attempt in stamina.retry_context(
             on=remote.LostConnection,
             attempts=ATTEMPTS,

@@ -1,6 +1,6 @@
 """Files on an SFTP server, through asyncssh; the server's key is always checked unless told not to.
 
-Lists and downloads; it may not write, rename or delete at the source.
+Lists and downloads; it may not write, rename or delete: what we hand over goes through `outbox`.
 """
 
 from __future__ import annotations
@@ -56,20 +56,20 @@ class Sftp:
         if day in self._days:
             hours = self._days[day]
             if hours is None:
-                hours = {entry.path for entry in self._again(self._list, day, "")}
+                hours = {entry.path for entry in self.again(self._list, day, "")}
                 self._days[day] = hours
             if folder not in hours:
                 return []
-        return self._again(self._list, folder, prefix)
+        return self.again(self._list, folder, prefix)
 
     def read(self, entry: Entry, limit: int) -> bytes:
         """Return the first bytes of a file."""
-        return self._again(self._read, entry, limit)
+        return self.again(self._read, entry, limit)
 
     def fetch(self, wanted: Sequence[tuple[Entry, Path]]) -> None:
         """Download files, some at a time."""
         missing = list(wanted)
-        self._again(self._fetch, missing)
+        self.again(self._fetch, missing)
 
     def now(self) -> float:
         """Return this machine's time: SFTP tells none."""
@@ -88,7 +88,7 @@ class Sftp:
 
     # --- the connection -----------------------------------------------------------------
 
-    def _again(self, ask: Callable[..., Awaitable[T]], *args: Any) -> T:
+    def again(self, ask: Callable[..., Awaitable[T]], *args: Any) -> T:
         """Ask, and ask again on a new connection when the old one was lost."""
         for attempt in stamina.retry_context(
             on=remote.LostConnection,
@@ -151,7 +151,7 @@ class Sftp:
             name = self._address.connection.name
             return ConfigError([f"{self.where}: the server refused the account of {name!r}"])
         if isinstance(error, asyncssh.SFTPPermissionDenied):
-            return ConfigError([f"{self.where}: the account may not read what path names"])
+            return ConfigError([f"{self.where}: the account may not read or write here"])
         if isinstance(error, asyncssh.ChannelOpenError | asyncssh.KeyExchangeFailed):
             return ConfigError([f"{self.where}: no SFTP service we can speak with is there"])
         if isinstance(error, OSError) and error.errno in _OURS:
@@ -162,12 +162,13 @@ class Sftp:
 
     # --- questions ----------------------------------------------------------------------
 
-    def _full(self, path: str) -> str:
+    def full(self, path: str) -> str:
+        """Return the server's path of a path below the drop's root."""
         folder = self._address.folder.removeprefix("/~/")
         return "/".join(part for part in (folder.rstrip("/"), path) if part) or folder or "."
 
     async def _list(self, sftp: asyncssh.SFTPClient, folder: str, prefix: str) -> list[Entry]:
-        full = self._full(folder)
+        full = self.full(folder)
         found = []
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
@@ -186,7 +187,7 @@ class Sftp:
         mode = attrs.permissions or 0
         if stat.S_ISLNK(mode):
             try:
-                attrs = await sftp.stat(self._full(path))
+                attrs = await sftp.stat(self.full(path))
             except asyncssh.SFTPNoSuchFile:  # a link to nothing
                 return Entry(path, 0, 0.0, is_folder=True)
             mode = attrs.permissions or 0
@@ -199,7 +200,7 @@ class Sftp:
 
     async def _read(self, sftp: asyncssh.SFTPClient, entry: Entry, limit: int) -> bytes:
         async with asyncio.timeout(_ANSWER_SECONDS):
-            async with sftp.open(self._full(entry.path), "rb", block_size=None) as handle:
+            async with sftp.open(self.full(entry.path), "rb", block_size=None) as handle:
                 content: bytes = await handle.read(limit)
                 return content
 
@@ -215,7 +216,7 @@ class Sftp:
         await remote.together([one(pair) for pair in missing])
 
     async def _download(self, sftp: asyncssh.SFTPClient, entry: Entry, target: Path) -> None:
-        full = self._full(entry.path)
+        full = self.full(entry.path)
         try:
             async with asyncio.timeout(_ANSWER_SECONDS + entry.size / _SLOWEST):
                 await _copy(sftp, full, entry.size, target)

@@ -101,9 +101,14 @@ def _kpis() -> str:
             f"| `{name}`<br>{kpi['name_en']}<br>{kpi['name_zh']} | {kpi['category']} | "
             f"{kpi['definition_en']}<br>{kpi['definition_zh']} | "
             f"{'higher' if kpi['direction'] == 'up' else 'lower'} | "
-            f"{kpi['minimum_sample']} | {kpi['version']} |"
+            f"{_sample(kpi)} | {kpi['version']} |"
         )
     return "\n".join(lines)
+
+
+def _sample(kpi: dict[str, Any]) -> str:
+    rows = kpi.get("minimum_rows", 1)
+    return f"{kpi['minimum_sample']}" + (f", of {rows} rows" if rows > 1 else "")
 
 
 def _tables() -> str:

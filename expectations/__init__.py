@@ -13,6 +13,7 @@ THRESHOLDS = {
             "quarantine_share",
             "unmatched_share",
             "unmatched_warning_share",
+            "vanished_share",
             "volume_drop",
         }
     ),

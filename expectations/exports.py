@@ -6,11 +6,10 @@ change a file.
 
 from __future__ import annotations
 
-import json
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from expectations import export_files
 from expectations.rules import CRITICAL, Rule, columns, has_contact, quoted, rows
 from perfhouse.lake import file_sha256
 from perfhouse.ledger import PERSONAL_COLUMNS, sha256_of
@@ -46,6 +45,15 @@ HR_COLUMNS = (
     ("agent_count", "INTEGER"),
     ("exposure_days", "INTEGER"),
 )
+PAYROLL_COLUMNS = (
+    ("month", "DATE"),
+    ("employee_number", "VARCHAR"),
+    ("points", "DECIMAL(18,6)"),
+    ("multiplier", "DECIMAL(18,6)"),
+    ("band_version", "VARCHAR"),
+)
+_LONGEST = 100  # a name or a code is shorter, a remark longer
+_NAMES = ("display_name", "team_name")
 # Words that no published column may hold in its name: people, contacts, free text.
 _FORBIDDEN = (
     *("email", "phone", "mobile", "address", "birth", "salary", "gender", "passport"),
@@ -63,27 +71,23 @@ def subject(case: Case) -> str:
 def prepare(con: DuckDBPyConnection, case: Case) -> tuple[Rule, ...]:
     """Read the staged files back as any receiver would; return the rules over them."""
     assert case.staged is not None  # noqa: S101
-    folder = case.staged / "exports"
-    stem = f"hr_manager_months_{case.month}"
     _read_database(con, case.staged / "scorecards.duckdb")
     _read_managers(con, case)
-    con.execute(
-        f"create table hr_csv as select * from read_csv({quoted(folder / f'{stem}.csv')}, "
-        "all_varchar = true, header = true, delim = ',', quote = '\"', escape = '\"', "
-        "null_padding = false, strict_mode = true)"
-    )
-    _read_pages(con, case.staged / "cards")
+    folder = case.staged / "exports"
+    faults = export_files.read(con, folder / "hr", f"hr_manager_months_{case.month}", "hr")
+    payroll = []
+    if case.company.payroll_bands:
+        name = f"payroll_manager_months_{case.month}"
+        faults += export_files.read(con, folder / "payroll", name, "payroll")
+        _read_bands(con, case)
+        payroll = _payroll_rules()
     con.execute("create table faults (fault varchar)")
-    manifest = json.loads((folder / f"{stem}.manifest.json").read_text(encoding="utf-8"))
-    faults = [*_file_faults(con, folder, manifest), *_xlsx_faults(con, folder / f"{stem}.xlsx")]
     for fault in faults:
         con.execute("insert into faults values (?)", [fault])
-    con.execute("create table manifest_columns (place integer, name varchar, type varchar)")
-    for place, column in enumerate(manifest["columns"]):
-        con.execute(
-            "insert into manifest_columns values (?, ?, ?)", [place, column["name"], column["type"]]
-        )
-    return (*_column_rules(), *_row_rules(), *_value_rules(), *_page_rules())
+    _read_pages(con, case.staged / "cards")
+    _read_texts(con)
+    of_hr = (*_column_rules(), *_row_rules(), *_value_rules(), *_text_rules())
+    return (*of_hr, *payroll, *_page_rules())
 
 
 def _read_database(con: DuckDBPyConnection, path: Path) -> None:
@@ -94,6 +98,11 @@ def _read_database(con: DuckDBPyConnection, path: Path) -> None:
         "from staged.gate_verdicts"
     )
     con.execute("create table totals as select * from staged.scorecard_manager_months")
+    con.execute(
+        "create table shown_categories as select manager_id, category, sum(score * weight::double) "
+        "/ nullif(sum(weight::double), 0) as score from (select * from "
+        "staged.scorecard_kpi_months where status = 'scored') group by manager_id, category"
+    )
     con.execute(
         "create table published_columns as select table_name, column_name, column_index as place, "
         "data_type from duckdb_columns() where database_name = 'staged'"
@@ -128,36 +137,34 @@ def _read_managers(con: DuckDBPyConnection, case: Case) -> None:
     con.execute("detach warehouse")
 
 
-def _file_faults(con: DuckDBPyConnection, folder: Path, manifest: dict[str, object]) -> list[str]:
-    found = []
-    listed = manifest["files"]
-    for file in listed if isinstance(listed, list) else []:
-        if file_sha256(folder / file["path"]) != file["sha256"]:
-            found.append(f"{file['path']} differs from its manifest")
-    rows_read = con.execute("select count(*) from hr_csv").fetchall()[0][0]
-    if rows_read != manifest["rows"]:
-        found.append(f"the CSV holds {rows_read} rows, the manifest says {manifest['rows']}")
-    text = next(folder.glob("*.csv")).read_bytes()
-    if not text.startswith(b"\xef\xbb\xbf"):
-        found.append("the CSV has no byte-order mark, so Excel would garble Chinese")
-    return found
+def _read_bands(con: DuckDBPyConnection, case: Case) -> None:
+    """Make `bands`, those in force, and `final`, the managers whose total is paid for."""
+    con.execute(f"attach {quoted(case.home.warehouse)} as warehouse (read_only)")
+    con.execute(
+        "create table bands as select * from warehouse.config.payroll_bands where valid_from <= "
+        f"date '{case.month.start}' and coalesce(valid_to > date '{case.month.start}', true)"
+    )
+    con.execute(
+        "create table final as select * from totals where status = 'scored' and manager_id not in "
+        "(select manager_id from warehouse.scorecards.scorecard_kpi_months where is_provisional "
+        f"and weight is not null and month = date '{case.month.start}')"
+    )
+    con.execute("detach warehouse")
 
 
-def _xlsx_faults(con: DuckDBPyConnection, path: Path) -> list[str]:
-    with zipfile.ZipFile(path) as archive:
-        sheet = archive.read("xl/worksheets/sheet1.xml").decode("utf-8")
-    found = []
-    expected = con.execute("select count(*) from hr_csv").fetchall()[0][0]
-    held = sheet.count("<row ") - 1
-    if held != expected:
-        found.append(f"the XLSX holds {held} rows, the CSV {expected}")
-    if "<f>" in sheet or "<f " in sheet:
-        found.append("the XLSX holds a formula")
-    return found
+def _read_texts(con: DuckDBPyConnection) -> None:
+    """Make `texts`: where a text of the HR file is free text or somebody's contact."""
+    con.execute("create table texts (file_row bigint, column_name varchar)")
+    names = [name for name, kind in HR_COLUMNS if kind == "VARCHAR"]
+    held = {row[0] for row in con.execute("describe hr_csv").fetchall()}
+    for name in [name for name in names if name in held]:
+        for number, (text,) in enumerate(con.execute(f"select {name} from hr_csv").fetchall(), 1):
+            said = text or ""
+            if len(said) > _LONGEST or "\n" in said or (name in _NAMES and has_contact(said)):
+                con.execute("insert into texts values (?, ?)", [number, name])
 
 
 def _column_rules() -> list[Rule]:
-    wanted = ", ".join(f"({i}, '{n}', '{t}')" for i, (n, t) in enumerate(HR_COLUMNS))
     words = " or ".join(f"contains(column_name, '{word}')" for word in _FORBIDDEN)
     personal = ", ".join(quoted(name) for name in sorted(PERSONAL_COLUMNS))
     return [
@@ -167,11 +174,7 @@ def _column_rules() -> list[Rule]:
              "人事文件的列与顺序与约定完全一致"),
         ),
         rows(
-            "hr_types", CRITICAL, "manifest_columns",
-            "select coalesce(f.name, w.name) as column_name, f.type as found, w.type as agreed "
-            f"from batch f full join (values {wanted}) w(place, name, type) "
-            "on f.place = w.place where f.name is distinct from w.name "
-            "or f.type is distinct from w.type",
+            "hr_types", CRITICAL, "hr_fields", _other_types(HR_COLUMNS),
             ("The HR columns have exactly the agreed types", "人事文件的列类型与约定完全一致"),
         ),
         columns(
@@ -190,12 +193,22 @@ def _column_rules() -> list[Rule]:
     ]  # fmt: skip
 
 
+def _other_types(agreed: tuple[tuple[str, str], ...]) -> str:
+    wanted = ", ".join(f"({i}, '{n}', '{t}')" for i, (n, t) in enumerate(agreed))
+    return (
+        "select coalesce(f.name, w.name) as column_name, f.type as found, w.type as agreed "
+        f"from batch f full join (values {wanted}) w(place, name, type) "
+        "on f.place = w.place where f.name is distinct from w.name "
+        "or f.type is distinct from w.type"
+    )
+
+
 def _row_rules() -> list[Rule]:
     return [
         rows(
-            "files_fit_manifest", CRITICAL, "faults", "select fault from batch",
-            ("XLSX, CSV and manifest agree, byte by byte and row by row",
-             "XLSX、CSV 与清单逐字节、逐行一致"),
+            "files_agree", CRITICAL, "faults", "select fault from batch",
+            ("XLSX, CSV, Parquet and Data Package agree, byte by byte and cell by cell",
+             "XLSX、CSV、Parquet 与数据包说明逐字节、逐格一致"),
         ),
         rows(
             "hr_rows_are_the_managers", CRITICAL, "hr_csv",
@@ -244,6 +257,72 @@ def _value_rules() -> list[Rule]:
             f"select {_plain('employee_number')} as manager_id from batch where {risky}",
             ("No text cell would run as a formula in a spreadsheet",
              "文本单元格不会被表格软件当作公式执行"),
+        ),
+    ]  # fmt: skip
+
+
+def _text_rules() -> list[Rule]:
+    categories = ("result", "quality", "efficiency", "people", "innovation")
+    columns_of = ", ".join(f"('{name}', {name}_score)" for name in categories)
+    return [
+        rows(
+            "no_free_text", CRITICAL, "texts", "select file_row, column_name from batch",
+            ("No text of the HR file is long, has lines, or holds a contact",
+             "人事文件的文本不长、不换行且不含联系方式"),
+        ),
+        rows(
+            "categories_from_shown", CRITICAL, "hr_csv",
+            "select f.id as manager_id, f.category from (select "
+            f"{_plain('employee_number')} as id, unnest([{columns_of}]) as pair, "
+            "pair[1] as category, nullif(pair[2], '') as score from batch) f "
+            "left join shown_categories s on s.manager_id = f.id and s.category = f.category "
+            "where f.score is not null "
+            "and coalesce(abs(try_cast(f.score as double) - s.score), 1) > 0.000002",
+            ("Category scores follow from KPIs that are shown, so none tells of a hidden one",
+             "类别得分均由已展示的指标得出，不泄露被隐藏的指标"),
+        ),
+    ]  # fmt: skip
+
+
+def _payroll_rules() -> list[Rule]:
+    number = _plain("employee_number")
+    fits = "(b.role = '*' or b.role = t.role) and (b.grade = t.grade or b.from_score <= p.total)"
+    return [
+        columns(
+            "payroll_columns", CRITICAL, "payroll_csv", [name for name, _ in PAYROLL_COLUMNS],
+            ("The payroll file has exactly the agreed columns, and no name",
+             "薪酬文件的列与约定完全一致且不含姓名"),
+        ),
+        rows(
+            "payroll_types", CRITICAL, "payroll_fields", _other_types(PAYROLL_COLUMNS),
+            ("The payroll columns have exactly the agreed types", "薪酬文件的列类型与约定完全一致"),
+        ),
+        rows(
+            "payroll_rows_are_final", CRITICAL, "payroll_csv",
+            "select coalesce(t.manager_id, f.id) as manager_id, case when f.id is null then "
+            "'has a final total and no band' else 'has no final total' end as difference "
+            f"from (select {number} as id from batch) f "
+            "full join final t on t.manager_id = f.id where t.manager_id is null or f.id is null",
+            ("Payroll gets every manager with a final total, once, and nobody else",
+             "薪酬文件仅含总分已确定的主管且每人一行"),
+        ),
+        rows(
+            "payroll_rows_unique", CRITICAL, "payroll_csv",
+            "select employee_number as manager_id from batch group by 1 having count(*) > 1",
+            ("Nobody is paid twice", "同一人不出现两次"),
+        ),
+        rows(
+            "payroll_fits_bands", CRITICAL, "payroll_csv",
+            "select p.manager_id from (select f.*, t.total_score::double as total, t.manager_id, "
+            f"t.grade from (select *, {number} as id from batch) f join totals t "
+            "on t.manager_id = f.id) p join totals t using (manager_id) where not exists (select 1 "
+            f"from bands b where {fits} and b.version = p.band_version "
+            "and round(b.points::decimal(28, 10), 6) = try_cast(p.points as decimal(18, 6)) "
+            "and round(b.multiplier::decimal(28, 10), 6) = try_cast(p.multiplier as decimal(18, 6))"
+            " and not exists (select 1 from bands h where h.role = b.role "
+            "and h.from_score > b.from_score and h.from_score <= p.total))",
+            ("Points and multipliers are those of the approved band that the result falls in",
+             "积分与系数与结果所在的已批准档位一致"),
         ),
     ]  # fmt: skip
 

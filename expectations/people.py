@@ -58,6 +58,8 @@ _READ = {
     "last_work_date date, termination_date date, employment_status varchar",
     "source_users": "source_user_id varchar, employee_no varchar, email_hash varchar, "
     "login varchar, role varchar, is_active boolean, snapshot_date date",
+    "employment_events": "event_id varchar, employee_id varchar, event_type varchar, "
+    "effective_date date, recorded_at timestamptz",
     "identity_map": "mapped_source varchar, source_user_id varchar, employee_id varchar, "
     "match_rule varchar, valid_from date, valid_to date",
 }
@@ -128,14 +130,21 @@ def _delivered(case: Case, stream: str, broken: Collection[str]) -> dict[str, li
 
 
 def _resolution(month: Month, as_of: Month) -> Iterator[str]:
-    """Yield statements that make `identities` with the SQL of the build."""
+    """Yield statements that make `identities` and `vanished` with the SQL of the build."""
     sql = _macros()
-    roster = sql.roster_assignments("delivered_hr_roster", month, as_of)
+    events = sql.latest_versions("delivered_employment_events", ["_source", "event_id"])
     yield (
-        f"create table employees as with {roster} "
+        "create table employment_events as select employee_id, event_type, "
+        f"effective_date as effective_on, recorded_at from ({events}) where _op <> 'delete'"
+    )
+    told = ("delivered_hr_roster", month, as_of, "employment_events")
+    yield (
+        f"create table employees as with {sql.roster_assignments(*told)} "
         "select employee_id, user_id as source_user_id, email_hash as work_email_hash, "
         "valid_from, ends_on as valid_to from held"
     )
+    gone = sql.roster_assignments(*told, of_vanished=True)
+    yield f"create table vanished as with {gone} select employee_id, _source from vanished"
     yield f"create table directory as {sql.directory_users('delivered_source_users')}"
     yield f"create table claims as {sql.identity_claims('delivered_identity_map', 'manual')}"
     resolved = sql.resolved_identities("employees", "directory", "claims")

@@ -52,7 +52,7 @@ def prepare(con: DuckDBPyConnection, case: Case) -> tuple[Rule, ...]:
         [
             *delivery_rules(case),
             *(rule for name in present for rule in stream_rules(name, case)),
-            *roster.rules(),
+            *roster.rules(case),
             *people_rules(case),
         ]
     )

@@ -1,6 +1,6 @@
-"""The roster's part of the raw gate: is it a tree, and does everybody stand in it once a day?
+"""The roster's part of the raw gate: is it a tree, in which everybody stands once a day, and whole?
 
-Looks at one delivery of the roster; it may not mend it.
+Looks at one delivery of the roster and at whom it lost; it may not mend it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ from perfhouse.month import Month
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from expectations.gate import Case
+
+VANISHED_SHARE = 0.2
+_JUDGED = 20  # people; of fewer any share is chance
 _EMPTY = (
     "create table roster (_source varchar, snapshot_date date, employee_id varchar, "
     "source_user_id varchar, manager_employee_id varchar, job_family varchar, "
@@ -47,8 +51,44 @@ def prepare(con: DuckDBPyConnection, month: Month, files: Sequence[str]) -> None
         con.execute("insert into cycles values (?, ?)", [day, cycle])
 
 
-def rules() -> list[Rule]:
-    """Return the rules over `roster` and `cycles`."""
+def rules(case: Case) -> list[Rule]:
+    """Return the rules over `roster`, `cycles` and `vanished`."""
+    return [
+        *_tree_rules(),
+        *_loss_rules(case.threshold("raw", "vanished_share", VANISHED_SHARE)),
+    ]
+
+
+def _loss_rules(share: float) -> list[Rule]:
+    """Judge whom the rosters stopped to name; each of them will count as a leaver."""
+    lost = (
+        "(select count(*) from vanished) as vanished, "
+        "(select count(distinct employee_id) from employees) + (select count(*) from vanished) "
+        "as people_before"
+    )
+    of_people = "100.0 * vanished / nullif(people_before, 0)"
+    return [
+        rows(
+            "roster_is_whole", CRITICAL, "vanished",
+            f"select * from (select {lost}) where people_before >= {_JUDGED} "
+            f"and vanished > {share!r} * people_before",
+            ("Few people are gone from the roster without a word: more would be half a delivery",
+             "未说明去向而从花名册消失的人员在限度之内；过多则说明交付不完整"),
+            threshold=f"{share:.2%} of the people of the month before",
+            observe=f"select printf('%.2f%% (%d people)', {of_people}, vanished) "
+            f"from (select {lost})",
+        ),
+        rows(
+            "roster_tells_leavers", WARNING, "vanished",
+            "select employee_id, _source as source from batch",
+            ("Nobody is gone from the roster without a date of leaving (who is, counts as having "
+             "left when the month began)",
+             "没有人未注明离职日期就从花名册消失（消失者按月初离职计）"),
+        ),
+    ]  # fmt: skip
+
+
+def _tree_rules() -> list[Rule]:
     return [
         rows(
             "roster_present", CRITICAL, "roster",

@@ -33,6 +33,13 @@ _SOURCES = {
     "managers": "select * from {w}.core.dim_managers where month = {m}",
     "grades": "select * from {w}.config.grades",
 }
+# The points of the value `shown`, written a second time.
+_POINTS = (
+    "round(greatest(0, least(120, case when (shown - target) * sign(target - floor) < 0 "
+    "then 100 * (shown - floor) / nullif(target - floor, 0) "
+    "when stretch is null then 100 when stretch = target then 120 "
+    "else 100 + 20 * (shown - target) / (stretch - target) end)), 6)"
+)
 # Everybody on a management path answers for the row once; without a path, its manager alone. The
 # pipeline goes by dim_manager_tree, this by the text of the path.
 _ANSWERED = (
@@ -132,11 +139,10 @@ def _kpi_rules() -> list[Rule]:
             "kpi_value_range", CRITICAL, "kpi_months",
             "select k.manager_id, k.kpi_id, k.value from batch k join definitions d "
             "on d.kpi_id = k.kpi_id and d.version = k.kpi_version "
-            "where d.unit = 'rate' and k.status = 'scored' "
-            "and (k.value > 1 "
-            "or k.value < case when k.kpi_id in ('nps', 'enps') then -1 else 0 end)",
-            ("Rates lie between 0 and 1, nps between -1 and 1",
-             "比率在 0 至 1 之间，NPS 在 -1 至 1 之间"),
+            "where (d.unit = 'rate' or d.kind = 'proportion') and k.status = 'scored' "
+            "and (k.value > 1 or k.value < case when d.is_signed then -1 else 0 end)",
+            ("Rates lie between 0 and 1, those that may be negative between -1 and 1",
+             "比率在 0 至 1 之间，可为负的在 -1 至 1 之间"),
         ),
         rows(
             "kpi_defined", CRITICAL, "kpi_months",
@@ -153,9 +159,11 @@ def _kpi_rules() -> list[Rule]:
         ),
         rows(
             "kpi_sample_size", CRITICAL, "kpi_months",
-            "select k.manager_id, k.kpi_id, k.sample_size, k.minimum_sample from batch k "
+            "select k.manager_id, k.kpi_id, k.sample_size, k.minimum_sample, k.row_count, "
+            "k.minimum_rows from batch k "
             "where k.status = 'scored' and (k.score is null or k.value is null "
-            "or k.sample_size is null or k.sample_size <= 0 or k.sample_size < k.minimum_sample)",
+            "or k.sample_size is null or k.sample_size <= 0 or k.sample_size < k.minimum_sample "
+            "or k.row_count is null or k.row_count < k.minimum_rows)",
             ("Every scored KPI has a value, a score and a large enough sample",
              "已评分指标都有数值、得分与足够的样本"),
         ),
@@ -167,15 +175,21 @@ def _kpi_rules() -> list[Rule]:
         ),
         rows(
             "kpi_score_follows_target", CRITICAL, "kpi_months",
-            "select manager_id, kpi_id, score, expected from (select *, "
-            "round(greatest(0, least(120, case when (shown - target) * sign(target - floor) < 0 "
-            "then 100 * (shown - floor) / nullif(target - floor, 0) "
-            "when stretch is null then 100 when stretch = target then 120 "
-            "else 100 + 20 * (shown - target) / (stretch - target) end)), 6) "
+            f"select manager_id, kpi_id, score, expected from (select *, {_POINTS} "
             "as expected from (select *, coalesce(shrunk_value, adjusted_value, value) as shown "
             "from batch where status = 'scored')) where abs(score - expected) > 0.01",
             ("Every score follows from value, floor, target and stretch, computed again",
              "得分由数值、下限、目标、挑战值推出，重算一致"),
+        ),
+        rows(
+            "part_score_follows_target", CRITICAL, "team_months",
+            "select manager_id, team_id, kpi_id, status, score, expected from (select *, "
+            f"case when status = 'scored' then {_POINTS} end as expected "
+            "from (select *, value as shown from batch)) "
+            "where (score is null) <> (expected is null) or abs(score - expected) > 0.01 "
+            "or (status = 'scored' and (sample_size < minimum_sample or row_count < minimum_rows))",
+            ("Every part of a month is scored by its own value and target, and only on enough data",
+             "每段得分由该段数值与目标推出，样本不足不计分"),
         ),
         rows(
             "kpi_adds_up", CRITICAL, "kpi_months",

@@ -13,9 +13,10 @@ from typing import Any
 
 from perfhouse import scorecards
 from perfhouse.card_figures import DASH, Bands, bullet, position, trend
-from perfhouse.scorecards import Definition, KpiScore, Total
+from perfhouse.scorecards import Definition, KpiScore, TeamPart, Total
 
 AGENT_KPIS = 4
+SHOWN_TEAMS = 4
 CATEGORY_NAMES = {
     "result": ("结果", "Results"),
     "quality": ("质量", "Quality"),
@@ -67,6 +68,7 @@ class Sheet:
     definitions: Mapping[tuple[str, str | None], Definition]
     people: Mapping[str, Person] = field(default_factory=dict)
     agents: Mapping[str, Sequence[AgentResult]] = field(default_factory=dict)
+    parts: Mapping[str, Sequence[TeamPart]] = field(default_factory=dict)
     grades: tuple[tuple[str, float], ...] = ()
     coverage_minimum: float | None = None
     verdicts: tuple[scorecards.Verdict, ...] = ()
@@ -103,6 +105,7 @@ def card(sheet: Sheet, total: Total, agent_limit: int, with_definitions: bool) -
         "contribution": _sum(r["contribution_value"] for r in rows),
         "has_interval": any(r["bullet"]["ci"] for r in rows),
         "is_shrunk": any(r["basis"] for r in rows),
+        "parts": _parts(sheet.parts.get(total.manager_id, ()), order, known),
         "agents": _agents(sheet, total, scores, known, agent_limit),
         "definitions": [_definition(known[s.kpi_id], s) for s in ordered]
         if with_definitions
@@ -212,7 +215,7 @@ def _kpi_row(
         "weight_set": percent(wanted),
         "weight_moved": wanted is not None and abs(wanted - (share or 0.0)) >= 0.0005,
         "sample": DASH if score.sample_size is None else number(score.sample_size),
-        "minimum": number(_minimum(definition, score)),
+        "short": [number(x) for x in _short(definition, score)],
         "is_provisional": bool(score.is_provisional),
         "median": show(median, definition.unit),
         "contribution_value": contribution,
@@ -227,9 +230,13 @@ def state_of(score: KpiScore) -> str:
         return score.status if score.status in STATES else "not_available"
     if score.score is None:
         return "no_target" if score.scale is None else "not_available"
-    if score.score >= scorecards.TARGET_SCORE:
+    return _reach(score.score)
+
+
+def _reach(points: float) -> str:
+    if points >= scorecards.TARGET_SCORE:
         return "met"
-    return "near" if score.score >= NEAR_FROM else "low"
+    return "near" if points >= NEAR_FROM else "low"
 
 
 def _groups(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -288,6 +295,20 @@ def _minimum(definition: Definition, score: KpiScore) -> float:
     return definition.minimum_sample if score.minimum_sample is None else score.minimum_sample
 
 
+def _short(definition: Definition, score: KpiScore) -> tuple[float, ...]:
+    """Return what there is and what is needed: cases, else rows; nothing if both suffice."""
+    have, need = score.sample_size or 0.0, _minimum(definition, score)
+    if have >= need and score.row_count is not None and score.minimum_rows is not None:
+        have, need = score.row_count, score.minimum_rows
+    return (have, need) if have < need else ()
+
+
+def _agents_minimum(definition: Definition, score: KpiScore) -> float:
+    """Cases needed of an agent; where rows are needed too, so many as these usually have."""
+    rows = (score.minimum_rows or 0.0) * (score.sample_size or 0.0) / (score.row_count or 1.0)
+    return max(_minimum(definition, score), rows if (score.minimum_rows or 0) > 1 else 0.0)
+
+
 def _definition(definition: Definition, score: KpiScore) -> dict[str, Any]:
     return {
         "kpi_id": definition.kpi_id,
@@ -299,6 +320,52 @@ def _definition(definition: Definition, score: KpiScore) -> dict[str, Any]:
         "version": score.kpi_version or DASH,
         "target_version": score.target_version or DASH,
         "minimum": number(_minimum(definition, score)),
+    }
+
+
+# ---------------------------------------------------------------- the parts of a month
+
+
+def _parts(
+    parts: Sequence[TeamPart], order: Sequence[str], known: Mapping[str, Definition]
+) -> dict[str, Any] | None:
+    """List a manager's teams, the one of most days first, and the KPIs that have targets there."""
+    teams = sorted(
+        {(p.team_id, p.team_name, p.exposure_days) for p in parts}, key=lambda t: (-t[2], t[0])
+    )
+    shown = teams[:SHOWN_TEAMS]
+    cells = {(p.kpi_id, p.team_id): p for p in parts if p.target is not None}
+    rows = [
+        {
+            "zh": known[kpi].name_zh,
+            "en": known[kpi].name_en,
+            "cells": [_part(cells.get((kpi, team)), known[kpi].unit) for team, _, _ in shown],
+        }
+        for kpi in order
+    ]
+    rows = [row for row in rows if any(row["cells"])]
+    if not rows:
+        return None
+    return {
+        "heads": [(name, days) for _, name, days in shown],
+        "rows": rows,
+        "more": len(teams) - len(shown),
+    }
+
+
+def _part(part: TeamPart | None, unit: str) -> dict[str, Any] | None:
+    if part is None:
+        return None
+    scored = part.status == scorecards.SCORED and part.score is not None
+    icon, zh, en = STATES[_reach(part.score or 0.0) if scored else part.status]
+    return {
+        "icon": icon,
+        "zh": zh,
+        "en": en,
+        "value": show(part.value, unit),
+        "score": f"{part.score:.0f}" if scored else None,
+        "target": show(part.target, unit),
+        "sample": DASH if part.sample_size is None else number(part.sample_size),
     }
 
 
@@ -315,7 +382,7 @@ def _agents(
     """List agents by the KPIs where their manager scores lowest, weakest agents first."""
     results = sheet.agents.get(total.manager_id, ())
     # A KPI on which no agent has enough cases says nothing about any of them.
-    needed = {s.kpi_id: _minimum(known[s.kpi_id], s) for s in scores}
+    needed = {s.kpi_id: _agents_minimum(known[s.kpi_id], s) for s in scores}
     credited = {r.kpi_id for r in results if 0 < r.denominator >= needed.get(r.kpi_id, 0.0)}
     chosen = sorted(
         (
@@ -360,10 +427,9 @@ def _agent_row(
         cases += result.denominator
         value = result.numerator / result.denominator
         icon = "none"
-        if result.denominator >= _minimum(definition, score):
+        if result.denominator >= _agents_minimum(definition, score):
             points.append(scale.score(value))
-            icon = "met" if points[-1] >= scorecards.TARGET_SCORE else "low"
-            icon = "near" if NEAR_FROM <= points[-1] < scorecards.TARGET_SCORE else icon
+            icon = _reach(points[-1])
         shown.append(
             {
                 "value": show(value, definition.unit),

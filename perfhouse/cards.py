@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     import duckdb
     from jinja2 import Environment
 
+    from perfhouse.evidence import Proof
+
 SIZE_LIMIT = 40 * 1024
 # How much a card shows, richest first: agents listed, KPI definitions spelled out.
-_FULLNESS = ((12, True), (8, True), (12, False), (5, False), (0, False))
+_FULLNESS = ((12, True), (8, True), (12, False), (5, False), (4, False), (2, False), (0, False))
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _RUN_BEFORE_CARDS = ("raw", "scorecards")
 
@@ -59,14 +61,39 @@ def render_all(
 
 
 def render_card(sheet: Sheet, total: scorecards.Total) -> bytes:
-    """Render one card; a card that would pass 40 KiB leaves definitions out, then agents."""
+    """Render one card; one that would pass 40 KiB leaves agents and definitions out.
+
+    Room is left for the evidence of a release, which `with_evidence` puts on it.
+    """
     template = _environment().get_template("card.html")
     page = b""
     for agents, with_definitions in _FULLNESS:
         view = card(sheet, total, agents, with_definitions)
         page = template.render(c=view, css=_css()).encode()
-        if len(page) <= SIZE_LIMIT:
+        if len(page) <= SIZE_LIMIT - evidence_room(len(sheet.totals)):
             break
+    return page
+
+
+def evidence_room(managers: int) -> int:
+    """Return the bytes to leave for the proof on a card: two paths grow with the managers."""
+    return 1600 + 2 * 44 * managers.bit_length()
+
+
+def with_evidence(page: bytes, proof: Proof) -> bytes:
+    """Return a card with its proof in the places that are left for it."""
+    from markupsafe import escape
+
+    values = {
+        "root_start": proof.merkle_root[:16],
+        "row_start": proof.row_sha256[:16],
+        "root": proof.merkle_root,
+        "row": proof.row_sha256,
+        "proof": proof.text,
+    }
+    for name, value in values.items():
+        place = f" data-v={name}>".encode()
+        page = page.replace(place, place + str(escape(value)).encode())
     return page
 
 
@@ -109,6 +136,7 @@ def read_sheet(
         definitions=scorecards.definitions(con),
         people=_people(con, month),
         agents=_agents(con, month),
+        parts=scorecards.team_parts(con, month),
         grades=_grades(con),
         coverage_minimum=minimum[0][0] if minimum else None,
         verdicts=tuple(v for v in scorecards.verdicts(con, month) if v.gate in _RUN_BEFORE_CARDS),

@@ -9,11 +9,19 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perfhouse.company_monitors import DEFAULTS as MONITORS
-from perfhouse.errors import ConfigError, PerfhouseError, ReleaseError, SourceMissing
+from perfhouse.errors import (
+    ConfigError,
+    PerfhouseError,
+    ReleaseError,
+    SourceMissing,
+    TransientError,
+)
+from perfhouse.ledger import KINDS
 from perfhouse.month import Month
 
 if TYPE_CHECKING:
@@ -126,6 +134,21 @@ def _months(args: argparse.Namespace) -> None:
     report.months(ws.home, ws.company, echo)
 
 
+def _deliver(args: argparse.Namespace) -> None:
+    from perfhouse import deliver
+
+    ws = _workspace(args)
+    options = {"receiver": args.receiver, "again": args.again}
+    deliver.deliver(ws, args.month, progress=_progress, **options)
+
+
+def _deliveries(args: argparse.Namespace) -> None:
+    from perfhouse import deliver, report
+
+    ws = _workspace(args)
+    report.deliveries(deliver.standings(ws, _progress), deliver.public_key(ws.home), echo)
+
+
 def _reproduce(args: argparse.Namespace) -> int:
     from perfhouse import report, reproduce
     from perfhouse.settings import Home
@@ -133,6 +156,31 @@ def _reproduce(args: argparse.Namespace) -> int:
     found = reproduce.reproduce(Home(_home(args)), args.release, _progress)
     report.reproduction(found, echo)
     return 0 if found.is_same else ReleaseError.exit_code
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from perfhouse import report, signing, verify
+
+    published = args.published or _home(args) / "published"
+    keys = signing.public_keys(args.public_key, published)
+    found = verify.verify(published, args.what, keys, args.head)
+    report.verification(found, echo)
+    return ReleaseError.exit_code if found.problems else 0
+
+
+def _record(args: argparse.Namespace) -> None:
+    from perfhouse import release
+    from perfhouse.settings import Home
+
+    what = {"release": args.release, "month": args.month, "case": args.case}
+    what |= {"kpi": args.kpi, "check": args.check}
+    said = {name: str(value) for name, value in what.items() if value}
+    if not said:
+        raise ConfigError(["record: expected what it is about: --release, --month, --check, ..."])
+    line = release.record(
+        Home(_home(args)), kind=args.kind, what=said, who=args.by, why=args.reason, at=args.at
+    )
+    echo(f"line {line.sequence} of the ledger: {line.kind}, hash {line.entry_sha256}")
 
 
 def _explain(args: argparse.Namespace) -> None:
@@ -184,6 +232,56 @@ def _demo(args: argparse.Namespace) -> None:
     )
     echo(f"demo company: {made.company}\nits sources:  {made.sources}\nthe truth:    {made.truth}")
     echo(f"months:       {made.months[0]} to {made.months[-1]}")
+
+
+def _mart_migrate(args: argparse.Namespace) -> None:
+    from perfhouse.mart import migration
+
+    is_new = migration.migrate(args.connection)
+    echo("mart: tables and rights are made" if is_new else "mart: as it should be")
+
+
+def _mart_publish(args: argparse.Namespace) -> None:
+    from perfhouse import stages
+
+    months = stages.publish_mart(_workspace(args), _progress, args.again)
+    echo(f"mart: {len(months)} months loaded" if months else "mart: holds every newest release")
+
+
+def _mart_status(args: argparse.Namespace) -> int:
+    from perfhouse import report, stages
+    from perfhouse.mart import load
+
+    ws = _workspace(args)
+    found = load.standings(ws.home, stages.mart_connection(ws), compare=args.compare)
+    report.mart(found, echo)
+    return 0 if all(each.is_same for each in found) else TransientError.exit_code
+
+
+def _mart_grant(args: argparse.Namespace) -> None:
+    from perfhouse.mart import readers
+
+    given = [readers.Reader(args.login, args.role, tuple(args.manager))] if args.login else []
+    if args.file:
+        given += readers.read(args.file)
+    if not given:
+        raise ConfigError(["mart grant: expected --login and --role, or --file"])
+    readers.grant(args.connection, given)
+    echo(f"mart: {len(given)} granted")
+
+
+def _mart_revoke(args: argparse.Namespace) -> None:
+    from perfhouse.mart import readers
+
+    readers.revoke(args.connection, args.login)
+    echo(f"mart: {args.login} may read nothing")
+
+
+def _mart_readers(args: argparse.Namespace) -> None:
+    from perfhouse.mart import readers
+
+    for reader in readers.listed(args.connection):
+        echo("  ".join((reader.login, reader.role, *reader.managers)))
 
 
 def _airflow(args: argparse.Namespace) -> int:
@@ -249,20 +347,55 @@ def _parser() -> argparse.ArgumentParser:
     months = commands.add_parser("months", help="which months are open, provisional or closed")
     _paths(months)
     months.set_defaults(func=_months)
+    text = "hand the exports of a released month to HR and payroll"
+    deliver = _month_command(commands, "deliver", _deliver, text)
+    deliver.add_argument("--receiver", help="one receiver's id (default: all)")
+    deliver.add_argument("--again", action="store_true", help="send all of it once more")
+    text = "which deliveries are sent, accepted, rejected or overdue"
+    delivered = commands.add_parser("deliveries", help=text, description=text)
+    _paths(delivered)
+    delivered.set_defaults(func=_deliveries)
     again = commands.add_parser("reproduce", help="rebuild a past release and compare the bytes")
     again.add_argument("release", help="a release's name such as 2026-09.r1")
     again.add_argument("--home", type=Path, help="where published/ is (default ./data)")
     again.set_defaults(func=_reproduce)
+    _evidence_commands(commands)
     query = commands.add_parser("query", help="ask the published scorecards in SQL")
     query.add_argument("sql")
     query.add_argument("--home", type=Path, help="where published/ is (default ./data)")
     query.set_defaults(func=_query)
+    _mart_commands(commands)
     _demo_command(commands)
     airflow = commands.add_parser("airflow", help="the DAGs under a real embedded scheduler")
     airflow.add_argument("action", choices=["run", "up", "down"])
     _paths(airflow)
     airflow.set_defaults(func=_airflow)
     return parser
+
+
+def _evidence_commands(commands: Any) -> None:
+    text = "is a card, a file, a release or everything published as it was signed?"
+    verify = commands.add_parser("verify", help=text, description=text)
+    verify.add_argument("what", nargs="?", help="a file, or 2026-09.r1 (default: everything)")
+    verify.add_argument("--home", type=Path, help="where published/ is (default ./data)")
+    verify.add_argument("--published", type=Path, help="a copy of published/, or of its ledger")
+    text = "a key or its file, may be repeated (default: published/release*.pub)"
+    verify.add_argument("--public-key", action="append", default=[], help=text)
+    verify.add_argument("--head", help="a ledger line's hash, noted before: must still be there")
+    verify.set_defaults(func=_verify)
+    text = "put a decision on record in the signed ledger; it is published: name nobody it is about"
+    record = commands.add_parser("record", help=text, description=text)
+    record.add_argument("kind", choices=KINDS)
+    record.add_argument("--by", required=True, help="who decided: an office or its holder")
+    record.add_argument("--reason", required=True, help="why")
+    record.add_argument("--release", help="about which release, such as 2026-09.r1")
+    record.add_argument("--month", type=_month, help="about which month")
+    record.add_argument("--case", help="about which case, by the number HR gave it")
+    record.add_argument("--kpi", help="about which KPI")
+    record.add_argument("--check", help="about which check of a gate")
+    record.add_argument("--at", type=_day, help="on which day, YYYY-MM-DD")
+    record.add_argument("--home", type=Path, help="where published/ is (default ./data)")
+    record.set_defaults(func=_record)
 
 
 def _month_command(
@@ -290,6 +423,35 @@ def _restating(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--by", help="who decided it: kept in release.json and in the ledger")
 
 
+def _mart_commands(commands: Any) -> None:
+    mart = commands.add_parser("mart", help="the PostgreSQL mart: its tables, rights and months")
+    actions = mart.add_subparsers(dest="action", required=True, metavar="ACTION")
+    publish = actions.add_parser("publish", help="bring the mart to the newest releases")
+    publish.add_argument("--again", action="store_true", help="load every month anew")
+    publish.set_defaults(func=_mart_publish)
+    status = actions.add_parser("status", help="what the mart holds against the ledger")
+    status.add_argument("--compare", action="store_true", help="every value of every month")
+    status.set_defaults(func=_mart_status)
+    for reading in (publish, status):
+        _paths(reading)
+    migrate = actions.add_parser("migrate", help="make or mend its schemas, tables and rights")
+    migrate.set_defaults(func=_mart_migrate)
+    grant = actions.add_parser("grant", help="let a login of the server read or publish")
+    grant.add_argument("--login")
+    grant.add_argument("--role", choices=["hr", "analyst", "manager", "publisher"])
+    grant.add_argument("--manager", action="append", default=[], help="whose subtree it sees")
+    grant.add_argument("--file", type=Path, help="CSV of login, role, manager_id: many at once")
+    grant.set_defaults(func=_mart_grant)
+    revoke = actions.add_parser("revoke", help="take every role of the mart from a login")
+    revoke.add_argument("--login", required=True)
+    revoke.set_defaults(func=_mart_revoke)
+    listed = actions.add_parser("readers", help="who has which role")
+    listed.set_defaults(func=_mart_readers)
+    for administering in (migrate, grant, revoke, listed):
+        text = "connection of an administrator (default: perfhouse_mart_admin)"
+        administering.add_argument("--connection", default="perfhouse_mart_admin", help=text)
+
+
 def _demo_command(commands: Any) -> None:
     demo = commands.add_parser("demo", help="write a demo company and its source systems")
     demo.add_argument("--out", type=Path, default=Path("data/demo"))
@@ -315,6 +477,13 @@ def _month(text: str) -> Month:
         return Month(text)
     except ConfigError as error:
         raise argparse.ArgumentTypeError(error.problems[0]) from error
+
+
+def _day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected YYYY-MM-DD, got {text!r}") from error
 
 
 def _workspace(args: argparse.Namespace) -> Workspace:

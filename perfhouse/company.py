@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from perfhouse.company_exports import read_receivers
 from perfhouse.company_identities import read_identities
 from perfhouse.company_monitors import read_monitors
 from perfhouse.company_packs import TARGETS, effective, read_pack, read_roles, read_samples
+from perfhouse.company_payroll import read_bands
 from perfhouse.company_sources import ID, ConnectorKeys, Known, read_sources
 from perfhouse.company_surveys import (
     read_certification_grace,
@@ -155,6 +157,7 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
     calendars = _calendars(top)
     sources = read_sources(top, zone, known)
     kpis = _kpis(folder, top, known)
+    scoring = _scoring(top.table("scoring"))
     result = Company(
         folder=folder,
         id=about.text("id", pattern=ID, expected="an id of a-z, 0-9, _ and - such as demo"),
@@ -166,7 +169,7 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
         locations=_locations(top, calendars),
         calendars=calendars,
         kpis=kpis,
-        scoring=_scoring(top.table("scoring")),
+        scoring=scoring,
         service=_service(top.table("service_levels")),
         queue_owners=_queue_owners(top),
         gates=_gates(top.table("gates"), known),
@@ -177,11 +180,23 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
         routing_codes=read_routing_codes(top),
         clocks_stop_at=about.instant("clocks_stop_at"),
         identities=read_identities(folder, top.problems, [source.id for source in sources]),
+        payroll_bands=read_bands(folder, top, _grades(scoring)),
+        receivers=read_receivers(folder, top, _grades(scoring)),
         roles=(*read_roles(top), *(kpis.pack.roles if kpis.pack else ())),
+        mart=_mart(top),
     )
     about.finish()
     top.finish()
     return result
+
+
+def _mart(top: Table) -> str | None:
+    if top.take("mart") is None:
+        return None
+    table = top.table("mart")
+    name = table.text("connection", pattern=ID, expected="a connection such as perfhouse_mart")
+    table.finish()
+    return name
 
 
 def _locations(top: Table, calendars: Collection[str]) -> dict[str, Location]:
@@ -305,6 +320,11 @@ def _scoring(table: Table) -> Scoring:
         entry.finish()
     table.finish()
     return replace(first, later=tuple(later))
+
+
+def _grades(scoring: Scoring) -> frozenset[str]:
+    """Return every grade that a total can have, now or later."""
+    return frozenset(each.grade for rules in (scoring, *scoring.later) for each in rules.grades)
 
 
 def _scoring_rules(table: Table, before: Scoring) -> Scoring:

@@ -15,7 +15,11 @@ from perfhouse.company_types import ColumnMapping, Source, StreamMapping
 from perfhouse.config_reader import Table, did_you_mean
 
 ID = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
-ENCODINGS = ("utf-8", "gb18030", "auto")
+ENCODINGS = (
+    *("auto", "utf-8", "utf-16", "gb18030", "big5", "shift_jis", "euc-kr"),
+    *("windows-1250", "windows-1251", "windows-1252", "iso-8859-1", "iso-8859-15"),
+)
+UNITS = ("ms", "s", "min", "h", "d", "m:ss", "h:mm:ss")
 DECIMALS = (".", ",")
 THOUSANDS = (" ", ".", ",", "'")
 EXCEL = ("excel", "excel1904")
@@ -32,6 +36,7 @@ STREAM_OPTIONS = (
     "where",
     "records",
     "time_format",
+    "unpivot",
 )
 _CRON = re.compile(r"^\s*\S+(\s+\S+){4}\s*$")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -177,6 +182,7 @@ def _column(nested: Table, name: str) -> ColumnMapping:
         required=table.flag("required", False) if "required" in table.data else None,
         decimal=table.one_of("decimal", DECIMALS) if "decimal" in table.data else None,
         thousands=table.one_of("thousands", THOUSANDS) if "thousands" in table.data else None,
+        unit=table.one_of("unit", UNITS) if "unit" in table.data else None,
     )
     if mapping.thousands is not None and mapping.thousands == (mapping.decimal or "."):
         table.problem("thousands", "another mark than decimal", mapping.thousands)
@@ -230,11 +236,28 @@ def _check_options(
     for key, choice in (("encoding", ENCODINGS), ("format", FORMATS)):
         if key in options:
             table.one_of(key, choice)
+    if "unpivot" in options:
+        _check_unpivot(table, connector)
     needed = {"files": "path", "sql": "query"}.get(connector)
     if needed and needed not in options:
         table.problem(needed, f"text, for the connector {connector} needs it")
     if isinstance(options.get("path"), str):
         _check_path(table, options["path"], window)
+
+
+def _check_unpivot(table: Table, connector: str) -> None:
+    """Note what is wrong with columns that are to become rows: `columns`, `name` and `value`."""
+    if connector not in ("files", "sql"):
+        table.problem("unpivot", "nothing, for only files and sql have tables", connector)
+    entry = table.table("unpivot")
+    columns = entry.texts("columns")
+    if len(columns) < 2 or len(set(columns)) < len(columns):
+        entry.problem("columns", "two columns or more, each once", list(columns))
+    name, value = entry.text("name"), entry.text("value")
+    named = {column.lower() for column in columns}
+    if name.lower() == value.lower() or named & {name.lower(), value.lower()}:
+        entry.problem("name", "name and value that are no columns themselves", [name, value])
+    entry.finish()
 
 
 def _check_path(table: Table, path: str, window: str | None) -> None:

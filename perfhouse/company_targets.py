@@ -35,8 +35,8 @@ PROPOSED = ("kpi_id", "role", "floor", "target", "stretch", "weight")
 _FOREVER = date.max
 
 
-class _Row:
-    """One line of the file; notes its problems under `name line N column`."""
+class Row:
+    """One line of a CSV of the company; notes its problems under `name line N column`."""
 
     def __init__(self, cells: Mapping[str, str], place: str, problems: list[str]) -> None:
         self.cells = cells
@@ -44,16 +44,19 @@ class _Row:
         self.problems = problems
 
     def problem(self, column: str, expected: str) -> None:
+        """Note what was expected in a column, and what is there."""
         got = self.cells.get(column, "")
         self.problems.append(f"{self.place}, {column}: expected {expected}, got {got!r}")
 
     def text(self, column: str, default: str | None = None, expected: str = "text") -> str:
+        """Return text; without a default it is required."""
         value = (self.cells.get(column) or "").strip()
         if not value and default is None:
             self.problem(column, expected)
         return value or default or ""
 
     def number(self, column: str, above: float | None = None) -> float:
+        """Return a finite number, above a bound if one is given."""
         try:
             value = float(self.cells.get(column) or "")
         except ValueError:
@@ -64,6 +67,7 @@ class _Row:
         return value
 
     def month_start(self, column: str) -> date | None:
+        """Return the first day of a month, or None."""
         value = (self.cells.get(column) or "").strip()
         found = parse_day(value)
         if value and (found is None or found.day != 1):
@@ -71,6 +75,7 @@ class _Row:
         return found
 
     def day(self, column: str) -> date | None:
+        """Return a day, which is required."""
         found = parse_day((self.cells.get(column) or "").strip())
         if found is None:
             self.problem(column, "a day such as 2026-08-20")
@@ -81,10 +86,10 @@ def read_targets(
     file: Path, problems: list[str], kpis: Collection[str] | None = None
 ) -> tuple[Target, ...]:
     """Return the targets of a file, sorted; notes every problem by line and column."""
-    cells = _cells(file, problems, COLUMNS, OPTIONAL)
+    cells = read_rows(file, problems, COLUMNS, OPTIONAL)
     targets = []
     for line, row in cells:
-        target = _target(_Row(row, f"{file.name}: line {line}", problems), kpis)
+        target = _target(Row(row, f"{file.name}: line {line}", problems), kpis)
         if target is not None:
             targets.append((line, target))
     _overlaps(file.name, targets, problems)
@@ -97,8 +102,8 @@ def read_proposals(
     """Return what a KPI pack proposes by KPI and role; it has no dates and no approval."""
     place = f"pack {file.parent.name}: {file.name}"
     found = []
-    for line, cells in _cells(file, problems, PROPOSED, (), place):
-        row = _Row(cells, f"{place}: line {line}", problems)
+    for line, cells in read_rows(file, problems, PROPOSED, (), place):
+        row = Row(cells, f"{place}: line {line}", problems)
         noted = len(problems)
         kpi_id, levels = _levels(row, kpis)
         if len(problems) == noted:
@@ -116,13 +121,14 @@ def read_proposals(
     return tuple(target for _, target in sorted(found, key=lambda pair: _order(pair[1])))
 
 
-def _cells(
+def read_rows(
     file: Path,
     problems: list[str],
     columns: Sequence[str],
     optional: Sequence[str],
     place: str | None = None,
 ) -> list[tuple[int, dict[str, str]]]:
+    """Return the lines of a CSV with their numbers, none if its header does not fit."""
     name = place or file.name
     try:
         text = file.read_bytes().decode("utf-8-sig")
@@ -163,7 +169,7 @@ def _header_fits(
 
 
 def _levels(
-    row: _Row, kpis: Collection[str] | None
+    row: Row, kpis: Collection[str] | None
 ) -> tuple[str, tuple[float, float, float, float]]:
     """Return the KPI of a line, and its floor, target, stretch and weight."""
     noted = len(row.problems)
@@ -179,19 +185,11 @@ def _levels(
     return kpi_id, (floor, target, stretch, row.number("weight", above=0))
 
 
-def _target(row: _Row, kpis: Collection[str] | None) -> Target | None:
+def _target(row: Row, kpis: Collection[str] | None) -> Target | None:
     noted = len(row.problems)
     kpi_id, (floor, target, stretch, weight) = _levels(row, kpis)
-    valid_from, valid_to = _validity(row)
-    announced_on = row.day("announced_on")
-    if announced_on and valid_from and announced_on >= valid_from:
-        row.problem(
-            "announced_on",
-            f"a day before {valid_from}, for a target set inside a month applies from the next",
-        )
-    approved_on = row.day("approved_on") if row.cells.get("approved_on") else None
-    if approved_on and announced_on and approved_on > announced_on:
-        row.problem("approved_on", f"a day not after {announced_on}, when it was announced")
+    valid_from, valid_to = validity(row)
+    announced_on, approved_on = announcement(row, valid_from)
     version = row.text("version")
     approved_by = row.text("approved_by", expected="who approved it, for no other target counts")
     if valid_from is None or announced_on is None or len(row.problems) > noted:
@@ -213,13 +211,28 @@ def _target(row: _Row, kpis: Collection[str] | None) -> Target | None:
     )
 
 
-def _validity(row: _Row) -> tuple[date | None, date | None]:
+def validity(row: Row) -> tuple[date | None, date | None]:
+    """Return from which month a line holds, and up to which, excluded."""
     valid_from, valid_to = row.month_start("valid_from"), row.month_start("valid_to")
     if not (row.cells.get("valid_from") or "").strip():
         row.problem("valid_from", "the first day of a month such as 2026-09-01")
     if valid_from and valid_to and valid_to <= valid_from:
         row.problem("valid_to", f"a day after {valid_from}, or nothing for an open end")
     return valid_from, valid_to
+
+
+def announcement(row: Row, valid_from: date | None) -> tuple[date | None, date | None]:
+    """Return when a line was announced, before it holds, and when approved, if that is told."""
+    announced_on = row.day("announced_on")
+    if announced_on and valid_from and announced_on >= valid_from:
+        row.problem(
+            "announced_on",
+            f"a day before {valid_from}, for a target set inside a month applies from the next",
+        )
+    approved_on = row.day("approved_on") if row.cells.get("approved_on") else None
+    if approved_on and announced_on and approved_on > announced_on:
+        row.problem("approved_on", f"a day not after {announced_on}, when it was announced")
+    return announced_on, approved_on
 
 
 def _order(target: Target) -> tuple[str, str, str, date]:

@@ -11,6 +11,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from perfhouse.export_types import PayrollBand, Receiver
+
 PRIORITIES = ("low", "normal", "high", "urgent")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -206,7 +208,7 @@ class ColumnMapping:
 
     Exactly one of source, sql and value is set. `unknown_when` is SQL over the typed columns.
     Of several formats the first that fits decides. `decimal` and `thousands` are the marks of
-    numbers as people write them.
+    numbers as people write them, `unit` is what a duration is counted in.
     """
 
     source: str | None = None
@@ -221,6 +223,7 @@ class ColumnMapping:
     required: bool | None = None
     decimal: str | None = None
     thousands: str | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -274,6 +277,9 @@ class Company:
     surveys: tuple[Survey, ...] = ()
     certification_grace_days: int = 90
     routing_codes: tuple[str, ...] = ()  # wrap-up codes of calls that had to be passed on
+    receivers: tuple[Receiver, ...] = ()
+    payroll_bands: tuple[PayrollBand, ...] = ()
+    mart: str | None = None  # connection of the PostgreSQL mart that shows what is published
 
     def source(self, source_id: str) -> Source | None:
         """Return the source of that id, or None."""

@@ -90,6 +90,16 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "routing_codes": {"wrapup_code": "VARCHAR"},
     "monitors": {"monitor": "VARCHAR", "name": "VARCHAR", "value": "DOUBLE"},
+    "payroll_bands": {
+        "role": "VARCHAR",
+        "grade": "VARCHAR",
+        "from_score": "DOUBLE",
+        "points": "DOUBLE",
+        "multiplier": "DOUBLE",
+        "valid_from": "DATE",
+        "valid_to": "DATE",
+        "version": "VARCHAR",
+    },
     "released_answers": {
         "kpi_id": "VARCHAR",
         "manager_id": "VARCHAR",
@@ -145,6 +155,10 @@ def _rows(company: Company, month: Month, as_of: Month) -> dict[str, list[Row]]:
         "surveys": [
             tuple(getattr(survey, column) for column in TABLES["surveys"])
             for survey in company.surveys
+        ],
+        "payroll_bands": [
+            tuple(getattr(band, column) for column in TABLES["payroll_bands"])
+            for band in company.payroll_bands
         ],
         "routing_codes": [(code,) for code in company.routing_codes],
         "settings": [

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
+_ROWS_TOLD = 12
 # Here an engine goes on to quote the value it choked on.
 _QUOTES = re.compile(r"(Could not (?:convert|cast)|Duplicate key)\b.*", re.DOTALL)
 
@@ -79,15 +81,19 @@ class MonthClosed(PerfhouseError):
     who = "data owner"
     exit_code = 9
 
-    def __init__(self, month: str, closed: str, changes: Sequence[str], count: int) -> None:
+    def __init__(
+        self, month: str, closed: str, rows: Sequence[str], count: int, file: Path
+    ) -> None:
         self.month = month
-        self.changes = tuple(changes)
-        lines = "\n".join(f"  - {change}" for change in self.changes)
-        more = f"\n  - and {count - len(self.changes)} more" if count > len(self.changes) else ""
+        told = [*(rows[:_ROWS_TOLD] or ["no number; other files do"])]
+        if len(rows) > _ROWS_TOLD:
+            told.append(f"and {len(rows) - _ROWS_TOLD} more rows")
+        lines = "".join(f"  - {row}\n" for row in told)
         super().__init__(
             f"{month} is closed ({closed}); nothing was published. What would change: {count} "
-            f'values\n{lines}{more}\nto restate it: --restate --reason "..." --by NAME, or under '
-            'Airflow trigger `publish` for the month with {"reason": "...", "by": "..."}; '
+            f"values\n{lines}old and new values: {file}\n"
+            'to restate it: --restate --reason "..." --by NAME, or under Airflow '
+            'trigger `publish` for the month with {"reason": "...", "by": "..."}; '
             'with the as-of month of the build, if it had one (--as-of, "as_of")'
         )
 

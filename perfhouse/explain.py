@@ -30,12 +30,22 @@ _SUM_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True)
+class Approval:
+    """When a KPI's target was announced, and who approved it when; what was not said is None."""
+
+    announced_on: date | None
+    approved_by: str | None
+    approved_on: date | None
+
+
+@dataclass(frozen=True)
 class KpiExplanation:
     """How one KPI came to its score; `contribution` is in points of the total.
 
     Weights are shares of 1: as set, and after KPIs without a score gave theirs away. The sentence
     says in words why it scored what it did and what moved it, empty before a build wrote one;
-    `rate_effect` and `mix_effect` sum to `value_change`.
+    `rate_effect` and `mix_effect` sum to `value_change`. Targets of several roles or teams that
+    say the same may have been approved apart: then all `approvals` are told.
     """
 
     score: KpiScore
@@ -49,6 +59,7 @@ class KpiExplanation:
     value_change: float | None = None
     rate_effect: float | None = None
     mix_effect: float | None = None
+    approvals: tuple[Approval, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +122,7 @@ def explain(
         scores = scorecards.kpi_scores(con, month, manager_id).get(manager_id, [])
         known = scorecards.definitions(con)
         kpis = _in_words(con, month, manager_id, _kpis(total, scores, known))
+        kpis = _approved(con, month, kpis)
         if kpi_id is not None:
             _expect_known("--kpi", kpi_id, [s.kpi_id for s in scores])
             kpis = tuple(k for k in kpis if k.score.kpi_id == kpi_id)
@@ -250,6 +262,32 @@ def _in_words(
         en, zh, change, rate, mix = said.get(kpi.score.kpi_id, ("", "", None, None, None))
         words = {"sentence_en": en, "sentence_zh": zh}
         found.append(replace(kpi, **words, value_change=change, rate_effect=rate, mix_effect=mix))
+    return tuple(found)
+
+
+_APPROVALS: scorecards.Columns = {
+    "announced_on": "date",
+    "approved_by": "varchar",
+    "approved_on": "date",
+}
+
+
+def _approved(
+    con: duckdb.DuckDBPyConnection, month: Month, kpis: Sequence[KpiExplanation]
+) -> tuple[KpiExplanation, ...]:
+    """Add who approved the targets that the scores were measured by."""
+    where = (
+        "valid_from <= ? and coalesce(valid_to > ?, true) and kpi_id = ? and version = ? "
+        "and floor = ? and target = ? and stretch is not distinct from ?"
+    )
+    found = []
+    for kpi in kpis:
+        score = kpi.score
+        values = [month.start, month.start, score.kpi_id, score.target_version]
+        values += [score.floor, score.target, score.stretch]
+        rows = scorecards.read(con, "config.targets", _APPROVALS, where, values)
+        approvals = tuple(Approval(*row) for row in dict.fromkeys(rows))
+        found.append(replace(kpi, approvals=approvals))
     return tuple(found)
 
 

@@ -49,6 +49,8 @@ _EN = {
     "value": "  value        {numerator} / {denominator} = {value}   (sample {sample}, "
     "minimum {minimum})",
     "scale": "  scale        floor {floor} = 0, target {target} = 100, stretch {stretch} = 120",
+    "approved": "  targets      announced {announced}, approved by {by}",
+    "approved_on": "  targets      announced {announced}, approved by {by} on {on}",
     "score": "  score        {arithmetic}",
     "not_scored": "  not scored   {status}",
     "points": "  contributes  {score} x {weight} = {points} points   (weight set: {set})",
@@ -80,6 +82,8 @@ _ZH = {
     "kpi": "{name}  [{id},{category},口径版本 {version},目标版本 {targets}]",
     "value": "  实际    {numerator} / {denominator} = {value}   (样本 {sample},最少 {minimum})",
     "scale": "  标尺    底线 {floor} = 0 分,目标 {target} = 100 分,挑战 {stretch} = 120 分",
+    "approved": "  目标    {announced} 公布,批准:{by}",
+    "approved_on": "  目标    {announced} 公布,{on} 批准:{by}",
     "score": "  得分    {arithmetic}",
     "not_scored": "  不计分  {status}",
     "points": "  贡献    {score} x {weight} = {points} 分   (设定权重 {set})",
@@ -158,6 +162,10 @@ def _kpi_lines(kpi: KpiExplanation, words: Words, lang: str) -> list[str]:
             "stretch": plain(score.stretch),
         }
         lines.append(words["scale"].format(**ends))
+    for approval in kpi.approvals:
+        key = "approved_on" if approval.approved_on else "approved"
+        by, on = approval.approved_by or "-", approval.approved_on
+        lines.append(words[key].format(announced=approval.announced_on or "-", by=by, on=on))
     if not kpi.arithmetic:
         status = words.get(score.status or "", score.status or "-")
         return [*lines, words["not_scored"].format(status=status)]

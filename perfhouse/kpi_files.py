@@ -37,7 +37,8 @@ _KNOWN = (
     "name_en", "name_zh", "definition_en", "definition_zh", "category", "unit", "direction",
     "version", "first_month", "last_month", "minimum_sample", "maturity_days", "credit", "row_id",
     "strata", "denominator_credit", "denominator_row_id", "is_suppressed", "id",
-    "kind",
+    "minimum_months",
+    "kind", "minimum_rows", "is_signed",
 )  # fmt: skip
 
 
@@ -256,7 +257,11 @@ def _kpi(
         kpi.text(key)
     kpi.one_of("category", CATEGORIES)
     kpi.one_of("direction", DIRECTIONS)
-    kpi.one_of("kind", KINDS, "ratio")
+    kind = kpi.one_of("kind", KINDS, "ratio")
+    if kpi.flag("is_signed", default=False) and kind == "proportion":
+        kpi.problem("is_signed", "false for a proportion, which is never negative", True)
+    kpi.whole("minimum_rows", 1, low=1)
+    kpi.whole("minimum_months", 1, low=1)
     _needed_whole(kpi, "version")
     _confidential(kpi, _needed_whole(kpi, "minimum_sample"), (above, below))
     kpi.whole("maturity_days", 0)
@@ -334,12 +339,14 @@ def _credits(kpi: Table, above: _Measure | None, below: _Measure | None) -> None
 
 def _credit(kpi: Table, key: str, columns: Collection[str] | None) -> None:
     credit = kpi.table(key)
-    credit.one_of("to", CREDITS)
+    to = credit.one_of("to", CREDITS)
     _column(credit, "id", columns)
     _column(credit, "day", columns)
-    for name in ("team", "employee", "path"):
+    for name in ("team", "employee", "path", "queue"):
         if credit.take(name) is not None:
             _column(credit, name, columns)
+    if credit.take("queue") is not None and to != "employee":
+        credit.problem("queue", "a queue only beside `to: employee`", credit.data["queue"])
 
 
 def _column(table: Table, key: str, columns: Collection[str] | None) -> None:

@@ -1,6 +1,7 @@
-"""The ledger of releases: what is published, how it is hashed, and the chained list of it all.
+"""The ledger: what is published, how it is hashed, and the chained, signed list of it all.
 
-This module may not build, judge or move a release; it only records that one stands.
+This module may not build, judge or move a release; it only records that one stands, and what
+people decided about it.
 """
 
 from __future__ import annotations
@@ -13,13 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from perfhouse import signing
 from perfhouse.errors import ReleaseError
 from perfhouse.month import Month
 from perfhouse.settings import Home
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+    from minisign import PublicKey, SecretKey
 
+# What a person may have put on record about what is published.
+KINDS = ("accepted", "approved", "appealed", "decided")
+LEDGER = "ledger.jsonl"
 _GENESIS = "0" * 64
 _BATCH = 10_000
 
@@ -50,6 +56,7 @@ PUBLIC_TABLES = (
         "scorecard_team_months", "scorecards", ("month", "team_id", "manager_id", "kpi_id")
     ),
     PublicTable("scorecard_explanations", "scorecards", ("month", "manager_id", "kpi_id")),
+    PublicTable("scorecard_manager_tree", "scorecards", ("month", "manager_id", "ancestor_id")),
     PublicTable("export_hr_manager_months", "exports", ("month", "employee_number")),
     PublicTable("kpi_references", "kpis", ("month", "kpi_id", "kpi_version", "stratum")),
     PublicTable("kpi_reliabilities", "kpis", ("month", "kpi_id", "kpi_version")),
@@ -63,7 +70,8 @@ PERSONAL_COLUMNS = frozenset({"display_name", "manager_name", "employee_name", "
 class Entry:
     """One line of the ledger; `previous_sha256` chains it to the line before.
 
-    `reason` and `by` stand only in the line of a restatement.
+    `reason` and `by` stand only in the line of a restatement; `merkle_root` and `signature` (of
+    `entry_sha256`, as minisign writes it) in lines since releases are signed.
     """
 
     sequence: int
@@ -76,23 +84,74 @@ class Entry:
     entry_sha256: str
     reason: str | None = None
     by: str | None = None
+    merkle_root: str | None = None
+    signature: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the release's name, such as `2026-09.r1`."""
+        return f"{self.month}.r{self.number}"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A line that is no release: what a person decided, of `kind`, about `what`, and why.
+
+    `what` names things by word: release, month, check, keys, manager, kpi. `at` is the day the
+    person gave, for no clock is asked.
+    """
+
+    sequence: int
+    kind: str
+    what: Mapping[str, str]
+    who: str
+    why: str
+    previous_sha256: str
+    entry_sha256: str
+    at: str | None = None
+    signature: str | None = None
+
+
+Line = Entry | Record
 
 
 def ledger_path(home: Home) -> Path:
     """Return the ledger's file: published/ledger.jsonl."""
-    return home.published / "ledger.jsonl"
+    return home.published / LEDGER
 
 
 def entries(home: Home) -> list[Entry]:
-    """Read the ledger and verify its chain; a torn last line is left out.
+    """Read the ledger's releases and verify its chain; a torn last line is left out.
 
     Raises:
         ReleaseError: a line was changed, moved or removed (data engineer).
     """
-    found: list[Entry] = []
-    for line in _whole_lines(ledger_path(home)):
-        found.append(_verified(line, found[-1] if found else None))
+    return [line for line in lines(ledger_path(home)) if isinstance(line, Entry)]
+
+
+def lines(file: Path) -> list[Line]:
+    """Read every line of a ledger and verify its chain, as `entries` does."""
+    found, broken = read(file)
+    if broken:
+        raise ReleaseError(broken)
     return found
+
+
+def read(file: Path) -> tuple[list[Line], str | None]:
+    """Read the lines of a ledger up to the first that does not hold; say what is wrong with it."""
+    found: list[Line] = []
+    for line in _whole_lines(file):
+        try:
+            found.append(_verified(line, found[-1] if found else None))
+        except ReleaseError as error:
+            return found, str(error)
+    return found, None
+
+
+def is_signed(line: Line, keys: Sequence[PublicKey]) -> bool:
+    """Say whether one of these keys signed a line."""
+    text = str(line.signature).encode()
+    return any(signing.verify(key, line.entry_sha256.encode(), text) for key in keys)
 
 
 def latest(home: Home, month: Month) -> Entry | None:
@@ -103,8 +162,13 @@ def latest(home: Home, month: Month) -> Entry | None:
 
 def newest(home: Home) -> list[Entry]:
     """List the newest release of every month, in the order of the months."""
+    return newest_of(entries(home))
+
+
+def newest_of(releases: Iterable[Entry]) -> list[Entry]:
+    """List the newest of some releases of every month, in the order of the months."""
     by_month: dict[str, Entry] = {}
-    for entry in entries(home):
+    for entry in releases:
         if entry.month not in by_month or by_month[entry.month].number < entry.number:
             by_month[entry.month] = entry
     return [by_month[key] for key in sorted(by_month)]
@@ -119,23 +183,50 @@ def append(
     path: str,
     release_sha256: str,
     restatement: Mapping[str, str] | None = None,
+    merkle_root: str | None = None,
+    key: SecretKey | None = None,
 ) -> Entry:
     """Append one release and sync it to disk; the caller holds the publisher's lock."""
-    known = entries(home)
     body: dict[str, Any] = {
-        "sequence": len(known) + 1,
         "month": month.key,
         "number": number,
         "as_of": as_of.key,
         "path": path,
         "release_sha256": release_sha256,
-        "previous_sha256": known[-1].entry_sha256 if known else _GENESIS,
     }
     if restatement:
         body |= {"reason": restatement["reason"], "by": restatement["by"]}
-    body["entry_sha256"] = sha256_of(body)
-    entry = Entry(**body)
+    if merkle_root:
+        body["merkle_root"] = merkle_root
+    return Entry(**_append(home, body, key))
+
+
+def record(
+    home: Home,
+    *,
+    kind: str,
+    what: Mapping[str, str],
+    who: str,
+    why: str,
+    key: SecretKey,
+    at: str | None = None,
+) -> Record:
+    """Append what a person decided; the caller holds the publisher's lock."""
+    body: dict[str, Any] = {"kind": kind, "what": dict(what), "who": who, "why": why}
+    if at:
+        body["at"] = at
+    return Record(**_append(home, body, key))
+
+
+def _append(home: Home, body: dict[str, Any], key: SecretKey | None) -> dict[str, Any]:
     file = ledger_path(home)
+    known = lines(file)
+    body["sequence"] = len(known) + 1
+    body["previous_sha256"] = known[-1].entry_sha256 if known else _GENESIS
+    body["entry_sha256"] = sha256_of(body)
+    if key is not None:
+        content, comment = body["entry_sha256"].encode(), f"ledger {body['sequence']}"
+        body["signature"] = signing.sign(key, content, comment).decode("ascii")
     created = not file.exists()
     with file.open("ab") as handle:
         handle.write(canonical_json(body) + b"\n")
@@ -143,7 +234,7 @@ def append(
         os.fsync(handle.fileno())
     if created:
         sync_folder(file.parent)
-    return entry
+    return body
 
 
 def repair(home: Home) -> bool:
@@ -232,19 +323,20 @@ def _whole_lines(file: Path) -> list[bytes]:
     return file.read_bytes().split(b"\n")[:-1]
 
 
-def _verified(line: bytes, before: Entry | None) -> Entry:
+def _verified(line: bytes, before: Line | None) -> Line:
     expected = before.sequence + 1 if before else 1
     try:
         body: Mapping[str, Any] = json.loads(line)
-        entry = Entry(**body)
+        entry: Line = Record(**body) if "kind" in body else Entry(**body)
     except (ValueError, TypeError) as error:
         raise ReleaseError(f"published/ledger.jsonl: line {expected} is not an entry") from error
-    signed = {name: value for name, value in body.items() if name != "entry_sha256"}
+    hashed = {k: v for k, v in body.items() if k not in ("entry_sha256", "signature")}
     previous = before.entry_sha256 if before else _GENESIS
-    intact = entry.entry_sha256 == sha256_of(signed) and entry.previous_sha256 == previous
-    if not intact or entry.sequence != expected:
+    intact = entry.entry_sha256 == sha256_of(hashed) and entry.previous_sha256 == previous
+    if not intact or entry.sequence != expected or line != canonical_json(body):
+        of = f"{entry.month} r{entry.number}" if isinstance(entry, Entry) else entry.kind
         raise ReleaseError(
-            f"published/ledger.jsonl: line {expected} ({entry.month} r{entry.number}) "
+            f"published/ledger.jsonl: line {expected} ({of}) "
             "does not fit the chain; it was changed, moved or the line before was removed"
         )
     return entry

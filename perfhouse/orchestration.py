@@ -232,6 +232,15 @@ def publish(context: Context) -> dict[str, Any]:
     return facts
 
 
+def deliver(context: Context) -> dict[str, Any]:
+    """Hand the exports of the newest release to the receivers that have not had them."""
+    from perfhouse import deliver as delivering
+
+    month = month_of(context)
+    sent = delivering.deliver(stages.open_workspace(), month, progress=_log.info)
+    return {"month": month.key, "sent": [event.delivery for event in sent]}
+
+
 def _verdict(verdict: Any) -> dict[str, Any]:
     failed = [check.id for check in verdict.checks if not check.passed]
     for name in failed:

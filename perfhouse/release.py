@@ -17,8 +17,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import ledger, months, provenance, release_files, restatement
-from perfhouse.errors import GateFailed, MonthClosed, ReleaseError, TransientError
+from perfhouse import (
+    evidence,
+    ledger,
+    months,
+    provenance,
+    release_files,
+    restatement,
+    signing,
+)
+from perfhouse.errors import ConfigError, GateFailed, MonthClosed, ReleaseError, TransientError
 from perfhouse.month import Month
 from perfhouse.settings import Home
 
@@ -42,7 +50,6 @@ STEPS = (
 )
 _BEFORE = ("raw", "scorecards")
 _KEPT_VERSIONS = 3
-_CHANGES_TOLD = 12
 _LOCK_SECONDS = 900
 _LOCK_PAUSE = 0.2
 
@@ -92,6 +99,7 @@ def publish(
     """
     window = as_of or month
     with _only_publisher(home):
+        signing.release_key(home)
         mend(home)
         reached("mended")
         verdicts = [_standing_verdict(home, company, month, window, g) for g in _BEFORE]
@@ -108,6 +116,29 @@ def publish(
         _show(home)
         progress(f"{released.name}: published, {released.sha256[:12]}")
         return released
+
+
+def record(
+    home: Home,
+    *,
+    kind: str,
+    what: Mapping[str, str],
+    who: str,
+    why: str,
+    at: str | None = None,
+) -> ledger.Record:
+    """Put a person's decision on record in the ledger.
+
+    Raises:
+        ConfigError: who or why is not said (operator).
+    """
+    missing = [n for n, said in (("--by", who), ("--reason", why)) if not said.strip()]
+    if missing:
+        raise ConfigError([f"{name}: expected words, got nothing" for name in missing])
+    with _only_publisher(home):
+        mend(home)
+        key = signing.release_key(home)
+        return ledger.record(home, kind=kind, what=what, who=who, why=why, key=key, at=at)
 
 
 def latest(home: Home, month: Month) -> Release | None:
@@ -164,6 +195,8 @@ def _record(home: Home, folder: Path, said: Mapping[str, Any]) -> None:
         path=folder.relative_to(home.published).as_posix(),
         release_sha256=said["release_sha256"],
         restatement=said.get("restatement"),
+        merkle_root=evidence.merkle_root(folder),
+        key=signing.release_key(home),
     )
 
 
@@ -203,6 +236,21 @@ def _staged(
     return _stage_next(work, before, folder / "first", reason)
 
 
+def _closed(work: _Work, before: Release, found: Sequence[restatement.Change]) -> MonthClosed:
+    """Return what stops a closed month; values are in a file only its operator can read."""
+    file = work.home.gates / work.month.key / f"changes_after_r{before.number}.csv"
+    file.parent.mkdir(exist_ok=True)
+    restatement.write_csv(found, file)
+    day = months.closes_on(work.company, work.month)
+    return MonthClosed(
+        work.month.key,
+        f"since {day}, {before.name} stands",
+        restatement.told(found),
+        len(found),
+        file,
+    )
+
+
 def _stage_next(
     work: _Work, before: Release, folder: Path, reason: restatement.Reason | None
 ) -> Release:
@@ -210,9 +258,7 @@ def _stage_next(
     found = restatement.changes(before.path, folder)
     closed = _is_locked(work, before, found)
     if closed and reason is None:
-        told = [str(change) for change in found[:_CHANGES_TOLD]] or ["no number; other files do"]
-        day = months.closes_on(work.company, work.month)
-        raise MonthClosed(work.month.key, f"since {day}, {before.name} stands", told, len(found))
+        raise _closed(work, before, found)
     if reason is not None and not closed:
         work.progress(f"{work.month}: not closed, so this is no restatement")
     restatement.write(found, folder)
@@ -277,8 +323,9 @@ def _stage(
     label = release_files.Label(work.company, month, number, as_of, succession)
     work.progress(f"{label.name}: staging tables, exports and cards")
     release_files.stage_database(folder)
-    release_files.stage_exports(home, month, folder)
+    release_files.stage_exports(home, label, folder)
     release_files.stage_cards(home, month, number, folder)
+    evidence.stage(folder, home, work.company.id, label.name)
     release_files.stage_evidence(folder, label, work.verdicts)
     reached("files staged")
     work.progress(f"{label.name}: gate exports")

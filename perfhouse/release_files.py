@@ -5,6 +5,7 @@ Works on staging folders only; it may not move, number or record a release.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import shutil
@@ -13,7 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from perfhouse import exports, lake, ledger, months, provenance, restatement, warehouse
+from perfhouse import (
+    evidence,
+    exports,
+    lake,
+    ledger,
+    months,
+    provenance,
+    restatement,
+    signing,
+    warehouse,
+)
 from perfhouse.errors import ReleaseError
 from perfhouse.lake import file_sha256
 from perfhouse.ledger import PERSONAL_COLUMNS, PUBLIC_TABLES, PublicTable
@@ -29,8 +40,9 @@ if TYPE_CHECKING:
 DATABASE = "scorecards.duckdb"
 MANIFEST = "release.json"
 _PERSONAL_FOLDERS = ("exports", "cards")
-_CHECKSUM = f"{DATABASE}.sha256"
-_UNHASHED = {DATABASE, MANIFEST, _CHECKSUM}
+CHECKSUM = f"{DATABASE}.sha256"
+# What no hash of a release's content covers: what depends on this machine or on its keys.
+_UNHASHED = {DATABASE, MANIFEST, CHECKSUM, *(f + evidence.SIGNED for f in (MANIFEST, CHECKSUM))}
 # Readable by every DuckDB from 1.0 on.
 _STORAGE = "v1.0.0"
 _DISTRIBUTIONS = ("perfhouse", "duckdb", "dbt-core", "dbt-duckdb", "great-expectations")
@@ -158,15 +170,15 @@ def stage_database(folder: Path) -> None:
             _load(con, table.name, [parquet / f"{table.name}.parquet"], table.key)
 
 
-def stage_exports(home: Home, month: Month, folder: Path) -> None:
-    """Write the HR export of the month as XLSX, CSV and manifest."""
-    con = warehouse.connect(home.warehouse, read_only=True)
-    try:
-        source = next(t for t in PUBLIC_TABLES if t.schema == "exports")
-        table = exports.read(con, source.relation, source.key, source.where(month))
-    finally:
-        con.close()
-    exports.write_hr(table, month, folder / "exports")
+def stage_exports(home: Home, label: Label, folder: Path) -> None:
+    """Write the exports of the month; payroll's only where the company has bands."""
+    chosen = [exports.HR, *([exports.PAYROLL] if label.company.payroll_bands else [])]
+    of_month = f"month = date '{label.month.start}'"
+    with warehouse.connect(home.warehouse, read_only=True) as con:
+        tables = [exports.read(con, each.relation, each.key, of_month) for each in chosen]
+    for export, table in zip(chosen, tables, strict=True):
+        target = folder / "exports" / export.folder
+        exports.write(export, table, label.month, label.name, target)
 
 
 def copy_changes(before: Path, folder: Path) -> None:
@@ -235,7 +247,8 @@ def seal(folder: Path, home: Home, label: Label, verdicts: Sequence[Verdict]) ->
     """Hash everything staged, write release.json, and make every file read-only.
 
     `release_sha256` covers the content of every table and the bytes of every file except the
-    DuckDB file, whose bytes differ from run to run (decision 0003).
+    DuckDB file, whose bytes differ from run to run (decision 0003), and what depends on the keys
+    of this installation: evidence and signatures (decision 0014).
     """
     tables, files = database_hashes(folder / DATABASE), file_hashes(folder)
     month, as_of = label.month, label.as_of
@@ -256,11 +269,18 @@ def seal(folder: Path, home: Home, label: Label, verdicts: Sequence[Verdict]) ->
         "tables": tables,
         "files": files,
         "release_sha256": ledger.sha256_of({"tables": tables, "files": files}),
+        "evidence": {
+            "key": signing.public_text(signing.release_key(home)).splitlines()[-1],
+            "merkle_root": evidence.merkle_root(folder),
+            "files": sealed_files(folder),
+        },
     }
     text = json.dumps(said, ensure_ascii=False, indent=2, sort_keys=True)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
     checksum = file_sha256(folder / DATABASE)
-    (folder / _CHECKSUM).write_text(f"{checksum}  {DATABASE}\n", encoding="ascii")
+    (folder / CHECKSUM).write_text(f"{checksum}  {DATABASE}\n", encoding="ascii")
+    for name in (MANIFEST, CHECKSUM):
+        evidence.sign(folder / name, home, label.name)
     _close(folder)
     return said
 
@@ -338,16 +358,20 @@ def problems(folder: Path) -> list[str]:
     """Check a release against its release.json; return what does not fit, empty if intact."""
     try:
         said = read_manifest(folder)
-        tables = database_hashes(folder / DATABASE)
-        checksum = (folder / _CHECKSUM).read_text(encoding="ascii").split()[0]
+        listed = {"tables": said["tables"], "files": said["files"]}
+        sealed = said.get("evidence")
     except Exception as error:
-        return [f"unreadable: {type(error).__name__}"]
-    files = file_hashes(folder)
-    found = differences("table", said["tables"], tables)
-    found += differences("file", said["files"], files)
-    if checksum != file_sha256(folder / DATABASE):
-        found.append(f"{DATABASE}: bytes differ from {_CHECKSUM}")
-    listed = {"tables": said["tables"], "files": said["files"]}
+        return [f"{MANIFEST}: unreadable: {type(error).__name__}"]
+    found = differences("file", said["files"], file_hashes(folder))
+    if sealed:
+        names = differences("file", sealed["files"], sealed_files(folder))
+        found += [name for name in names if name not in found]
+    try:
+        found += differences("table", said["tables"], database_hashes(folder / DATABASE))
+        if (folder / CHECKSUM).read_text("ascii").split()[0] != file_sha256(folder / DATABASE):
+            found.append(f"{DATABASE}: bytes differ from {CHECKSUM}")
+    except Exception as error:
+        found.append(f"{DATABASE}: unreadable: {type(error).__name__}")
     if said["release_sha256"] != ledger.sha256_of(listed):
         found.append("release_sha256 does not fit what release.json lists")
     return found
@@ -366,6 +390,7 @@ def combine(releases: Sequence[Path], entries: Sequence[ledger.Entry], folder: P
     with _Database(target / DATABASE) as con:
         for table in PUBLIC_TABLES:
             files = [p / f"parquet/{table.name}.parquet" for p in releases]
+            files = [file for file in files if file.exists()]  # a newer table than the release
             _load(con, table.name, files, table.key, newest_only=not table.by_month)
         verdicts = [p / f"parquet/{_VERDICTS}.parquet" for p in releases]
         _load(con, _VERDICTS, verdicts, ("month", "gate", "check_id"))
@@ -390,13 +415,42 @@ def database_hashes(path: Path) -> TableHashes:
 
 
 def file_hashes(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return sha256 and size of every file of a release that its hash covers."""
+    """Return sha256 and size of every file of a release that its hash covers.
+
+    A card counts with its proof blanked, which depends on the keys of this installation.
+    """
     found = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and name not in _UNHASHED:
+    for name, path in _files(folder):
+        if name in _UNHASHED or _top(name) == evidence.FOLDER:
+            continue
+        if _is_card(name):
+            page = evidence.blank(path.read_bytes())
+            found[name] = {"sha256": hashlib.sha256(page).hexdigest(), "bytes": len(page)}
+        else:
             found[name] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
     return found
+
+
+def sealed_files(folder: Path) -> dict[str, str]:
+    """Return the sha256 of every file of a release that depends on keys: evidence and cards."""
+    return {
+        name: file_sha256(path)
+        for name, path in _files(folder)
+        if _top(name) == evidence.FOLDER or _is_card(name)
+    }
+
+
+def _files(folder: Path) -> list[tuple[str, Path]]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [(path.relative_to(folder).as_posix(), path) for path in paths]
+
+
+def _top(name: str) -> str:
+    return name.split("/", 1)[0]
+
+
+def _is_card(name: str) -> bool:
+    return _top(name) == "cards" and name.endswith(".html")
 
 
 class _Database:

@@ -16,13 +16,18 @@ from perfhouse.errors import ConfigError, ReleaseError
 from perfhouse.month import Month
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from expectations.gate import Verdict
     from expectations.people import Stranger
     from perfhouse.company import Company, Source
+    from perfhouse.deliveries import Standing as Delivery
+    from perfhouse.mart.load import Standing
     from perfhouse.release import Release
     from perfhouse.reproduce import Reproduction
     from perfhouse.settings import Home
     from perfhouse.stages import RunResult, Workspace
+    from perfhouse.verify import Verification
 
 Echo = Callable[[str], None]
 
@@ -81,6 +86,27 @@ def release(released: Release, home: Home, echo: Echo) -> None:
     word = "unchanged" if released.unchanged else "published"
     echo(f"release {released.name}: {word}, sha256 {released.sha256}")
     echo(f"  {released.path}")
+
+
+def mart(found: Iterable[Standing], echo: Echo) -> None:
+    """Say of every month which release the mart shows, and which it should."""
+    for each in found:
+        word = "shown" if each.is_same else f"BEHIND: the mart has {each.held or 'nothing'}"
+        echo(f"{each.month}: {each.published or 'not published here'}  {word}")
+
+
+def deliveries(found: Iterable[Delivery], key: Path, echo: Echo) -> None:
+    """Print where each delivery stands, and the file of the key to check it with."""
+    for each in found:
+        sent = each.sent
+        since = f" since {sent.since}" if sent.since else ""
+        reason = f": {each.reason}" if each.reason else ""
+        echo(
+            f"{each.state:<9} {sent.receiver:<12} {sent.delivery}  {sent.rows} rows{since}, "
+            f"sent {sent.at}{reason}"
+        )
+    if key.exists():
+        echo(f"public key: {key}")
 
 
 def plan(ws: Workspace, source: Source, month: Month, echo: Echo) -> None:
@@ -168,6 +194,17 @@ def reproduction(found: Reproduction, echo: Echo) -> None:
         echo(f"who must act: {ReleaseError.who}")
 
 
+def verification(found: Verification, echo: Echo) -> None:
+    """Say what holds and what does not."""
+    for line in (*found.notes, *found.problems):
+        echo(f"  {line}")
+    if not found.problems:
+        echo(f"{found.subject}: verified")
+        return
+    echo(f"{found.subject}: NOT verified, {len(found.problems)} problems")
+    echo(f"who must act: {ReleaseError.who}")
+
+
 def _refused(landed: Iterable[lake.Manifest]) -> list[tuple[str, str, str]]:
     """Return (source, stream, what) of all that accounts may not read."""
     return [
@@ -224,6 +261,7 @@ def whats_next(home: Home, months: list[Month], echo: Echo) -> None:
     explain = f"perfhouse explain --home {home.root} --month {last} --manager {manager}"
     echo(f"explain      .venv/bin/{explain}")
     echo(f"             .venv/bin/{explain} --kpi {kpi}")
+    echo(f"verify       .venv/bin/perfhouse verify --home {home.root}")
     echo("Airflow      make up")
 
 

@@ -41,7 +41,7 @@ class Reproduction:
     @property
     def is_same(self) -> bool:
         """Say whether every table and file came out the same."""
-        return self.expected_sha256 == self.found_sha256
+        return self.expected_sha256 == self.found_sha256 and not self.differences
 
 
 def reproduce(home: Home, name: str, progress: Progress = _log.info) -> Reproduction:
@@ -79,13 +79,14 @@ def reproduce(home: Home, name: str, progress: Progress = _log.info) -> Reproduc
     differences = [
         *release_files.differences("table", said["tables"], again["tables"]),
         *release_files.differences("file", said["files"], again["files"]),
+        *_evidence_differences(said, again),
     ]
     return Reproduction(
         name,
         said["release_sha256"],
         again["release_sha256"],
         tuple(differences),
-        tuple(_notes(said, again)),
+        (*_notes(said, again), *_key_notes(said, again)),
     )
 
 
@@ -130,7 +131,10 @@ def _other_home(home: Home) -> Iterator[Home]:
     home.tmp.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="reproduce-", dir=home.tmp))
     try:
-        yield Home(folder).ensure()
+        other = Home(folder).ensure()
+        if home.secrets.is_dir():  # the same keys make the same evidence
+            shutil.copytree(home.secrets, other.secrets, dirs_exist_ok=True)
+        yield other
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -180,6 +184,19 @@ def _deliver(home: Home, other: Home, inputs: Sequence[Mapping[str, Any]]) -> No
         lake.restore(
             home, other, str(each["source"]), Month(each["month"]), str(each["manifest_sha256"])
         )
+
+
+def _evidence_differences(said: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
+    """Compare what depends on keys, where the release has it and the keys are at hand."""
+    then, now = said.get("evidence"), again["evidence"]
+    if then is None or then["key"] != now["key"]:
+        return []
+    return release_files.differences("file", then["files"], now["files"])
+
+
+def _key_notes(said: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[str]:
+    if "evidence" in said and said["evidence"]["key"] != again["evidence"]["key"]:
+        yield "it was signed with another key than this home has, so its evidence is not compared"
 
 
 def _notes(said: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[str]:

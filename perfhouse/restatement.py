@@ -64,10 +64,16 @@ class Change:
     old_value: str | None
     new_value: str | None
 
-    def __str__(self) -> str:
-        """Return the change in words."""
-        old, new = self.old_value or "nothing", self.new_value or "nothing"
-        return f"{self.table_name} {self.row_key} {self.column_name}: {old} -> {new}"
+
+def told(found: Iterable[Change]) -> list[str]:
+    """Return a line for each row that differs, with the names of its columns and no value.
+
+    These lines go where anybody may read, such as a scheduler's log.
+    """
+    rows: dict[tuple[str, str], list[str]] = {}
+    for change in found:
+        rows.setdefault((change.table_name, change.row_key), []).append(change.column_name)
+    return [f"{table} {key}: {', '.join(names)}" for (table, key), names in rows.items()]
 
 
 def changes(before: Path, after: Path) -> list[Change]:
@@ -155,16 +161,25 @@ def only_settles(found: Sequence[Change], provisional: Collection[str]) -> bool:
     )
 
 
+def _cells() -> list[str]:
+    return [field.name for field in fields(Change)]
+
+
+def write_csv(found: Sequence[Change], file: Path) -> None:
+    """Write the changes, old and new values beside each other."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_cells())
+    writer.writerows(astuple(change) for change in found)
+    file.write_text(text.getvalue(), encoding="utf-8-sig")
+
+
 def write(found: Sequence[Change], folder: Path) -> None:
     """Write the changes as CSV and Parquet into a release's folder."""
     target = folder / FOLDER
     target.mkdir()
-    columns = [field.name for field in fields(Change)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(astuple(change) for change in found)
-    (target / "changes.csv").write_text(text.getvalue(), encoding="utf-8-sig")
+    write_csv(found, target / "changes.csv")
+    columns = _cells()
     con = warehouse.connect()
     try:
         con.execute("set threads = 1")

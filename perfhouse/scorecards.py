@@ -70,6 +70,21 @@ _KPI: Columns = {
     "change": "double",
     "change_status": "varchar",
     "funnel_status": "varchar",
+    "row_count": "double",
+    "minimum_rows": "double",
+}
+_PART: Columns = {
+    "manager_id": "varchar",
+    "exposure_days": "bigint",
+    "team_id": "varchar",
+    "team_name": "varchar",
+    "kpi_id": "varchar",
+    "kpi_version": "varchar",
+    "sample_size": "double",
+    "value": "double",
+    "target": "double",
+    "score": "double",
+    "status": "varchar",
 }
 _DEFINITION: Columns = {
     "kpi_id": "varchar",
@@ -145,6 +160,8 @@ class KpiScore:
     change: float | None = None
     change_status: str | None = None
     funnel_status: str | None = None
+    row_count: float | None = None
+    minimum_rows: float | None = None
 
     @property
     def basis(self) -> float | None:
@@ -162,6 +179,26 @@ class KpiScore:
         if self.floor is None or self.target is None:
             return None
         return Scale(self.floor, self.target, self.stretch)
+
+
+@dataclass(frozen=True)
+class TeamPart:
+    """One KPI of the part of a manager's month in one team, by that team's own target.
+
+    `exposure_days`: on how many days of the month the manager answered for people of the team.
+    """
+
+    manager_id: str
+    exposure_days: int
+    team_id: str
+    team_name: str
+    kpi_id: str
+    kpi_version: str | None
+    sample_size: float | None
+    value: float | None
+    target: float | None
+    score: float | None
+    status: str
 
 
 @dataclass(frozen=True)
@@ -285,6 +322,23 @@ def kpi_scores(
     found: dict[str, list[KpiScore]] = defaultdict(list)
     for row in rows:
         found[row[0]].append(KpiScore(*row))
+    return dict(found)
+
+
+def team_parts(con: duckdb.DuckDBPyConnection, month: Month) -> dict[str, list[TeamPart]]:
+    """Read the parts of managers who answered for people of more than one team, by manager."""
+    rows = read(
+        con,
+        "scorecards.scorecard_team_months",
+        _PART,
+        "month = ? and exposure_days > 0 and manager_id in (select manager_id "
+        "from scorecards.scorecard_team_months where month = ? and exposure_days > 0 "
+        "group by manager_id having count(distinct team_id) > 1)",
+        [month.start, month.start],
+    )
+    found: dict[str, list[TeamPart]] = defaultdict(list)
+    for row in rows:
+        found[row[0]].append(TeamPart(*row))
     return dict(found)
 
 

@@ -63,6 +63,11 @@ class Home:
         return self.root / "published"
 
     @property
+    def deliveries(self) -> Path:
+        """What was handed to whom, and the public key to check it with."""
+        return self.root / "deliveries"
+
+    @property
     def gates(self) -> Path:
         """Verdicts by month."""
         return self.root / "gates"
@@ -151,17 +156,29 @@ def customer_key(home: Home) -> bytes:
         if len(text) < 16:
             raise ConfigError(["PERFHOUSE_CUSTOMER_KEY: expected 16 characters or more"])
         return text.encode()
-    file = home.secrets / "customer.key"
+    return _kept_key(home, "customer.key")
+
+
+def evidence_key(home: Home) -> bytes:
+    """Return the key that the nonces of published rows come from; it is never logged.
+
+    A file made once in the home. Without it no release can be rebuilt with the same evidence.
+    """
+    return _kept_key(home, "evidence.key")
+
+
+def _kept_key(home: Home, name: str) -> bytes:
+    file = home.secrets / name
     home.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not file.exists():
-        _write_once(file, secrets.token_bytes(_KEY_BYTES))
+        write_once(file, secrets.token_bytes(_KEY_BYTES))
     key = file.read_bytes()
     if len(key) < 16:
         raise ConfigError([f"{file}: expected a key of 16 bytes or more, got {len(key)}"])
     return key
 
 
-def _write_once(file: Path, content: bytes) -> None:
+def write_once(file: Path, content: bytes) -> None:
     """Create a private file complete or not at all; a file another process made first wins."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:

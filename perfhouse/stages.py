@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perfhouse.company import Company, Source, load_company
-from perfhouse.errors import ConfigError, SourceMissing
+from perfhouse.errors import ConfigError, PerfhouseError, SourceMissing
 from perfhouse.month import Month
 from perfhouse.settings import Home, defaults
 
@@ -179,14 +179,42 @@ def publish(
 ) -> Release:
     """Stage, audit (gate exports) and cut over one month's release, or say it is unchanged.
 
-    A closed month changes only with a `reason`: else MonthClosed says what would change.
+    A closed month changes only with a `reason`: else MonthClosed says what would change. The
+    mart follows, if the company has one; where it cannot, the release stands all the same.
     """
     from perfhouse import release
 
     with _exclusive(ws.home, "warehouse"):
-        return release.publish(
+        released = release.publish(
             ws.company, ws.home, month, as_of=as_of, reason=reason, progress=progress
         )
+    if ws.company.mart is not None:
+        try:
+            publish_mart(ws, progress)
+        except PerfhouseError:
+            progress(f"{released.name} stands; the mart is behind until `perfhouse mart publish`")
+            raise
+    return released
+
+
+def publish_mart(ws: Workspace, progress: Progress = _log.info, again: bool = False) -> list[Month]:
+    """Bring the PostgreSQL mart to the newest releases; return the months it took.
+
+    Raises:
+        ConfigError: there is no `[mart]`, or it is not as `mart migrate` leaves it (operator).
+        TransientError: its server was lost or is busy; readers see what they saw before.
+    """
+    from perfhouse.mart import load
+
+    connection = mart_connection(ws)
+    return load.load(ws.home, ws.company.id, connection, again=again, progress=progress)
+
+
+def mart_connection(ws: Workspace) -> str:
+    """Return the connection that the company's `[mart]` names."""
+    if ws.company.mart is None:
+        raise ConfigError(["perfhouse.toml: mart.connection: expected a connection, got nothing"])
+    return ws.company.mart
 
 
 def run(

@@ -79,6 +79,10 @@ create table scorecards.scorecard_manager_months (month date, manager_id varchar
     total_score numeric(18,6), grade varchar, rank bigint, rank_low bigint, rank_high bigint,
     peer_count bigint, coverage_rate numeric(18,6), change numeric(18,6),
     previous_total_score numeric(18,6), agent_count bigint, exposure_days bigint, status varchar);
+create table scorecards.scorecard_team_months (month date, team_id varchar, manager_id varchar,
+    kpi_id varchar, kpi_version varchar, team_name varchar, sample_size numeric(18,6),
+    value numeric(18,6), exposure_days integer, target numeric(18,6), score numeric(18,6),
+    status varchar);
 create table core.dim_managers (month date, manager_id varchar, display_name varchar,
     team_id varchar, team_name varchar);
 create table core.dim_employees (month date, employee_id varchar, display_name varchar,
@@ -99,6 +103,18 @@ insert into ops.gate_verdicts values
     ('2026-09-01', 'raw', 'quarantine', 'critical', true, ''),
     ('2026-09-01', 'scorecards', 'keys', 'critical', true, ''),
     ('2026-09-01', 'exports', 'rows', 'critical', true, '');
+"""
+# M03 led another team until the 10th: fewer cases, half the value, and half the target.
+_PARTS = """
+insert into scorecards.scorecard_team_months
+select month, t.team_id, manager_id, kpi_id, kpi_version, t.team_name,
+    round(sample_size * days / 30), value * share, days,
+    target * share, case when days > 15 or kpi_id <> 'nps' then score end,
+    case when days > 15 or kpi_id <> 'nps' then status else 'insufficient_data' end
+from scorecards.scorecard_kpi_months,
+    (values ('T03', '华东3组', 20, 1.0), ('T99', '华北9组', 10, 0.5))
+        as t(team_id, team_name, days, share)
+where manager_id = 'M03'
 """
 # Source rows that add up to csat_rate and reopen_rate of every manager.
 _ROWS = """
@@ -131,6 +147,7 @@ def make(
         con.execute(
             "update core.dim_employees set display_name = ? where employee_id = ?", [name, person]
         )
+    con.execute(_PARTS)
     con.execute(_ROWS)
     return con
 

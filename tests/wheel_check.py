@@ -28,9 +28,13 @@ for name in ("connectors", "expectations", "perfhouse"):
 from perfhouse import settings
 assert (settings.project_dir() / "dbt_project.yml").is_file(), settings.project_dir()
 assert (settings.dags_dir() / "ingest.py").is_file(), settings.dags_dir()
-from perfhouse import company_packs
+from perfhouse import company_mappings, company_packs
 assert len(company_packs.shipped()) == 3, company_packs.shipped()
-print(f"{seen} modules import from the wheel; dbt project, DAGs and KPI packs are inside")
+assert len(company_mappings.shipped()) == 4, company_mappings.shipped()
+from perfhouse.mart import migration, shape
+assert len(shape.tables()) > 10, shape.tables()
+assert all(migration.text(f"{name}.sql") for name in ("roles", "schemas", "as_it_stands"))
+print(f"{seen} modules import from the wheel; dbt project, DAGs, KPI packs and mappings are inside")
 """
 
 

@@ -58,8 +58,13 @@ from neighbours
 {# CTEs that end in `held`: every assignment that the rosters tell of a month, ended by the next one or by
    the day after the last day at work. Of each source the last delivery up to the month counts, for the
    people whom it names. What was delivered later, up to `as_of`, corrects it; what lies before the first
-   day that it tells of somebody is taken from the delivery before. `recorded_on` is when it was told. #}
-{% macro roster_assignments(relation, month, as_of=none) -%}
+   day that it tells of somebody is taken from the delivery before. `recorded_on` is when it was told.
+   Whom the last delivery of every source leaves out stands until the day that was told before, by a roster
+   or by an event (`events`: employee_id, event_type, effective_on, recorded_at). Whoever left without a word
+   left when the month of the first delivery without them began: with `of_vanished` the CTEs end in
+   `vanished`, those people, not in `held`.
+   With `of_all_months` what every delivery told is held: the answer for a day is then that of any month. #}
+{% macro roster_assignments(relation, month, as_of=none, events=none, of_all_months=false, of_vanished=false) -%}
 {%- set month_start = "date '" ~ month ~ "-01'" -%}
 {%- set month_end = "(date '" ~ month ~ "-01' + interval '1 month')" -%}
 told as (
@@ -123,19 +128,47 @@ cuts as (
 
 ),
 
+{% if not of_all_months -%}
+silences as (
+
+    select
+        c._source,
+        c.employee_id,
+        min(d._month) as silent_month
+    from (select distinct _source, employee_id, last_month from cuts) as c
+    inner join (select distinct _source, _month from deliveries where _month <= base_month) as d
+        on c._source = d._source and c.last_month < d._month
+    group by c._source, c.employee_id
+
+),
+
+{{ departures(events) }}
+
+{% endif -%}
 standing as (
 
     select
         w.*,
-        c.cut_on
+        c.cut_on{% if not of_all_months %},
+        s.silent_month,
+        max(case when s._source is null then 1 else 0 end) over (partition by w.employee_id) as is_named{% endif %}
     from newest_words as w
     inner join cuts as c
         on w._source = c._source and w.employee_id = c.employee_id and w._month = c._month
+    {%- if not of_all_months %}
+    left join silences as s
+        on w._source = s._source and w.employee_id = s.employee_id
+    {%- endif %}
     where w.version_rank = 1
         and w._op <> 'delete'
-        and c.last_month >= coalesce(w.base_month, '')
         and (c.cut_on is null or w.valid_from < c.cut_on)
-        and (w._month >= coalesce(w.base_month, '') or (c.cut_on > {{ month_start }} and c.cut_on > w.hired_on))
+        {%- if not of_all_months %}
+        and (
+            s._source is not null
+            or w._month >= coalesce(w.base_month, '')
+            or (c.cut_on > {{ month_start }} and c.cut_on > w.hired_on)
+        )
+        {%- endif %}
 
 ),
 
@@ -165,6 +198,9 @@ sources as (
             order by snapshot_date desc, {{ latest_first() }}, _source
         ) as source_rank
     from dated
+    {%- if not of_all_months %}
+    where is_named = 0 or silent_month is null
+    {%- endif %}
 
 ),
 
@@ -180,23 +216,115 @@ assignments as (
 
 ),
 
+{% if of_all_months -%}
 held as (
+
+    select * from assignments
+
+)
+{%- else -%}
+-- Who is on leave when the rosters stop to name them has not left.
+left_behind as (
+
+    select
+        a.*,
+        coalesce(
+            a.own_left_on,
+            case when a.next_left_on = a.next_from then a.next_left_on end,
+            d.left_on
+        ) as told_left_on,
+        case
+            when a.next_from is null and l.employee_id is null and coalesce(a.employment_status, '-') <> 'leave'
+                then cast(max(a.silent_month) over (partition by a.employee_id) || '-01' as date)
+        end as silent_on
+    from assignments as a
+    left join departures as d
+        on a.employee_id = d.employee_id and a.next_from is null and d.left_on > a.valid_from
+    left join open_leaves as l
+        on a.employee_id = l.employee_id
+
+),
+
+ended as (
 
     select
         *,
         snapshot_date as recorded_on,
-        coalesce(own_left_on, case when next_left_on = next_from then next_left_on end) as left_on,
+        told_left_on as left_on,
         nullif(trim(source_user_id), '') as user_id,
         nullif(trim(work_email_hash), '') as email_hash,
         cast(least(
             coalesce(valid_to, date '2999-01-01'),
             coalesce(next_from, date '2999-01-01'),
-            coalesce(own_left_on, date '2999-01-01'),
+            coalesce(told_left_on, date '2999-01-01'),
             coalesce(cut_on, date '2999-01-01')
-        ) as date) as ends_on
-    from assignments
+        ) as date) as ends_on,
+        max(told_left_on) over (partition by employee_id) as last_left_on
+    from left_behind
+
+),
+
+{% if of_vanished -%}
+vanished as (
+
+    select * from ended where last_left_on is null and silent_on = {{ month_start }} and valid_from < silent_on
 
 )
+{%- else -%}
+held as (
+
+    select * from ended where silent_month is null or last_left_on >= {{ month_start }}
+
+)
+{%- endif %}
+{%- endif %}
+{%- endmacro %}
+
+{# CTEs `departures` and `open_leaves`: when somebody left as events tell it, the day after the termination
+   took effect, unless they were hired again, and who went on leave and did not return. #}
+{% macro departures(events) -%}
+hires as (
+
+    select
+        employee_id,
+        max(effective_on) as hired_on
+    from {{ events }}
+    where event_type in ('hire', 'rehire')
+    group by employee_id
+
+),
+
+terminations as (
+
+    select
+        t.employee_id,
+        cast(t.effective_on + interval '1 day' as date) as left_on,
+        row_number() over (
+            partition by t.employee_id order by t.recorded_at desc nulls last, t.effective_on desc
+        ) as word_rank
+    from {{ events }} as t
+    left join hires as h
+        on t.employee_id = h.employee_id and h.hired_on >= t.effective_on
+    where t.event_type = 'termination' and h.employee_id is null
+
+),
+
+departures as (
+
+    select employee_id, left_on from terminations where word_rank = 1
+
+),
+
+open_leaves as (
+
+    select employee_id
+    from {{ events }}
+    where event_type in ('leave_start', 'leave_end')
+    group by employee_id
+    having max(case when event_type = 'leave_start' then effective_on end)
+        > coalesce(max(case when event_type = 'leave_end' then effective_on end), date '1900-01-01')
+
+),
 {%- endmacro %}
 
 {# What people and systems say outright: `manual` rows of the company's identity.csv and the newest

@@ -3,6 +3,7 @@
    A KPI is a ratio metric with `meta.kpi`; its two simple metrics name two measures; a measure is an
    expression over one fact. `credit` says who answers for a row and on which day it counts:
    `to: employee` (column of an employee id), `queue` (its owner that day), `manager` (named outright).
+   `queue` beside `to: employee` is the column of the queue that answers where nobody owned the work.
    What an employee or a queue is credited with rolls up to everybody above; what is said about a manager
    outright does not, unless `path` names the fact's column of who stands above.
    `strata` are columns of the fact that tell like from like: a manager's mix of them is allowed for. #}
@@ -74,34 +75,68 @@
     {{ return(credit.to != 'manager' or credit.path is defined) }}
 {%- endmacro %}
 
+{# Who answers for a row `f` of a fact: manager_id, management_path (null: for that manager only), team_id,
+   employee_id; `credited_joins` must follow. #}
+{% macro credited_columns(credit) -%}
+    {%- set of_queue = {
+        'manager_id': 'coalesce(q.manager_id, w.manager_id)',
+        'management_path': 'case when q.manager_id is not null then q.management_path else w.management_path end',
+        'team_id': 'case when not q.is_configured then q.queue_id end',
+    } -%}
+    {%- if credit.to == 'employee' and credit.queue %}
+        case when f.{{ credit.id }} is not null then e.responsible_manager_id else {{ of_queue.manager_id }} end as manager_id,
+        case when f.{{ credit.id }} is not null then e.management_path else {{ of_queue.management_path }} end as management_path,
+        case when f.{{ credit.id }} is not null then e.team_id else {{ of_queue.team_id }} end as team_id,
+        f.{{ credit.id }} as employee_id
+    {%- elif credit.to == 'employee' %}
+        e.responsible_manager_id as manager_id,
+        e.management_path,
+        e.team_id,
+        f.{{ credit.id }} as employee_id
+    {%- elif credit.to == 'queue' %}
+        {{ of_queue.manager_id }} as manager_id,
+        {{ of_queue.management_path }} as management_path,
+        {{ of_queue.team_id }} as team_id,
+        cast(null as varchar) as employee_id
+    {%- elif credit.to == 'manager' %}
+        f.{{ credit.id }} as manager_id,
+        {{ 'f.' ~ credit.path if credit.path else 'cast(null as varchar)' }} as management_path,
+        {{ 'f.' ~ credit.team if credit.team else 'cast(null as varchar)' }} as team_id,
+        {{ 'f.' ~ credit.employee if credit.employee else 'cast(null as varchar)' }} as employee_id
+    {%- else %}
+        {{ exceptions.raise_compiler_error("KPI credit.to: expected employee, queue or manager, got " ~ credit.to) }}
+    {%- endif %}
+{%- endmacro %}
+
+{% macro credited_joins(credit, qualified=true) -%}
+    {%- set employees = ref('dim_employees') if qualified else ref('dim_employees').include(database=false) -%}
+    {%- set queues = ref('dim_queues') if qualified else ref('dim_queues').include(database=false) -%}
+    {%- set queue = credit.id if credit.to == 'queue' else credit.queue -%}
+    {%- if credit.to == 'employee' %}
+    left join {{ employees }} as e
+        on f.month = e.month
+        and f.{{ credit.id }} = e.employee_id
+        and f.{{ credit.day }} >= e.valid_from
+        and f.{{ credit.day }} < e.valid_to
+    {%- endif %}
+    {%- if queue %}
+    left join {{ queues }} as q
+        on f.month = q.month and f.{{ queue }} = q.queue_id and f.{{ credit.day }} = q.owned_on
+    left join {{ queues }} as w
+        on f.month = w.month and w.queue_id = '*' and f.{{ credit.day }} = w.owned_on
+        {%- if credit.to == 'employee' %} and f.{{ queue }} is not null{% endif %}
+    {%- endif %}
+{%- endmacro %}
+
 {# Fact rows behind one part of a KPI, credited: month, manager_id, management_path (null: for that manager
    only), team_id, employee_id, stratum, source, source_row_id, file, row_number, event_on, numerator,
    denominator. #}
 {% macro kpi_rows(part, where='true', qualified=true) -%}
     {%- set credit = part.credit -%}
     {%- set fact = ref(part.fact) if qualified else ref(part.fact).include(database=false) -%}
-    {%- set employees = ref('dim_employees') if qualified else ref('dim_employees').include(database=false) -%}
-    {%- set queues = ref('dim_queues') if qualified else ref('dim_queues').include(database=false) -%}
     select
         f.month,
-        {%- if credit.to == 'employee' %}
-        e.responsible_manager_id as manager_id,
-        e.management_path,
-        e.team_id,
-        f.{{ credit.id }} as employee_id,
-        {%- elif credit.to == 'queue' %}
-        coalesce(q.manager_id, w.manager_id) as manager_id,
-        case when q.manager_id is not null then q.management_path else w.management_path end as management_path,
-        case when not q.is_configured then q.queue_id end as team_id,
-        cast(null as varchar) as employee_id,
-        {%- elif credit.to == 'manager' %}
-        f.{{ credit.id }} as manager_id,
-        {{ 'f.' ~ credit.path if credit.path else 'cast(null as varchar)' }} as management_path,
-        {{ 'f.' ~ credit.team if credit.team else 'cast(null as varchar)' }} as team_id,
-        {{ 'f.' ~ credit.employee if credit.employee else 'cast(null as varchar)' }} as employee_id,
-        {%- else %}
-        {{ exceptions.raise_compiler_error("KPI credit.to: expected employee, queue or manager, got " ~ credit.to) }}
-        {%- endif %}
+        {{- credited_columns(credit) }},
         {{ stratum_of(part.strata) }} as stratum,
         f._source as source,
         cast(f.{{ part.row_id }} as varchar) as source_row_id,
@@ -118,21 +153,55 @@
         from {{ fact }}
         where {{ where }}
     ) as f
-    {%- if credit.to == 'employee' %}
-    left join {{ employees }} as e
-        on f.month = e.month
-        and f.{{ credit.id }} = e.employee_id
-        and f.{{ credit.day }} >= e.valid_from
-        and f.{{ credit.day }} < e.valid_to
-    {%- elif credit.to == 'queue' %}
-    left join {{ queues }} as q
-        on f.month = q.month and f.{{ credit.id }} = q.queue_id and f.{{ credit.day }} = q.owned_on
-    left join {{ queues }} as w
-        on f.month = w.month and w.queue_id = '*' and f.{{ credit.day }} = w.owned_on
-    {%- endif %}
+    {{- credited_joins(credit, qualified) }}
     where f.{{ credit.day }} >= f.month
         and f.{{ credit.day }} < f.month + interval '1 month'
         and (f.kpi_numerator <> 0 or f.kpi_denominator <> 0)
+{%- endmacro %}
+
+{# Sums of the same rows of the month: manager_id, management_path, team_id, employee_id, stratum, numerator,
+   denominator, numerator_squares, products, denominator_squares, row_count. They are added up by whom and by
+   day before it is asked who answers: of ten million calls that is a fifth of the work.
+
+   Sums have ten decimals, finer than a published number: teams and managers sum these before they are
+   rounded. Squares are exact, too, so that the order in which rows are added changes no digit of an interval;
+   of 19 digits, for DuckDB does not widen the product of two numbers of 18. #}
+{% macro kpi_sums(part) -%}
+    {%- set credit = part.credit -%}
+    {%- set named = [credit.id, credit.day, credit.queue, credit.path, credit.team, credit.employee] + part.strata -%}
+    {%- set keys = ['month'] + named | select | unique | list -%}
+    select
+        {{- credited_columns(credit) }},
+        {{ stratum_of(part.strata) }} as stratum,
+        f.numerator,
+        f.denominator,
+        f.numerator_squares,
+        f.products,
+        f.denominator_squares,
+        f.row_count
+    from (
+        select
+            {{ keys | join(', ') }},
+            sum(kpi_numerator) as numerator,
+            sum(kpi_denominator) as denominator,
+            sum(coarse_numerator * coarse_numerator) as numerator_squares,
+            sum(coarse_numerator * coarse_denominator) as products,
+            sum(coarse_denominator * coarse_denominator) as denominator_squares,
+            sum(case when kpi_denominator <> 0 then 1 else 0 end) as row_count
+        from (
+            select
+                {{ keys | join(', ') }},
+                cast(coalesce({{ part.numerator }}, 0) as numeric(28, 10)) as kpi_numerator,
+                cast(coalesce({{ part.denominator }}, 0) as numeric(28, 10)) as kpi_denominator,
+                cast(coalesce({{ part.numerator }}, 0) as numeric(19, 6)) as coarse_numerator,
+                cast(coalesce({{ part.denominator }}, 0) as numeric(19, 6)) as coarse_denominator
+            from {{ ref(part.fact) }}
+            where month = {{ month_start() }} and {{ in_month(credit.day) }}
+        ) as fact_rows
+        where kpi_numerator <> 0 or kpi_denominator <> 0
+        group by {{ keys | join(', ') }}
+    ) as f
+    {{- credited_joins(credit) }}
 {%- endmacro %}
 
 {# The stratum of a fact row `f`, as text; '' where a KPI has none. #}
@@ -151,4 +220,15 @@
     {%- else -%}
         '{{ (value | string).replace("'", "''") }}'
     {%- endif -%}
+{%- endmacro %}
+
+{# How many months a KPI has to be told of somebody before it is scored; `id` and `version` are columns. #}
+{% macro minimum_months(id, version) -%}
+    case
+        {%- for entry in kpi_metrics() if entry.kpi.get('minimum_months', 1) > 1 %}
+        when {{ id }} = {{ text_literal(entry.id) }} and {{ version }} = {{ text_literal(entry.kpi.version) }} then {{ entry.kpi.minimum_months }}
+        {%- endfor %}
+        when {{ id }} is null then null
+        else 1
+    end
 {%- endmacro %}

@@ -44,7 +44,7 @@
     where s._row_hash is null and {{ where }}
 {%- endmacro %}
 
-{# CTEs that `join_person` needs: who a user id is, and where that person works in the month. #}
+{# CTEs that `join_person` needs: who a user id is, and where that person works, each by the day. #}
 {% macro people_ctes() -%}
 identities as (
 
@@ -54,18 +54,18 @@ identities as (
 
 places as (
 
-    select employee_id, time_zone, calendar
-    from {{ ref('dim_employees') }}
-    where month = {{ month_start() }} and is_last_in_month
+    select * from {{ ref('dim_places') }} where month = {{ month_start() }}
 
 )
 {%- endmacro %}
 
 {# Joins that find the person behind a source's user id on the day of an instant: `<name>_own` by what is
    said about the source, else `<name>_any` by what is said about every source, `<name>_at` where they
-   work. What has no time is taken at the beginning of the month. #}
-{% macro join_person(name, source, user_id, at, is_number=none) %}
+   work then, or at the instant `dated_at` where another one than `at` decides the day that is counted.
+   What has no time is taken at the beginning of the month. #}
+{% macro join_person(name, source, user_id, at, is_number=none, dated_at=none) %}
     {%- set on_day = 'coalesce(' ~ local_on(at) ~ ', ' ~ month_start() ~ ')' %}
+    {%- set placed_on = 'coalesce(' ~ local_on(dated_at or at) ~ ', ' ~ month_start() ~ ')' %}
     left join identities as {{ name }}_own
         on {{ name }}_own._source = {{ source }}
         and {{ name }}_own.source_user_id = {{ user_id }}
@@ -78,6 +78,8 @@ places as (
         and {{ on_day }} < {{ name }}_any.valid_to
     left join places as {{ name }}_at
         on {{ name }}_at.employee_id = {{ person(name, is_number) }}
+        and {{ placed_on }} >= {{ name }}_at.valid_from
+        and {{ placed_on }} < {{ name }}_at.valid_to
 {%- endmacro %}
 
 {# The employee: a source's own row decides even where it says that nobody is known; `is_number` is SQL

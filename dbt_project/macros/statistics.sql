@@ -12,9 +12,9 @@
     3.090232306167814
 {%- endmacro %}
 
-{# A stratum of the reference with fewer cases than this says too little: the overall rate stands for it. #}
-{% macro minimum_cell() -%}
-    30
+{# Rows of the reference whose spread stands beside a manager's own: what few rows say of theirs is unsure. #}
+{% macro borrowed_rows() -%}
+    10
 {%- endmacro %}
 
 {# From four managers on, pulling their values together is known to lessen the sum of squared errors. #}

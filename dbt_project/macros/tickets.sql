@@ -108,3 +108,56 @@ open_times as (
 
 )
 {%- endmacro %}
+
+{# CTEs that end in `owned`: the rows of `decided` (ticket_key, _source, doer_id, acted_at, decided_at) with who
+   answers for each: `owner_id`, who did it, else whoever owned the ticket at `acted_at`, nobody who came later;
+   `queue_id`, the queue it lay in where nobody owned it, null otherwise; `decided_on`, the day of `decided_at`
+   where whoever answers works.
+   A stretch without end ends in 2999: `to_at is null or ...` in a join makes DuckDB compare all with all. #}
+{% macro owner_ctes() -%}
+{{ people_ctes() }},
+
+queues as (
+
+    select queue_id, owned_on, manager_id from {{ ref('dim_queues') }} where month = {{ month_start() }}
+
+),
+
+held as (
+
+    select
+        d.*,
+        coalesce(d.doer_id, o.assignee_id) as owner_id,
+        case when d.doer_id is null and o.assignee_id is null then o.queue_id end as queue_id,
+        {{ local_on('d.decided_at') }} as company_day,
+        -- The days next to the month have the owner of the nearest day.
+        least(
+            greatest({{ local_on('d.decided_at') }}, {{ month_start() }}),
+            cast({{ month_end() }} - interval '1 day' as date)
+        ) as owned_on
+    from decided as d
+    left join {{ ref('fct_ticket_owners') }} as o
+        on d.ticket_key = o.ticket_key
+        and o.month = {{ month_start() }}
+        and d.acted_at >= o.from_at
+        and d.acted_at < coalesce(o.to_at, timestamptz '2999-01-01 00:00:00+00:00')
+
+),
+
+owned as (
+
+    select
+        h.*,
+        {{ person('owner') }} as owner_employee_id,
+        {{ local_on('h.decided_at', 'coalesce(owner_at.time_zone, queue_at.time_zone)') }} as decided_on
+    from held as h
+    {{ join_person('owner', 'h._source', 'h.owner_id', 'h.acted_at', dated_at='h.decided_at') }}
+    left join queues as q
+        on h.queue_id = q.queue_id and h.owned_on = q.owned_on
+    left join places as queue_at
+        on q.manager_id = queue_at.employee_id
+        and h.company_day >= queue_at.valid_from
+        and h.company_day < queue_at.valid_to
+
+)
+{%- endmacro %}

@@ -174,3 +174,8 @@
 {% macro minutes_of(seconds) -%}
     cast({{ seconds }} / 60.0 as numeric(18, 6))
 {%- endmacro %}
+
+{# Seconds of whole milliseconds: three decimals are exact, so a plain cast agrees with `measure`. #}
+{% macro seconds_of(milliseconds) -%}
+    cast({{ milliseconds }} / 1000.0 as numeric(18, 6))
+{%- endmacro %}

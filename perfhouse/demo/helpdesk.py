@@ -26,7 +26,7 @@ _TABLES = {
     "solved text, closed text, sla_reply_due text, sla_solve_due text, sla_breached integer, "
     "reopens integer, reassigned integer, replies integer, merged_into integer, updated text",
     "ticket_events": "event_no integer, ticket_no integer, occurred text, actor integer, "
-    "actor_role text, what text, new_value text, seconds_spent integer",
+    "actor_role text, what text, old_owner integer, new_owner integer, seconds_spent integer",
     "kb_articles": "revision_no integer, article_no integer, author integer, action text, "
     "state text, submitted text, decided text, changed text",
 }
@@ -36,7 +36,7 @@ def write(con: DuckDBPyConnection, folder: Path) -> Path:
     """Write the database and return its path; tables desk_* stay behind for the truth."""
     con.execute(_USERS.replace("@UNKNOWN", str(UNKNOWN_USER)))
     con.execute(_TICKETS)
-    con.execute(_EVENTS)
+    con.execute(_EVENTS.replace("@UNKNOWN", str(UNKNOWN_USER)))
     con.execute(_ARTICLES)
     path = folder / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,12 +82,12 @@ with known as (
     select
         t.*, u.user_id,
         greatest(
-            t.created_at, t.assigned_at, t.reassigned_at, t.first_reply_at, t.solved_at,
-            t.reopened_at, t.solved_again_at, t.closed_at, t.merged_at
+            t.created_at, t.assigned_at, t.dropped_at, t.reassigned_at, t.first_reply_at,
+            t.solved_at, t.reopened_at, t.again_at, t.solved_again_at, t.closed_at, t.merged_at
         ) as updated_at,
         u(t.ticket_id, 'lost-time') < 0.03 and extract(hour from t.created_at) > 0 as has_lost_time
     from true_tickets t
-    left join desk_users u on u.employee_no = t.agent_id
+    left join desk_users u on u.employee_no = coalesce(t.again_id, t.agent_id)
 ),
 
 rows as (
@@ -111,7 +111,7 @@ rows as (
         cast(reopened_at is not null as integer) as reopens,
         cast(reassigned_at is not null as integer) as reassigned,
         if(first_reply_at is null, 0, 1 + more_replies // 2) as replies, merged_into,
-        has_lost_time, agent_id like 'user:%' as is_unknown
+        has_lost_time, user_id is null as is_unknown
     from known
 )
 
@@ -150,17 +150,14 @@ with rows as (
     select
         e.event_id as event_no, e.ticket_id as ticket_no, e.at_time, e.role as actor_role,
         e.kind as what,
-        case when e.role = 'agent' then coalesce(u.user_id, 9001) end as actor,
-        case
-            when e.kind = 'Assigned' and t.reassigned_at is not null then
-                cast((select min(d.user_id) from desk_users d where d.kind = 'lead') as varchar)
-            when e.kind in ('Assigned', 'Reassigned')
-                then cast(coalesce(u.user_id, 9001) as varchar)
-        end as new_value,
+        case when e.role = 'agent' then coalesce(u.user_id, @UNKNOWN) end as actor,
+        case when e.old_id is not null then coalesce(o.user_id, @UNKNOWN) end as old_owner,
+        case when e.new_id is not null then coalesce(n.user_id, @UNKNOWN) end as new_owner,
         if(e.role = 'agent', 20 + e.event_id % 500, null) as seconds_spent
     from true_events e
-    join true_tickets t using (ticket_id)
-    left join desk_users u on u.employee_no = e.agent_id
+    left join desk_users u on u.employee_no = e.actor_id
+    left join desk_users o on o.employee_no = e.old_id
+    left join desk_users n on n.employee_no = e.new_id
 ),
 
 broken as (
@@ -173,13 +170,14 @@ broken as (
 )
 
 select
-    event_no, ticket_no, stamp(at_time) as occurred, actor, actor_role, what, new_value,
-    seconds_spent, 0 as copy, if(actor = 9001, 'unknown person', null) as defect, 'landed' as fate
+    event_no, ticket_no, stamp(at_time) as occurred, actor, actor_role, what, old_owner, new_owner,
+    seconds_spent, 0 as copy,
+    if(actor = @UNKNOWN, 'unknown person', null) as defect, 'landed' as fate
 from rows
 union all
 select
-    event_no, ticket_no, stamp(at_time), actor, actor_role, what, new_value, seconds_spent, 1,
-    'exact duplicate', 'duplicate'
+    event_no, ticket_no, stamp(at_time), actor, actor_role, what, old_owner, new_owner,
+    seconds_spent, 1, 'exact duplicate', 'duplicate'
 from rows
 where u(event_no, 'copied') < 0.003
 union all
@@ -191,7 +189,7 @@ select
         when nth <= 20 then strftime(first_day, '%Y-%m-15') || ' 25:10:00'
         else stamp(at_time)
     end,
-    actor, actor_role, 'Note', null, if(nth <= 20, 0, -seconds_spent), 0,
+    actor, actor_role, 'Note', null, null, if(nth <= 20, 0, -seconds_spent), 0,
     case when nth <= 10 then 'impossible date' when nth <= 20 then 'unparsable date'
         else 'negative duration' end,
     'quarantined'

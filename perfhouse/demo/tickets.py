@@ -28,6 +28,7 @@ def build(con: DuckDBPyConnection, plan: Plan) -> None:
     con.execute(_POSITIONS)
     con.execute(_REPLIED)
     con.execute(_SOLVED)
+    con.execute(_HANDED)
     con.execute(_TICKETS.replace("@SETTLE", str(SETTLE_DAYS)))
     con.execute(_EVENTS.replace("@STEPS", str(STEPS)))
     con.execute(
@@ -35,7 +36,7 @@ def build(con: DuckDBPyConnection, plan: Plan) -> None:
         .replace("@DAYS", str(days))
         .replace("@FIRST", plan.first.start.isoformat())
     )
-    for table in ("arrivals", "owned", "positions", "replied", "solved"):
+    for table in ("arrivals", "owned", "positions", "replied", "solved", "handed"):
         con.execute(f"drop table {table}")
 
 
@@ -237,6 +238,69 @@ join open_minutes due_solve
     and due_solve.n = (p.position + p.solve_limit - 1) // 60
 """
 
+# Some tickets come to somebody of another team first: passed on by hand, or given back to the queue
+# of that team, or lying there from the beginning. Whoever replies and solves has them in the end.
+# A few are back weeks after they were solved, and then somebody else has them.
+_HANDED = """
+create table handed as
+with drawn as (
+    select
+        *,
+        if(
+            u(i, 'reassign') < 0.2 and not is_merged,
+            cast(floor(u(i, 'other') * (select count(*) from agents)) as bigint), null
+        ) as other_idx,
+        if(
+            u(i, 'much-later') < 0.06,
+            cast(floor(u(i, 'again-other') * (select count(*) from agents)) as bigint), null
+        ) as again_idx
+    from solved
+),
+
+others as (
+    select
+        s.*,
+        g.employee_id as other_id,
+        d.team_id as other_team,
+        u(s.i, 'hand') as draw_hand,
+        s.created_at + to_seconds(400 + cast(floor(
+            (0.05 + 0.95 * u(s.i, 'handed'))
+            * greatest(0, least(date_diff('second', s.created_at, s.solve_at), 6 * 86400) - 460)
+        ) as bigint)) as taken_at
+    from drawn s
+    left join agents g
+        on g.idx = s.other_idx and g.site = s.site and g.employee_id <> s.agent_id
+        and g.hire <= s.created_on and (g.leave is null or g.leave > s.created_on + 40)
+    left join agent_days d on d.employee_id = g.employee_id and d.day = s.created_on
+),
+
+again as (
+    select o.*, a.employee_id as again_id
+    from others o
+    left join agents a
+        on a.idx = o.again_idx and a.site = o.site and a.hire <= o.created_on
+        and a.leave is null
+)
+
+select
+    * exclude (other_idx, again_idx, other_id, other_team, draw_hand, taken_at, team_id),
+    if(other_id is not null and draw_hand >= 0.5, other_team, team_id) as team_id,
+    if(draw_hand < 0.75, other_id, null) as giver_id,
+    if(
+        other_id is not null and draw_hand >= 0.75, taken_at,
+        created_at + to_seconds(40 + cast(floor(u(i, 'assign') * 200) as bigint))
+    ) as assigned_at,
+    if(
+        other_id is not null and draw_hand >= 0.5 and draw_hand < 0.75,
+        created_at + to_seconds(300 + cast(floor(
+            u(i, 'dropped') * (date_diff('second', created_at, taken_at) - 360)
+        ) as bigint)),
+        null
+    ) as dropped_at,
+    if(other_id is not null and draw_hand < 0.75, taken_at, null) as reassigned_at
+from again
+"""
+
 # What the help desk knows on the day it is read: nothing later than `read_at` has happened yet.
 _TICKETS = """
 create table true_tickets as
@@ -248,24 +312,25 @@ happened as (
         if(is_merged or is_unreplied or reply_at >= c.read_at, null, reply_at) as first_reply_at,
         if(is_merged or is_unreplied or is_unsolved or solve_at >= c.read_at, null, solve_at)
             as solved_at
-    from solved s, clock c
+    from handed s, clock c
 ),
 
 again as (
     select
         *,
-        if(
-            solved_at is not null and category <> 'complaint'
-            and u(i, 'reopen') < 0.03 + 0.13 * (1 - reopen),
-            solved_at + to_seconds(
+        case
+            when solved_at is null or category = 'complaint' then null
+            when again_id is not null
+                then solved_at
+                    + to_seconds(cast(floor((15 + 25 * u(i, 'reopen-when')) * 86400) as bigint))
+            when u(i, 'reopen') < 0.03 + 0.13 * (1 - reopen) then solved_at + to_seconds(
                 if(
                     u(i, 'reopen-late') < 0.08,
                     cast(floor((7.1 + 0.8 * u(i, 'reopen-when')) * 86400) as bigint),
                     cast(floor((0.15 + 6.7 * u(i, 'reopen-when')) * 86400) as bigint)
                 )
-            ),
-            null
-        ) as wanted
+            )
+        end as wanted
     from happened
 ),
 
@@ -299,14 +364,11 @@ closing as (
 
 select
     i as ticket_id,
-    if(u(i, 'unknown') < 0.003, 'user:9001', agent_id) as agent_id,
-    agent_id as colleague_id, time_zone, calendar, site, team_id, category, channel, priority,
-    created_at,
-    created_at + to_seconds(40 + cast(floor(u(i, 'assign') * 200) as bigint)) as assigned_at,
-    if(
-        u(i, 'reassign') < 0.08 and not is_merged,
-        created_at + to_seconds(300 + cast(floor(u(i, 'assign') * 200) as bigint)), null
-    ) as reassigned_at,
+    if(u(i, 'unknown') < 0.003, 'user:9001', agent_id) as agent_id, time_zone, calendar, site,
+    team_id, category, channel, priority,
+    created_at, giver_id, assigned_at, dropped_at, reassigned_at,
+    if(reopened_at is null, null, again_id) as again_id,
+    if(again_id is null, null, reopened_at + to_seconds(60)) as again_at,
     first_reply_at, solved_at, reopened_at, solved_again_at, resolved_at,
     case
         when category = 'complaint' then final_solve_at
@@ -323,47 +385,66 @@ select
 from closing
 """
 
-# One row per step; the step number is the order within the ticket and part of the id.
+# One row per step; the step number is the order within the ticket and part of the id. `actor_id`
+# did it; an assignment takes the ticket from `old_id` to `new_id`.
 _EVENTS = """
 create table true_events as
 with steps as (
-    select ticket_id, 0 as step, created_at as at_time, 'TicketCreated' as kind, 'customer' as role
+    select ticket_id, 0 as step, created_at as at_time, 'TicketCreated' as kind, 'customer' as role,
+        null as old_id, null as new_id
     from true_tickets
     union all
-    select ticket_id, 1, created_at + to_seconds(2), 'AutoReply', 'bot' from true_tickets
+    select ticket_id, 1, created_at + to_seconds(2), 'AutoReply', 'bot', null, null
+    from true_tickets
     union all
-    select ticket_id, 2, assigned_at, 'Assigned', 'system' from true_tickets
+    select ticket_id, 2, assigned_at, 'Assigned', 'system', null, coalesce(giver_id, agent_id)
+    from true_tickets
     union all
-    select ticket_id, 3, reassigned_at, 'Reassigned', 'system' from true_tickets
-    where reassigned_at is not null
+    select ticket_id, 3, reassigned_at, 'Reassigned', 'system',
+        if(dropped_at is null, giver_id, null), agent_id
+    from true_tickets where reassigned_at is not null
     union all
-    select ticket_id, 4, first_reply_at, 'PublicReply', 'agent' from true_tickets
+    select ticket_id, 4, first_reply_at, 'PublicReply', 'agent', null, null from true_tickets
     where first_reply_at is not null
     union all
     select t.ticket_id, 5 + n, first_reply_at + to_seconds(60 + 55 * n),
-        if(n % 2 = 0, 'Note', 'PublicReply'), 'agent'
+        if(n % 2 = 0, 'Note', 'PublicReply'), 'agent', null, null
     from true_tickets t, range(0, 2) as more(n)
     where n < t.more_replies
     union all
-    select ticket_id, 8, solved_at - to_seconds(30), 'CustomerReply', 'customer' from true_tickets
-    where solved_at is not null and ticket_id % 3 = 0
+    select ticket_id, 7, dropped_at, 'Unassigned', 'agent', giver_id, null
+    from true_tickets where dropped_at is not null
     union all
-    select ticket_id, 9, solved_at, 'Solved', 'agent' from true_tickets where solved_at is not null
+    select ticket_id, 8, solved_at - to_seconds(30), 'CustomerReply', 'customer', null, null
+    from true_tickets where solved_at is not null and ticket_id % 3 = 0
     union all
-    select ticket_id, 10, reopened_at, 'Reopened', 'customer' from true_tickets
+    select ticket_id, 9, solved_at, 'Solved', 'agent', null, null
+    from true_tickets where solved_at is not null
+    union all
+    select ticket_id, 10, reopened_at, 'Reopened', 'customer', null, null from true_tickets
     where reopened_at is not null
     union all
-    select ticket_id, 11, solved_again_at, 'Solved', 'agent' from true_tickets
-    where solved_again_at is not null
+    select ticket_id, 11, solved_again_at, 'Solved', 'agent', null, null
+    from true_tickets where solved_again_at is not null
     union all
-    select ticket_id, 12, closed_at, 'Closed', if(category = 'complaint', 'agent', 'system')
+    select ticket_id, 12, closed_at, 'Closed', if(category = 'complaint', 'agent', 'system'),
+        null, null
     from true_tickets where closed_at is not null
     union all
-    select ticket_id, 13, merged_at, 'Merged', 'agent' from true_tickets
+    select ticket_id, 13, merged_at, 'Merged', 'agent', null, null from true_tickets
     where merged_at is not null
+    union all
+    select ticket_id, 14, again_at, 'Reassigned', 'system', agent_id, again_id
+    from true_tickets where again_at is not null
 )
 
-select s.ticket_id * @STEPS + s.step as event_id, s.*, t.agent_id, t.customer_no
+select
+    s.ticket_id * @STEPS + s.step as event_id, s.*, t.customer_no,
+    case
+        when s.step = 7 then t.giver_id
+        when s.step in (11, 12) then coalesce(t.again_id, t.agent_id)
+        else t.agent_id
+    end as actor_id
 from steps s
 join true_tickets t using (ticket_id)
 where s.at_time < t.read_at

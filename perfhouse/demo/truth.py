@@ -31,7 +31,9 @@ def write(
     con.execute(helpdesk.DELIVERED)
     con.execute(_CALL_EVENTS)
     con.execute(_SURVEY_EVENTS)
+    con.execute(_HOLDERS)
     con.execute(_TICKET_EVENTS.replace("@DAYS", str(REOPEN_DAYS)))
+    con.execute(_FIRST_CONTACTS.replace("@DAYS", str(REOPEN_DAYS)))
     con.execute(_TRAINING_EVENTS)
     con.execute(
         _EVENTS.replace("@SHORT", str(SHORT_ABANDON_SECONDS)).replace(
@@ -104,6 +106,21 @@ qualify row_number() over (
 ) = 1
 """
 
+# Who has a ticket from when until when; before, between and after nobody has it.
+_HOLDERS = """
+create table holders as
+select ticket_id, giver_id as holder_id, assigned_at as from_at,
+    coalesce(dropped_at, reassigned_at) as to_at
+from true_tickets where giver_id is not null
+union all
+select ticket_id, agent_id, coalesce(reassigned_at, assigned_at),
+    coalesce(again_at, timestamp '2999-01-01')
+from true_tickets
+union all
+select ticket_id, again_id, again_at, timestamp '2999-01-01'
+from true_tickets where again_id is not null
+"""
+
 # Business time by brute force: what every opening has in common with the wait, summed.
 _TICKET_EVENTS = """
 create table ticket_facts as
@@ -117,8 +134,8 @@ waits as (
     select ticket_id, calendar, 'reply' as what, created_at, first_reply_at as done_at
     from true_tickets where first_reply_at is not null
     union all
-    select ticket_id, calendar, 'solve', created_at, resolved_at
-    from true_tickets where resolved_at is not null
+    select ticket_id, calendar, 'solve', created_at, solved_at
+    from true_tickets where solved_at is not null
 ),
 
 spent as (
@@ -134,16 +151,64 @@ spent as (
 
 select
     t.*,
-    coalesce(r.seconds, 0) as reply_business_seconds,
-    coalesce(s.seconds, 0) as solve_business_seconds,
-    least(t.first_reply_at, if(t.reply_due_at < t.read_at, t.reply_due_at, null))
-        as reply_decided_at,
-    least(t.resolved_at, if(t.solve_due_at < t.read_at, t.solve_due_at, null)) as solve_decided_at,
+    coalesce(t.first_reply_at is not null and r.seconds <= 60 * lr.minutes, false)
+        as is_reply_in_time,
+    coalesce(t.solved_at is not null and s.seconds <= 60 * ls.minutes, false) as is_solve_in_time,
+    coalesce(t.solved_at <= t.complaint_due_at, false) as is_complaint_in_time,
     coalesce(t.reopened_at <= t.solved_at + interval @DAYS day, false) as is_reopened
 from true_tickets t
+join limits lr on lr.measure = 'first_reply' and lr.priority = t.priority
+join limits ls on ls.measure = 'resolution' and ls.priority = t.priority
 left join spent r on r.ticket_id = t.ticket_id and r.what = 'reply'
 left join spent s on s.ticket_id = t.ticket_id and s.what = 'solve'
 where t.merged_at is null
+"""
+
+# First contacts as each month's end knows them: later tickets are not delivered yet.
+_FIRST_CONTACTS = """
+create table contact_facts as
+with firsts as (
+    select t.*, t.created_at + interval @DAYS day as ends_at
+    from true_tickets t
+    where t.merged_at is null and not exists (
+        select 1 from true_tickets o
+        where o.customer_no = t.customer_no and o.category = t.category
+            and o.ticket_id <> t.ticket_id
+            and o.created_at >= t.created_at - interval @DAYS day and o.created_at < t.created_at
+    )
+),
+
+viewed as (
+    select
+        f.*, m.position as known_from,
+        if(m.position = (select max(position) from months), null, m.position + 1) as known_until,
+        least(f.ends_at, m.end_at) as seen_until,
+        exists (
+            select 1 from true_tickets o
+            where o.customer_no = f.customer_no and o.category = f.category
+                and o.ticket_id <> f.ticket_id and o.created_at >= f.created_at
+                and o.created_at <= f.ends_at and o.created_at < m.end_at
+        ) as is_repeated
+    from firsts f
+    join months m on f.created_at < m.end_at
+)
+
+select
+    ticket_id, known_from, known_until, local_day(time_zone, created_at) as event_on,
+    case
+        when first_reply_at <= ends_at or solved_at <= ends_at then agent_id
+        else (
+            select max(h.holder_id) from holders h
+            where h.ticket_id = v.ticket_id and v.seen_until >= h.from_at
+                and v.seen_until < h.to_at
+        )
+    end as holder_id,
+    team_id,
+    cast(
+        coalesce(solved_at <= ends_at, false) and not is_repeated
+        and not coalesce(reopened_at <= ends_at, false) as integer
+    ) as num
+from viewed v
 """
 
 _TRAINING_EVENTS = """
@@ -174,40 +239,47 @@ where fate = 'on time' and ended_from is not null
 
 _EVENTS = """
 create table kpi_events as
-with ticket_kpis as (
-    select 'first_reply_on_time_rate' as kpi_id, ticket_id, agent_id,
-        local_day(time_zone, reply_decided_at) as event_on,
-        cast(
-            first_reply_at is not null and reply_business_seconds <= 60 * l.minutes as integer
-        ) as num
-    from ticket_facts t
-    join limits l on l.measure = 'first_reply' and l.priority = t.priority
-    where reply_decided_at is not null
+with promises as (
+    -- In time it is the doing that counts and whoever did it, else the due instant.
+    select 'first_reply_on_time_rate' as kpi_id, ticket_id, time_zone, team_id,
+        if(is_reply_in_time, least(first_reply_at, reply_due_at), reply_due_at) as counted_at,
+        if(is_reply_in_time, agent_id, null) as doer_id, cast(is_reply_in_time as integer) as num
+    from ticket_facts
+    where is_reply_in_time or reply_due_at < read_at
     union all
-    select k.kpi_id, ticket_id, agent_id, local_day(time_zone, solve_decided_at),
-        cast(resolved_at is not null and solve_business_seconds <= 60 * l.minutes as integer)
-    from ticket_facts t
-    join limits l on l.measure = 'resolution' and l.priority = t.priority
+    select k.kpi_id, ticket_id, time_zone, team_id,
+        if(is_solve_in_time, least(solved_at, solve_due_at), solve_due_at),
+        if(is_solve_in_time, agent_id, null), cast(is_solve_in_time as integer)
+    from ticket_facts
     cross join (values ('resolution_on_time_rate'), ('sla_met_rate')) as k(kpi_id)
-    where solve_decided_at is not null
+    where is_solve_in_time or solve_due_at < read_at
     union all
-    select 'complaint_on_time_rate', ticket_id, agent_id, local_day(time_zone, complaint_due_at),
-        cast(coalesce(resolved_at <= complaint_due_at, false) as integer)
+    select 'complaint_on_time_rate', ticket_id, time_zone, team_id, complaint_due_at,
+        if(is_complaint_in_time, agent_id, null), cast(is_complaint_in_time as integer)
     from ticket_facts where category = 'complaint'
     union all
-    select 'reopen_rate', ticket_id, agent_id, local_day(time_zone, solved_at),
+    select 'reopen_rate', ticket_id, time_zone, team_id, solved_at, agent_id,
         cast(is_reopened as integer)
     from ticket_facts where solved_at is not null
     union all
-    select 'ticket_closure_rate', ticket_id, agent_id, local_day(time_zone, solved_at),
+    select 'ticket_closure_rate', ticket_id, time_zone, team_id, solved_at, agent_id,
         cast(not is_reopened as integer)
     from ticket_facts where solved_at is not null
     union all
-    select 'ticket_closure_rate', ticket_id, agent_id, local_day(time_zone, solve_due_at), 0
+    select 'ticket_closure_rate', ticket_id, time_zone, team_id, solve_due_at, null, 0
     from ticket_facts
     where solved_at is null
         or date_trunc('month', local_day(time_zone, solved_at))
             > date_trunc('month', local_day(time_zone, solve_due_at))
+),
+
+ticket_kpis as (
+    select p.*, local_day(p.time_zone, p.counted_at) as event_on,
+        coalesce(p.doer_id, h.holder_id) as holder_id
+    from promises p
+    left join holders h
+        on p.doer_id is null and h.ticket_id = p.ticket_id
+        and p.counted_at >= h.from_at and p.counted_at < h.to_at
 ),
 
 agent_call_kpis as (
@@ -244,11 +316,16 @@ survey_kpis as (
     from survey_facts
 )
 
-select kpi_id, cast(ticket_id as varchar) as event_id, agent_id as employee_id,
-    cast(null as varchar) as queue_id, event_on, cast(num as double) as numerator,
+-- What nobody has answers to whoever answers for the queue.
+select kpi_id, cast(ticket_id as varchar) as event_id, holder_id as employee_id,
+    if(holder_id is null, team_id, null) as queue_id, event_on, cast(num as double) as numerator,
     1.0::double as denominator, 0 as known_from, cast(null as bigint) as known_until,
     cast(null as varchar) as scenario
 from ticket_kpis
+union all
+select 'first_contact_resolution_rate', cast(ticket_id as varchar), holder_id,
+    if(holder_id is null, team_id, null), event_on, num, 1, known_from, known_until, null
+from contact_facts
 union all
 select kpi_id, contact_id, username, null, event_on, num, 1, known_from, known_until, null
 from agent_call_kpis

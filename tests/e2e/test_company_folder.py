@@ -116,3 +116,59 @@ def test_a_month_under_a_kpi_pack_scores_by_role_once_the_pack_is_approved(tmp_p
         ["MB", "front_line", "csat_rate", "18", version, "scored", "1", "true"],
         ["MB", "front_line", "reopen_rate", "4", version, "scored", "1", "true"],
     ]
+
+
+BANDS = """\
+role,grade,from_score,points,multiplier,valid_from,valid_to,version,announced_on,approved_by
+*,,0,0,0.5,2026-01-01,,1,2025-12-01,Board
+*,,80,6,1,2026-01-01,,1,2025-12-01,Board
+*,,100,10,1.25,2026-01-01,,1,2025-12-01,Board
+"""
+RECEIVERS = """
+[payroll]
+bands = "payroll_bands.csv"
+[[exports.hr]]
+url = "inbox"
+plain = true
+mapping = "ihr360"
+[[exports.payroll]]
+url = "inbox"
+plain = true
+formats = ["csv"]
+"""
+
+
+def test_a_month_reaches_hr_and_payroll_from_configuration_alone(tmp_path: Path) -> None:
+    company = tiny.company(tmp_path / "company")
+    toml = company / "perfhouse.toml"
+    # what ripens later, as reopened tickets do, would not be paid for yet
+    only = toml.read_text("utf-8").replace('"csat_rate", "reopen_rate"]', '"csat_rate"]', 1)
+    toml.write_text(only + RECEIVERS, encoding="utf-8")
+    (company / "payroll_bands.csv").write_text(BANDS, encoding="utf-8")
+    tiny.deliver(tmp_path / "data", MONTH)
+    said = tiny.perfhouse(*words(tmp_path, "run"))
+    assert said.returncode == 0, said.stdout + said.stderr
+    totals = query(
+        tmp_path / "home",
+        "select manager_id, total_score::double as total from scorecard_manager_months order by 1",
+    )
+    expected = []
+    for manager, total in cells(totals):
+        reached = sum(float(total) >= bound for bound in (0, 80, 100))
+        points, multiplier = ((0, 0.5), (6, 1), (10, 1.25))[reached - 1]
+        expected.append(f"2026-09-01,{manager},{points:.6f},{multiplier:.6f},1")
+    inbox = tmp_path / "home" / "inbox"
+    inbox.mkdir()
+    said = tiny.perfhouse(*words(tmp_path, "deliver"))
+    assert said.returncode == 0, said.stdout + said.stderr
+    paid = inbox / "payroll_manager_months_2026-09.r1" / "payroll_manager_months_2026-09.csv"
+    assert paid.read_text("utf-8-sig").splitlines()[1:] == expected
+    lines = (inbox / "ihr360_2026-09.csv").read_text("utf-8-sig").splitlines()
+    assert [line.split(",")[:3] for line in lines[1:]] == [
+        ["MA", "陈静", "2026-09"],
+        ["MB", "杨磊", "2026-09"],
+    ]
+    assert {path.name for path in inbox.glob("*.ready")} == {
+        "hr_manager_months_2026-09.r1.ready",
+        "payroll_manager_months_2026-09.r1.ready",
+    }

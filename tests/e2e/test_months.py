@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,12 @@ def test_a_months_life(place: Place) -> None:
     code, said = place.run(SEPTEMBER, "--as-of", OCTOBER)
     assert code == 9, said
     assert "MonthClosed (who must act: data owner)" in said
-    assert "scorecard_kpi_months MA, csat_rate value: " in said
+    assert "  - scorecard_kpi_months MA, csat_rate: " in said
+    assert not re.search(r"\d\.\d{2}|->", said.partition("MonthClosed")[2]), "no value of anybody"
+    values = place.home / "gates" / SEPTEMBER / "changes_after_r2.csv"
+    assert 'scorecard_kpi_months,"MA, csat_rate",MA,,csat_rate,value,0.' in values.read_text(
+        "utf-8-sig"
+    )
     assert tiny.state(place.home / "published") == published
     code, said = place.say("publish", "--month", SEPTEMBER, "--as-of", OCTOBER, "--reason", "x")
     assert code == 2

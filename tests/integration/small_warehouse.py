@@ -156,7 +156,7 @@ _KPI_MONTHS = f"""
     shrunk_value {MEASURE}, reliability {MEASURE}, ci_low {MEASURE}, ci_high {MEASURE},
     floor {MEASURE}, target {MEASURE}, stretch {MEASURE}, weight {MEASURE}, score {MEASURE},
     status varchar, category varchar, effective_weight {MEASURE}, minimum_sample integer,
-    target_version varchar
+    target_version varchar, row_count integer, minimum_rows integer
 """
 _MANAGER_MONTHS = f"""
     month date, manager_id varchar, role varchar, team_id varchar, total_score {MEASURE},
@@ -167,11 +167,16 @@ _MANAGER_MONTHS = f"""
 _TEAM_MONTHS = f"""
     month date, team_id varchar, manager_id varchar, kpi_id varchar, kpi_version integer,
     team_name varchar, numerator {MEASURE}, denominator {MEASURE}, sample_size {MEASURE},
-    value {MEASURE}, agent_count integer, exposure_days integer
+    value {MEASURE}, agent_count integer, exposure_days integer, floor {MEASURE}, target {MEASURE},
+    stretch {MEASURE}, weight {MEASURE}, score {MEASURE}, status varchar, minimum_sample integer,
+    target_version varchar, row_count integer, minimum_rows integer
 """
 _EXPLANATIONS = f"""
     month date, manager_id varchar, kpi_id varchar, kpi_version integer, value_change {MEASURE},
     rate_effect {MEASURE}, mix_effect {MEASURE}, sentence_en varchar, sentence_zh varchar
+"""
+_MANAGER_TREE = """
+    month date, manager_id varchar, ancestor_id varchar, distance integer
 """
 _EXPORT = f"""
     month date, employee_number varchar, display_name varchar, team_id varchar, team_name varchar,
@@ -188,7 +193,7 @@ _EMPLOYEE_MONTHS = f"""
 _DEFINITIONS = """
     kpi_id varchar, version integer, name_en varchar, name_zh varchar, definition_en varchar,
     definition_zh varchar, category varchar, unit varchar, direction varchar,
-    minimum_sample integer, row_sql varchar
+    minimum_sample integer, row_sql varchar, kind varchar, is_signed boolean
 """
 _REFERENCES = """
     month date, kpi_id varchar, kpi_version varchar, stratum varchar,
@@ -220,6 +225,7 @@ def build(home: Home, month: Month = MONTH, *, csat: int = 82, as_of: Month | No
         "scorecards.scorecard_manager_months": _MANAGER_MONTHS,
         "scorecards.scorecard_team_months": _TEAM_MONTHS,
         "scorecards.scorecard_explanations": _EXPLANATIONS,
+        "scorecards.scorecard_manager_tree": _MANAGER_TREE,
         "exports.export_hr_manager_months": _EXPORT,
         "kpis.kpi_employee_months": _EMPLOYEE_MONTHS,
         "kpis.kpi_references": _REFERENCES,
@@ -232,8 +238,9 @@ def build(home: Home, month: Month = MONTH, *, csat: int = 82, as_of: Month | No
     con.execute(f"create or replace table kpis.kpi_definitions ({_DEFINITIONS})")
     con.execute(
         "insert into kpis.kpi_definitions values ('csat_rate', 1, 'CSAT', '满意度', 'd', '定义', "
-        "'result', 'rate', 'up', 10, 'select 1'), ('reopen_rate', 1, 'Reopened', '重开率', 'd', "
-        "'定义', 'quality', 'rate', 'down', 10, 'select 1')"
+        "'result', 'rate', 'up', 10, 'select 1', 'proportion', false), "
+        "('reopen_rate', 1, 'Reopened', '重开率', 'd', "
+        "'定义', 'quality', 'rate', 'down', 10, 'select 1', 'proportion', false)"
     )
     con.execute("create or replace table config.grades (grade varchar, from_score double)")
     con.execute("insert into config.grades values ('A', 100), ('B', 80), ('C', 0)")
@@ -254,7 +261,8 @@ def _fill(con: Any, month: date, satisfied: Mapping[str, int]) -> None:
         for kpi, top, bottom, floor, target, stretch, weight, score, category in rows:
             con.execute(
                 "insert into scorecards.scorecard_kpi_months values (?, ?, ?, 1, ?, ?, ?, ?, null, "
-                "null, null, null, null, ?, ?, ?, ?, ?, 'scored', ?, ?, 10, '2026.1')",
+                "null, null, null, null, ?, ?, ?, ?, ?, 'scored', ?, ?, 10, '2026.1', "
+                "100, 1)",
                 [
                     *(month, manager, kpi, top, bottom, bottom, top / bottom, floor, target),
                     *(stretch, weight, score, category, weight),
@@ -266,8 +274,11 @@ def _fill(con: Any, month: date, satisfied: Mapping[str, int]) -> None:
             )
             con.execute(
                 "insert into scorecards.scorecard_team_months values (?, 'T1', ?, ?, 1, 'Team 1', "
-                "?, ?, ?, ?, 1, 30)",
-                [month, manager, kpi, top, bottom, bottom, top / bottom],
+                "?, ?, ?, ?, 1, 30, ?, ?, ?, ?, ?, 'scored', 10, '2026.1', 100, 1)",
+                [
+                    *(month, manager, kpi, top, bottom, bottom, top / bottom),
+                    *(floor, target, stretch, weight, score),
+                ],
             )
     for rank, manager in enumerate(sorted(totals, key=lambda m: -totals[m]), start=1):
         total = totals[manager]

@@ -18,46 +18,9 @@ from perfhouse.month import Month
 from perfhouse.settings import Home
 from tests.integration import dbt_unit_tests
 from tests.integration import tiny_company as tiny
+from tests.own_kpi import TOP_SCORE_RATE
 
 ROOT = Path(__file__).resolve().parents[2]
-
-# One more KPI, as a company would add it: a file in its folder and a row of targets.
-OWN_KPI = """
-version: 2
-semantic_models:
-  - name: top_score_rate
-    description: Answers.
-    model: ref('fct_survey_responses')
-    defaults: { agg_time_dimension: submitted_on }
-    entities:
-      - { name: top_score_rate_row, type: primary, expr: response_key }
-    dimensions:
-      - { name: submitted_on, type: time, type_params: { time_granularity: day } }
-    measures:
-      - { name: top_score_rate_numerator, agg: sum, expr: case when is_csat_rated and score = scale_max then 1 else 0 end }
-      - { name: top_score_rate_denominator, agg: sum, expr: case when is_csat_rated then 1 else 0 end }
-metrics:
-  - name: top_score_rate
-    label: Top scores
-    type: ratio
-    type_params: { numerator: top_score_rate_numerator, denominator: top_score_rate_denominator }
-    config:
-      meta:
-        kpi:
-          name_en: Top scores
-          name_zh: 满分率
-          definition_en: Answers with the top score over rated answers.
-          definition_zh: 满分评价数 ÷ 有效评价数。
-          category: quality
-          unit: rate
-          direction: up
-          version: 1
-          minimum_sample: 1
-          credit: { to: employee, id: credited_employee_id, day: submitted_on }
-          row_id: response_id
-  - { name: top_score_rate_numerator, label: above, type: simple, type_params: { measure: top_score_rate_numerator } }
-  - { name: top_score_rate_denominator, label: below, type: simple, type_params: { measure: top_score_rate_denominator } }
-"""  # noqa: E501
 
 
 @dataclass(frozen=True)
@@ -86,7 +49,7 @@ class Built:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     root = tmp_path_factory.mktemp("tiny")
     (root / "company" / "kpis").mkdir(parents=True)
-    (root / "company" / "kpis" / "top_score_rate.yml").write_text(OWN_KPI, encoding="utf-8")
+    (root / "company" / "kpis" / "top_score_rate.yml").write_text(TOP_SCORE_RATE, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lake, "create_raw_views", tiny.raw_tables)
         made = Built(tiny.company(root / "company"), Home(root / "home"))
@@ -254,7 +217,7 @@ def test_a_failing_test_names_the_model_and_what_it_means(
 
     with monkeypatch.context() as patch:
         patch.setattr(lake, "create_raw_views", twice)
-        with pytest.raises(BuildFailed, match=r"dim_employees__one_row.*same key") as failed:
+        with pytest.raises(BuildFailed, match=r"dim_months__one_row.*same key") as failed:
             built.build(tiny.SEPTEMBER)
     assert "nothing was published" in str(failed.value)
     assert provenance.read(built.home, tiny.SEPTEMBER) is None

@@ -55,6 +55,7 @@ def _fill(home: Home, drawn: dict[str, list[Sums]]) -> None:
     con.execute(
         "create table scorecards.scorecard_kpi_months (month date, manager_id varchar, "
         "kpi_id varchar, kpi_version varchar, status varchar, minimum_sample integer, "
+        "row_count integer, minimum_rows integer, "
         f"is_provisional boolean, {', '.join(f'{name} decimal(18, 6)' for name in numbers)})"
     )
     for manager, of_months in drawn.items():

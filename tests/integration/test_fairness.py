@@ -26,11 +26,13 @@ HISTORY = [MONTH.plus(-back) for back in (12, 5, 2, 1)]
 TOO_OLD, NEXT = MONTH.plus(-13), MONTH.plus(1)
 Z95, Z998 = stats.norm.ppf(0.975), stats.norm.ppf(0.999)
 EXACT = 1e-6  # published numbers have six decimals
-THIN = 30
+ROWS, EVENTS = 30, 10  # of the overall rate, that stand beside every stratum's own
+BORROWED = 10
 
 KPIS = (
     Kpi("plain_rate", target=0.8),
     Kpi("mixed_rate", direction="down", floor=1.0, target=0.3, stretch=0.0, weight=2),
+    Kpi("rare_rate", direction="down", floor=0.5, target=0.01, stretch=0.0),
     Kpi("seconds", "ratio", "down", floor=900, target=300, stretch=100),
     Kpi("mixed_seconds", "ratio", "down", floor=900, target=300, stretch=100, weight=3),
     Kpi("per_head", "ratio", floor=0, target=2, stretch=4),
@@ -92,7 +94,9 @@ def draw_rows(rng: np.random.Generator, manager: str, push: float) -> list[tuple
         ("plain_rate", "", rng.random(n) < 0.7 + push),
         ("mixed_rate", "easy", rng.random(some[0]) < 0.05 + abs(push)),
         ("mixed_rate", "hard", rng.random(some[1]) < 0.55 + abs(push)),
-        *([("mixed_rate", "rare", rng.random(2) < 0.5)] if manager == "M3" else []),
+        *([("mixed_rate", "thin", rng.random(2) < 0.5)] if manager == "M3" else []),
+        ("rare_rate", "quiet", rng.random(n) < 0.01),
+        ("rare_rate", "loud", rng.random(some[0]) < 0.2 + abs(push)),
         ("seconds", "", rng.lognormal(5.5 + push, 0.6, n)),
         ("mixed_seconds", "chat", rng.lognormal(5.0 + push, 0.5, n + 3)),
         ("mixed_seconds", "voice", rng.lognormal(6.2 + push, 0.5, n + 3)),
@@ -127,6 +131,7 @@ class Oracle:
 
     def __init__(self, cells: list[Cell], kpi: Kpi) -> None:
         self.kpi = kpi
+        self._relative: dict[str, float] = {}
         own = [c for c in cells if c.kpi_id == kpi.kpi_id]
         self.now = {m: [c for c in own if c.manager_id == m and c.month == MONTH] for m in MANAGERS}
         past = [c for c in own if c.month in HISTORY]
@@ -139,18 +144,41 @@ class Oracle:
         for cell in self.past:
             groups.setdefault((cell.month, cell.manager_id), []).append(cell)
         self.managers = len({manager for _, manager in groups})
-        self.sizes = np.array([sum(c.below.sum() for c in g) for g in groups.values()])
+        self.sizes = np.array([self.size(g) for g in groups.values()])
         self.effects = np.array([self.adjusted(g) for g in groups.values()])
-        left = [c.above - self.reference * self.relative(c) * c.below for c in self.past]
-        self.within = sum(float((r**2).sum()) for r in left) / self.sizes.sum()
+        left = sum(self.squares(g) for g in groups.values())
+        self.within = left / self.sizes.sum()
+
+    def pulled(self, stratum: str) -> float:
+        """Return the rate of a stratum once the overall rate has had its say."""
+        below = np.concatenate([c.below for c in self.past])
+        left = np.concatenate([c.above for c in self.past]) - self.reference * below
+        rows = ROWS * (below**2).sum()
+        cases = max(rows, EVENTS * (left**2).sum() / self.reference**2) / below.sum()
+        same = [c for c in self.past if c.stratum == stratum]
+        events = sum(c.above.sum() for c in same) + cases * self.reference
+        return float(events / (sum(c.below.sum() for c in same) + cases))
 
     def relative(self, cell: Cell) -> float:
         """Return the rate of a cell's stratum over that of all."""
-        same = [c for c in self.past if c.stratum == cell.stratum]
-        below = sum(c.below.sum() for c in same)
-        if below < THIN or self.is_signed or self.reference <= 0 or self.kpi.is_suppressed:
+        if self.is_signed or self.reference <= 0 or self.kpi.is_suppressed:
             return 1.0
-        return sum(c.above.sum() for c in same) / below / self.reference
+        if cell.stratum not in self._relative:
+            weights = [c.below.sum() for c in self.past]
+            mean = np.average([self.pulled(c.stratum) for c in self.past], weights=weights)
+            self._relative[cell.stratum] = float(self.pulled(cell.stratum) / mean)
+        return min(10.0, max(0.1, self._relative[cell.stratum]))
+
+    def size(self, cells: list[Cell]) -> float:
+        """Return the cases that tell: no more than there are, nor than their mix stands for."""
+        standard = sum(self.relative(c) * c.below.sum() for c in cells)
+        return float(min(standard, sum(c.below.sum() for c in cells)))
+
+    def squares(self, cells: list[Cell]) -> float:
+        """Return what rows lie off the rate of their stratum, on the adjusted scale."""
+        left = [c.above - self.reference * self.relative(c) * c.below for c in cells]
+        scale = self.size(cells) / sum(self.relative(c) * c.below.sum() for c in cells)
+        return sum(float((r**2).sum()) for r in left) * scale**2
 
     def adjusted(self, cells: list[Cell]) -> float:
         expected = sum(self.reference * self.relative(c) * c.below.sum() for c in cells)
@@ -178,13 +206,14 @@ class Oracle:
         if self.kpi.kind == "proportion":
             limits = proportion_confint(above.sum(), n, method="wilson")
             return tuple(min(1.0, float(x) * n / standard.sum()) for x in limits)  # type: ignore[return-value]
-        if len(above) == 1:
-            error = Z95 * np.sqrt(self.within / n)
-        else:
-            keep = standard > 0
-            fit = WLS(above[keep], standard[keep], weights=1 / standard[keep]).fit(cov_type="HC0")
+        borrowed = 0 if self.kpi.is_suppressed else BORROWED
+        spread, freedom = borrowed * self.within / self.size(cells), float(borrowed)
+        if len(above) > 1:
+            fit = WLS(above, standard, weights=1 / standard).fit(cov_type="HC0")
             count = standard.sum() ** 2 / (standard**2).sum()
-            error = fit.bse[0] * np.sqrt(count / (count - 1)) * t95(count - 1)
+            spread += fit.bse[0] ** 2 * count
+            freedom += count - 1
+        error = np.sqrt(spread / freedom) * t95(freedom)
         return self.adjusted(cells) - error, self.adjusted(cells) + error
 
 
@@ -219,7 +248,7 @@ def test_every_manager_is_judged_as_scipy_and_statsmodels_judge_them(world: Any,
     found = rows(home, "kpis.kpi_manager_months", kpi.kpi_id)
     assert set(found) == {m for m in MANAGERS if oracle.now[m]}
     for manager, row in found.items():
-        n = sum(c.below.sum() for c in oracle.now[manager])
+        n = oracle.size(oracle.now[manager])
         adjusted, weight = oracle.adjusted(oracle.now[manager]), oracle.reliability(n)
         assert row["adjusted_value"] == near(adjusted)
         assert row["reliability"] == near(weight)
@@ -259,10 +288,10 @@ def test_the_variance_between_managers_is_that_of_dersimonian_and_laird(
 
 def test_the_error_of_a_shrunk_value_is_that_of_morris(world: Any) -> None:
     cells, home = world
-    for kpi in KPIS[:5]:
+    for kpi in KPIS[:6]:
         oracle = Oracle(cells, kpi)
         for manager, row in rows(home, "kpis.kpi_manager_months", kpi.kpi_id).items():
-            n = sum(c.below.sum() for c in oracle.now[manager])
+            n = oracle.size(oracle.now[manager])
             shrinkage, count = 1 - oracle.reliability(n), oracle.managers
             apart = oracle.adjusted(oracle.now[manager]) - oracle.reference
             variance = oracle.within / n * (1 - (count - 1) / count * shrinkage)
@@ -273,10 +302,10 @@ def test_the_error_of_a_shrunk_value_is_that_of_morris(world: Any) -> None:
 def test_the_funnel_has_the_limits_of_spiegelhalter(world: Any) -> None:
     cells, home = world
     outside = 0
-    for kpi in KPIS[:5]:
+    for kpi in KPIS[:6]:
         oracle, sign = Oracle(cells, kpi), -1 if kpi.direction == "down" else 1
         for manager, row in rows(home, "scorecards.scorecard_kpi_months", kpi.kpi_id).items():
-            n = sum(c.below.sum() for c in oracle.now[manager])
+            n = oracle.size(oracle.now[manager])
             adjusted = oracle.adjusted(oracle.now[manager])
             status = "inside"
             for name, z in (("95", Z95), ("998", Z998)):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +18,11 @@ from small_warehouse import CALLS, MONTH, ROSTER
 
 from connectors.streams import STREAMS
 from expectations import gate
-from perfhouse import release, release_files, warehouse
+from perfhouse import exports, release, release_files, warehouse
 from perfhouse.company_types import Company
 from perfhouse.errors import GateFailed
+from perfhouse.export_types import PayrollBand
+from perfhouse.lake import file_sha256
 from perfhouse.month import Month
 from perfhouse.settings import Home
 
@@ -229,6 +234,41 @@ def test_warnings_are_recorded_and_do_not_stop(home: Home, tmp_path: Path) -> No
     assert failing["volume_drop"] == ("source=calls, stream=calls, landed=40, previous_landed=200",)
 
 
+def roster_of(*agents: str) -> str:
+    people = ", ".join(f"('{agent}', 'agent', 'M1')" for agent in agents)
+    return ROSTER.replace("('E1', 'agent', 'M1'), ('E2', 'agent', 'M2')", people)
+
+
+AGENTS = [f"E{n}" for n in range(1, 31)]
+
+
+def test_half_a_roster_stops_the_month_and_who_vanished_from_a_whole_one_is_named(
+    home: Home, company: Company
+) -> None:
+    small.land(home, "hr", {"hr_roster": roster_of(*AGENTS)}, MONTH.plus(-1))
+    land_all(home, roster=roster_of(*AGENTS[:20]))
+    failure = stopped(home, company, "raw")
+    assert [line.split(":")[0] for line in failure.failures] == ["roster_is_whole"]
+    assert "vanished=10, people_before=32" in failure.failures[0]
+    land_all(home, roster=roster_of(*AGENTS[:28]))
+    whole = {check.id: check for check in raw(home, company).checks}
+    assert whole["roster_is_whole"].observed == "6.25% (2 people)"
+    assert whole["roster_tells_leavers"].failing_keys == (
+        "employee_id=E29, source=hr",
+        "employee_id=E30, source=hr",
+    )
+
+
+def test_who_is_told_to_have_left_has_not_vanished(home: Home, company: Company) -> None:
+    small.land(home, "hr", {"hr_roster": roster_of(*AGENTS)}, MONTH.plus(-1))
+    events = "select 'e' || n as event_id, 'E' || n as employee_id, 'termination' as event_type, "
+    events += "date '2026-09-10' as effective_date from range(21, 31) t(n)"
+    gone = roster_of(*AGENTS[:20])
+    small.land(home, "hr", {"hr_roster": gone, "employment_events": events})
+    small.land(home, "calls", {"calls": CALLS})
+    assert "roster_tells_leavers" not in str(raw(home, company).warnings)
+
+
 def test_at_most_twenty_keys_are_shown_and_never_a_name(home: Home, company: Company) -> None:
     many = ROSTER.replace(
         "('E2', 'agent', 'M2')",
@@ -248,6 +288,7 @@ def test_at_most_twenty_keys_are_shown_and_never_a_name(home: Home, company: Com
 # --- scorecards -----------------------------------------------------------------------------
 
 KPI, TOTAL = "scorecards.scorecard_kpi_months", "scorecards.scorecard_manager_months"
+PART = "scorecards.scorecard_team_months"
 SCORECARD_FAULTS = {
     "managers_present": f"delete from {TOTAL} where manager_id = 'M2'",
     "managers_known": "delete from core.dim_managers where manager_id = 'M2'",
@@ -261,6 +302,7 @@ SCORECARD_FAULTS = {
     "kpi_sample_size": f"update {KPI} set sample_size = 3 where manager_id = 'M1'",
     "kpi_unscored_has_no_score": f"update {KPI} set status = 'insufficient_data'",
     "kpi_score_follows_target": f"update {KPI} set score = 99 where manager_id = 'M1'",
+    "part_score_follows_target": f"update {PART} set score = 99 where manager_id = 'M1'",
     "kpi_adds_up": "delete from kpis.kpi_employee_months where employee_id = 'E1'",
     "total_range": f"update {TOTAL} set total_score = 121 where manager_id = 'M1'",
     "coverage_range": f"update {TOTAL} set coverage_rate = 1.5 where manager_id = 'M1'",
@@ -312,9 +354,40 @@ def failed(home: Home, company: Company) -> dict[str, gate.Check]:
 def test_a_ratio_may_pass_one_where_a_rate_may_not(home: Home, company: Company) -> None:
     land_all(home)
     small.build(home)
-    change(home, "update kpis.kpi_definitions set unit = 'ratio' where kpi_id = 'reopen_rate'")
+    change(
+        home,
+        "update kpis.kpi_definitions set unit = 'ratio', kind = 'ratio' "
+        "where kpi_id = 'reopen_rate'",
+    )
     change(home, f"update {KPI} set value = 1.2, numerator = 120 where kpi_id = 'reopen_rate'")
     assert "kpi_value_range" not in failed(home, company)
+
+
+@pytest.mark.parametrize(
+    ("definition", "value", "passes"),
+    [
+        ("kind = 'score', is_signed = true", -0.4, True),
+        ("kind = 'score', is_signed = true", -1.2, False),
+        ("kind = 'score', is_signed = false", -0.4, False),
+        ("kind = 'ratio', unit = 'seconds', is_signed = true", -40, True),
+        ("kind = 'proportion', unit = 'per_head'", 1.2, False),
+    ],
+)
+def test_a_kpi_of_ones_own_may_be_negative_where_it_says_so(
+    home: Home, company: Company, definition: str, value: float, passes: bool
+) -> None:
+    land_all(home)
+    small.build(home)
+    change(home, f"update kpis.kpi_definitions set {definition} where kpi_id = 'reopen_rate'")
+    change(home, f"update {KPI} set value = {value} where kpi_id = 'reopen_rate'")
+    assert ("kpi_value_range" not in failed(home, company)) is passes
+
+
+def test_one_record_of_a_hundred_points_is_no_sample(home: Home, company: Company) -> None:
+    land_all(home)
+    small.build(home)
+    change(home, f"update {KPI} set row_count = 4, minimum_rows = 5 where kpi_id = 'csat_rate'")
+    assert "kpi_sample_size" in failed(home, company)
 
 
 def test_only_scored_rates_are_held_to_their_range(home: Home, company: Company) -> None:
@@ -371,6 +444,8 @@ EXPORT_FAULTS = {
     "hr_rows_unique": f"insert into {EXPORT} select * from {EXPORT}",
     "grades_known": f"update {EXPORT} set grade = 'Z'",
     "hr_equals_scorecards": f"update {EXPORT} set total_score = 100",
+    "no_free_text": f"update {EXPORT} set display_name = 'li@example.com'",
+    "categories_from_shown": f"update {EXPORT} set people_score = 50",
     "nothing_personal": f"alter table {KPI} add column customer_email varchar",
 }
 
@@ -389,8 +464,162 @@ def test_an_export_fault_publishes_nothing_and_is_named(
     assert failure.value.gate == "exports"
     assert check in [line.split(":")[0] for line in failure.value.failures]
     assert release.releases(home) == []
-    assert sorted(p.name for p in home.published.iterdir()) == [".staging"]
+    assert {p.name for p in home.published.iterdir()} <= {".staging", "release.pub"}
     assert list((home.published / ".staging").iterdir()) == []
+
+
+def test_a_sound_export_passes_with_its_categories(home: Home, company: Company) -> None:
+    land_all(home)
+    small.build(home)
+    change(home, f"update {EXPORT} set quality_score = 50")
+    raw(home, company)
+    gate.run("scorecards", home, company, MONTH)
+    assert release.publish(company, home, MONTH).number == 1
+
+
+REAL_WRITE = exports.write
+STEM = "hr_manager_months_2026-09"
+
+
+def broken(work: Callable[[Path], None]) -> Any:
+    """Return a writer of exports whose files something happens to before they are judged."""
+
+    def write(*given: Any) -> list[Path]:
+        files = REAL_WRITE(*given)
+        work(given[-1])
+        return files
+
+    return write
+
+
+def packed_anew(folder: Path, changed: Path) -> None:
+    """Let the Data Package say of a changed file what it is now."""
+    package = folder / "datapackage.json"
+    said = json.loads(package.read_text("utf-8"))
+    for each in said["resources"]:
+        if each["path"] == changed.name:
+            each["hash"] = f"sha256:{file_sha256(changed)}"
+    package.write_text(json.dumps(said), encoding="utf-8")
+
+
+def other_csv(folder: Path) -> None:
+    file = folder / f"{STEM}.csv"
+    file.write_bytes(file.read_bytes().replace(b"Team 1", b"Team 2"))
+    packed_anew(folder, file)
+
+
+def other_bytes(folder: Path) -> None:
+    with (folder / f"{STEM}.parquet").open("ab") as handle:
+        handle.write(b" ")
+
+
+def a_file_more(folder: Path) -> None:
+    (folder / "notes.txt").write_text("hello", encoding="utf-8")
+
+
+def without_bom(folder: Path) -> None:
+    file = folder / f"{STEM}.csv"
+    file.write_bytes(file.read_bytes()[3:])
+    packed_anew(folder, file)
+
+
+FILE_FAULTS = {
+    "a cell of the CSV": (other_csv, f"{STEM}.xlsx: row 1, team_name differs from the CSV"),
+    "bytes of the Parquet": (other_bytes, f"{STEM}.parquet: differs from datapackage.json"),
+    "a file nobody agreed on": (a_file_more, "notes.txt: not agreed, not listed or not there"),
+    "no byte-order mark": (without_bom, f"{STEM}.csv: no byte-order mark"),
+}
+
+
+@pytest.mark.parametrize("fault", FILE_FAULTS)
+def test_files_that_do_not_agree_are_not_published(
+    home: Home, company: Company, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    work, named = FILE_FAULTS[fault]
+    land_all(home)
+    small.build(home)
+    raw(home, company)
+    gate.run("scorecards", home, company, MONTH)
+    monkeypatch.setattr(exports, "write", broken(work))
+    with pytest.raises(GateFailed) as failure:
+        release.publish(company, home, MONTH)
+    assert [line.split(":")[0] for line in failure.value.failures] == ["files_agree"]
+    assert named in failure.value.failures[0]
+    assert release.releases(home) == []
+
+
+# --- payroll --------------------------------------------------------------------------------
+
+PAY = "exports.export_payroll_manager_months"
+PAY_FAULTS = {
+    "payroll_columns": f"alter table {PAY} add column display_name varchar",
+    "payroll_types": f"alter table {PAY} alter column points type integer",
+    "payroll_rows_are_final": f"delete from {PAY} where employee_number = 'M2'",
+    "payroll_rows_unique": f"insert into {PAY} select * from {PAY}",
+    "payroll_fits_bands": f"update {PAY} set multiplier = 1.2 where employee_number = 'M2'",
+}
+
+
+def band(grade: str, points: int, multiplier: float) -> PayrollBand:
+    first = date(2026, 1, 1)
+    return PayrollBand("*", grade, None, points, multiplier, first, None, "1", first, "HR")
+
+
+def pay(home: Home, company: Company, *changes: str) -> Company:
+    """Build a month with bands in which M1 has a B, M2 a C; return the company with them."""
+    bands = (band("A", 10, 1.2), band("B", 6, 1), band("C", 0, 0.5))
+    land_all(home)
+    small.build(home)
+    for query in (
+        f"alter table {KPI} add column if not exists is_provisional boolean default false",
+        f"create table {PAY} (month date, employee_number varchar, points decimal(18, 6), "
+        "multiplier decimal(18, 6), band_version varchar)",
+        f"insert into {PAY} values ('2026-09-01', 'M1', 6, 1, '1'), "
+        "('2026-09-01', 'M2', 0, 0.5, '1')",
+        "create table config.payroll_bands (role varchar, grade varchar, from_score double, "
+        "points double, multiplier double, valid_from date, valid_to date, version varchar)",
+        *(f"insert into config.payroll_bands values ('*', '{b.grade}', null, {b.points}, "
+          f"{b.multiplier}, '2026-01-01', null, '1')" for b in bands),
+        *changes,
+    ):  # fmt: skip
+        change(home, query)
+    raw(home, company)
+    gate.run("scorecards", home, company, MONTH)
+    return replace(company, payroll_bands=bands)
+
+
+def test_payroll_gets_files_of_its_own_without_names(home: Home, company: Company) -> None:
+    released = release.publish(pay(home, company), home, MONTH)
+    folder = released.path / "exports" / "payroll"
+    name = "payroll_manager_months_2026-09"
+    files = {f"{name}.csv", f"{name}.parquet", f"{name}.xlsx", "datapackage.json"}
+    assert {path.name for path in folder.iterdir()} == files
+    assert (folder / f"{name}.csv").read_text("utf-8-sig").splitlines() == [
+        "month,employee_number,points,multiplier,band_version",
+        "2026-09-01,M1,6.000000,1.000000,1",
+        "2026-09-01,M2,0.000000,0.500000,1",
+    ]
+
+
+def test_a_provisional_total_is_not_paid_for(home: Home, company: Company) -> None:
+    late = f"update {KPI} set is_provisional = true where manager_id = 'M2'"
+    with pytest.raises(GateFailed, match=r"payroll_rows_are_final.*M2"):
+        release.publish(pay(home, company, late), home, MONTH)
+    gone = f"delete from {PAY} where employee_number = 'M2'"
+    change(home, gone)
+    paid = replace(company, payroll_bands=(band("A", 10, 1.2),))
+    gate.run("scorecards", home, company, MONTH)
+    assert release.publish(paid, home, MONTH).number == 1
+
+
+@pytest.mark.parametrize("check", PAY_FAULTS)
+def test_a_payroll_fault_publishes_nothing_and_is_named(
+    home: Home, company: Company, check: str
+) -> None:
+    with pytest.raises(GateFailed) as failure:
+        release.publish(pay(home, company, PAY_FAULTS[check]), home, MONTH)
+    assert check in [line.split(":")[0] for line in failure.value.failures]
+    assert release.releases(home) == []
 
 
 def one_card(home: Home, month: Month, number: int, folder: Path) -> None:

@@ -87,9 +87,10 @@ def test_a_release_holds_what_every_reader_was_promised(
     assert {
         "cards/M1.html",
         "cards/index.html",
-        "exports/hr_manager_months_2026-09.csv",
-        "exports/hr_manager_months_2026-09.manifest.json",
-        "exports/hr_manager_months_2026-09.xlsx",
+        "exports/hr/hr_manager_months_2026-09.csv",
+        "exports/hr/datapackage.json",
+        "exports/hr/hr_manager_months_2026-09.parquet",
+        "exports/hr/hr_manager_months_2026-09.xlsx",
         "release.json",
         "scorecards.duckdb",
         "scorecards.duckdb.sha256",
@@ -173,14 +174,31 @@ def test_the_same_inputs_give_the_same_hash_in_another_home(
 ) -> None:
     first = publish(home, company)
     other = small.home(tmp_path / "elsewhere" / "home")
+    shutil.copytree(home.secrets, other.secrets, dirs_exist_ok=True)
+    second = publish(again_in(other), company)
+    assert second.sha256 == first.sha256
+    for name in tree(first.path):
+        if not name.startswith("scorecards.duckdb"):
+            assert (first.path / name).read_bytes() == (second.path / name).read_bytes(), name
+    assert ledger.ledger_path(home).read_bytes() == ledger.ledger_path(other).read_bytes()
+
+
+def test_the_hash_depends_on_no_key_but_the_evidence_does(
+    home: Home, company: Company, tmp_path: Path
+) -> None:
+    first = publish(home, company)
+    second = publish(again_in(small.home(tmp_path / "elsewhere" / "home")), company)
+    assert second.sha256 == first.sha256
+    said = [release.describe(each) for each in (first, second)]
+    assert said[0]["files"] == said[1]["files"]
+    assert said[0]["evidence"]["merkle_root"] != said[1]["evidence"]["merkle_root"]
+
+
+def again_in(other: Home) -> Home:
     small.land(other, "hr", {"hr_roster": ROSTER})
     small.land(other, "calls", {"calls": CALLS})
     small.build(other)
-    second = publish(other, company)
-    assert second.sha256 == first.sha256
-    for name in set(tree(first.path)) - {"scorecards.duckdb", "scorecards.duckdb.sha256"}:
-        assert (first.path / name).read_bytes() == (second.path / name).read_bytes(), name
-    assert ledger.ledger_path(home).read_bytes() == ledger.ledger_path(other).read_bytes()
+    return other
 
 
 def test_new_content_is_the_next_number_and_the_old_release_stays(
@@ -249,22 +267,22 @@ def test_old_versions_behind_the_link_are_forgotten_but_a_few(home: Home, compan
     assert len(release.releases(home)) == 5
 
 
-def test_the_hr_files_say_the_same_in_two_formats(home: Home, company: Company) -> None:
-    folder = publish(home, company).path / "exports"
+def test_the_hr_files_say_the_same_in_every_format(home: Home, company: Company) -> None:
+    folder = publish(home, company).path / "exports" / "hr"
     text = (folder / "hr_manager_months_2026-09.csv").read_bytes()
     assert text.startswith(b"\xef\xbb\xbfmonth,employee_number,display_name,")
     assert b"2026-09-01,M1,\xe7\x8e\x8bM1,T1,Team 1,cs_manager,87.500000,B,1" in text
-    sheet = openpyxl.load_workbook(folder / "hr_manager_months_2026-09.xlsx").active
-    assert sheet is not None
+    sheet = openpyxl.load_workbook(folder / "hr_manager_months_2026-09.xlsx")["2026-09"]
     header = [cell.value for cell in sheet[1]]
     assert header[1] == "Employee number\n工号"
     assert sheet.freeze_panes == "C2"
     values = [cell.value for cell in sheet[2]]
     assert values[1:3] == ["M1", "王M1"]
     assert values[6] == 87.5
-    said = json.loads((folder / "hr_manager_months_2026-09.manifest.json").read_text("utf-8"))
-    assert said["rows"] == 2
-    assert [c["name"] for c in said["columns"]][:2] == ["month", "employee_number"]
+    said = json.loads((folder / "datapackage.json").read_text("utf-8"))
+    assert (said["rows"], said["release"]) == (2, "2026-09.r1")
+    fields = said["resources"][1]["schema"]["fields"]
+    assert [each["name"] for each in fields][:2] == ["month", "employee_number"]
 
 
 def test_release_hash_does_not_depend_on_threads(

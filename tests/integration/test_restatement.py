@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import publish_in_child as child
@@ -117,7 +118,18 @@ def test_a_closed_month_does_not_change_without_a_reason_and_says_what_would(
     with pytest.raises(MonthClosed, match=r"since 2026-10-06, 2026-09\.r1 stands") as stopped:
         publish(home, company)
     text = str(stopped.value)
-    assert "scorecard_kpi_months M1, csat_rate value: 0.820000 -> 0.880000" in text
+    (line,) = [line for line in text.splitlines() if "scorecard_kpi_months M1, csat_rate" in line]
+    assert re.fullmatch(r"  - scorecard_kpi_months M1, csat_rate: [a-z_, ]+", line)
+    assert ", value" in line
+    assert "0.8" not in text, "a log tells no score of anybody"
+    file = home.gates / MONTH.key / "changes_after_r1.csv"
+    assert f"old and new values: {file}" in text
+    told = {
+        (row["row_key"], row["column_name"]): (row["old_value"], row["new_value"])
+        for row in csv.DictReader(file.read_text("utf-8-sig").splitlines())
+    }
+    assert told["M1, csat_rate", "value"] == ("0.820000", "0.880000")
+    assert home.gates.stat().st_mode & 0o077 == 0
     assert '--restate --reason "..." --by NAME' in text
     assert '(--as-of, "as_of")' in text
     assert stopped.value.exit_code == 9

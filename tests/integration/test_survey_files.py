@@ -10,6 +10,7 @@ import csv
 import random
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -33,7 +34,7 @@ mon = ["09:00-18:00"]
 [surveys.effort]
 easy_is = "low"
 [kpis]
-choose = ["csat_rate", "nps", "ces_rate", "peer_review_score"]
+choose = ["csat_rate", "nps", "ces_rate", "peer_review_score", "enps", "employee_satisfaction"]
 
 [[sources]]
 id = "calls"
@@ -124,6 +125,31 @@ scale_max = { value = 5 }
 submitted_at = { from = "when", format = "%Y-%m-%d" }
 
 [[sources]]
+id = "pulse"
+connector = "files"
+owner = "HR"
+required = false
+[[sources.streams]]
+stream = "survey_responses"
+path = "pulse.csv"
+window = "submitted_at"
+unpivot = { columns = ["recommend", "trust", "tools"], name = "question", value = "answer" }
+where = '"answer" is not null'
+[sources.streams.columns]
+response_id = "form"
+survey_id = { value = "pulse" }
+survey_kind = { value = "employee_satisfaction" }
+question_id = "question"
+metric = { from = "question", values = { recommend = "enps" }, otherwise = "engagement" }
+submitted_at = { from = "when", format = "%Y-%m-%d %H:%M" }
+score = "answer"
+scale_min = { from = "question", values = { recommend = 0 }, otherwise = 1 }
+scale_max = { from = "question", values = { recommend = 10 }, otherwise = 5 }
+subject_employee_id = "about"
+rater_type = { value = "subordinate" }
+rater_key = { from = "who", hash = true }
+
+[[sources]]
 id = "hr"
 connector = "files"
 owner = "HR"
@@ -149,6 +175,11 @@ MANAGER = {f"A{n}": f"M{1 + n % 2}" for n in range(6)}
 COMMENTS = (
     "", "fine", 'He said "no",\nthen\r\n\nhung up, again', "多行\n评论，很长", "a;b\tc", '"', "\n",
 )  # fmt: skip
+
+
+def rounded(number: Fraction) -> Decimal:
+    """Return a number of six digits behind the point, as tables have it."""
+    return Decimal(round(number * 10**6)).scaleb(-6)
 
 
 def calls() -> list[dict[str, Any]]:
@@ -205,7 +236,21 @@ def reviews() -> list[dict[str, Any]]:
     return found
 
 
-CALLS, ANSWERS, REVIEWS = calls(), answers(), reviews()
+def pulse() -> list[dict[str, Any]]:
+    """Return employees' forms: nine people about M1, most of them several times; two about M2."""
+    chance, found = random.Random(4), []
+    who = [("M1", f"e{n % 9}") for n in range(30)] + [("M2", f"f{n % 2}") for n in range(5)]
+    who += [("M1", "")] * 2 + [("M2", "e1")]  # without a name each form is a person's
+    for n, (about, rater) in enumerate(who):
+        row: dict[str, Any] = {"form": f"p{n}", "about": about, "who": rater}
+        row["when"] = f"2026-09-{chance.randint(1, 28):02d} {n // 60:02d}:{n % 60:02d}"
+        row["recommend"] = chance.choice([*range(11), ""])
+        row |= {q: chance.choice([*range(1, 6), ""]) for q in ("trust", "tools")}
+        found.append(row)
+    return found
+
+
+CALLS, ANSWERS, REVIEWS, PULSE = calls(), answers(), reviews(), pulse()
 ROSTER = [
     *({"id": agent, "manager": manager, "job": "agent"} for agent, manager in MANAGER.items()),
     *({"id": manager, "manager": "", "job": "cs_manager"} for manager in ("M1", "M2")),
@@ -219,7 +264,7 @@ def ws(tmp_path_factory: pytest.TempPathFactory) -> stages.Workspace:
         (root / folder).mkdir()
     (root / "company" / "perfhouse.toml").write_text(TOML, encoding="utf-8")
     (root / "company" / "targets.csv").write_text(TARGETS, encoding="utf-8")
-    files = {"calls": CALLS, "nps": ANSWERS, "reviews": REVIEWS}
+    files = {"calls": CALLS, "nps": ANSWERS, "reviews": REVIEWS, "pulse": PULSE}
     for month in MONTHS:
         files[f"hr_{month}"] = [{"day": str(month.last_day), **row} for row in ROSTER]
     for name, rows in files.items():
@@ -229,7 +274,7 @@ def ws(tmp_path_factory: pytest.TempPathFactory) -> stages.Workspace:
             writer.writerows(rows)
     opened = stages.open_workspace(root / "company", root / "data", root / "home")
     for month in MONTHS:
-        for source in ("calls", "effort", "nps", "reviews", "hr"):
+        for source in ("calls", "effort", "nps", "reviews", "pulse", "hr"):
             stages.ingest(opened, source, month)
     for month in (EMPTY, LAST):
         stages.build(opened, month)
@@ -307,6 +352,48 @@ def test_a_month_nobody_was_asked_in_is_not_available_and_never_zero(ws: stages.
     assert found == [("not_available", None, None)]
 
 
+def test_an_employee_counts_once_however_often_they_answered(ws: stages.Workspace) -> None:
+    newest: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    for row in sorted(PULSE, key=lambda row: row["when"]):
+        told = {q: row[q] for q in ("recommend", "trust", "tools") if row[q] != ""}
+        newest[row["about"], row["who"] or row["form"]].update(told)
+    recommended: dict[str, list[int]] = defaultdict(list)
+    satisfied: dict[str, list[Fraction]] = defaultdict(list)
+    for (about, _), told in newest.items():
+        if "recommend" in told:
+            recommended[about].append((told["recommend"] >= 9) - (told["recommend"] <= 6))
+        items = [told[q] >= 4 for q in ("trust", "tools") if q in told]
+        if items:
+            satisfied[about].append(Fraction(sum(items), len(items)))
+    for kpi_id, points in (("enps", recommended), ("employee_satisfaction", satisfied)):
+        want = {(m, ""): (sum(each), len(each)) for m, each in points.items()}
+        assert sums(ws, kpi_id, LAST) == want
+    assert len(satisfied["M1"]) > 9
+    assert len(satisfied["M2"]) == 3
+
+
+def test_forms_of_few_people_stay_hidden_however_many_they_are(ws: stages.Workspace) -> None:
+    assert sum(row["about"] == "M2" for row in PULSE) > 5
+    with warehouse.connect(ws.home.warehouse, read_only=True) as con:
+        cells = con.execute(
+            "select kpi_id, manager_id, reason from kpis.kpi_confidential_cells "
+            "where month = ? and team_id = '*' and kpi_id <> 'peer_review_score'",
+            [LAST.start],
+        ).fetchall()
+        shown = con.execute(
+            "select manager_id, numerator, denominator, value, score "
+            "from scorecards.scorecard_kpi_months "
+            "where month = ? and manager_id = 'M2' and kpi_id in ('enps', 'employee_satisfaction')",
+            [LAST.start],
+        ).fetchall()
+    assert {(kpi, manager): reason for kpi, manager, reason in cells} == {
+        (kpi, manager): "few_answers" if manager == "M2" else None
+        for kpi in ("enps", "employee_satisfaction")
+        for manager in ("M1", "M2")
+    }
+    assert shown == [("M2", None, None, None, None)] * 2
+
+
 def test_the_means_of_rater_groups_are_exact_and_small_groups_hidden(ws: stages.Workspace) -> None:
     groups: dict[tuple[str, str], list[Fraction]] = defaultdict(list)
     raters: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -322,3 +409,31 @@ def test_the_means_of_rater_groups_are_exact_and_small_groups_hidden(ws: stages.
     }
     assert set(wanted) == {("M1", "peer"), ("M1", "subordinate"), ("M2", "subordinate")}
     assert sums(ws, "peer_review_score", LAST) == wanted
+    with warehouse.connect(ws.home.warehouse, read_only=True) as con:
+        found = con.execute(
+            "select ratee_id, rater_type, rater_count, answer_count, mean_score, mean_share "
+            "from core.peer_review_means where month = ? and dimension = '*'",
+            [LAST.start],
+        ).fetchall()
+        asked = con.execute(
+            "select ratee_id, rater_type, dimension, mean_score from core.peer_review_means "
+            "where dimension <> '*'"
+        ).fetchall()
+    means = {key: Fraction(above) / below for key, (above, below) in wanted.items()}
+    assert {(about, kind): tuple(rest) for about, kind, *rest in found} == {
+        key: (len(raters[key]), wanted[key][1], rounded(1 + 4 * mean), rounded(mean))
+        for key, mean in means.items()
+    }
+    alone: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for row in REVIEWS:
+        kind = {"Peer": "peer", "Report": "subordinate"}.get(row["relation"], "")
+        if row["score"] != "" and (row["about"], kind) in wanted:
+            alone[row["about"], kind, row["question"]].append(row["score"])
+    thin = {key[:2] for key, scores in alone.items() if len(scores) < 3}
+    assert {tuple(key): mean for *key, mean in asked} == {
+        key: rounded(Fraction(sum(scores), len(scores)))
+        for key, scores in alone.items()
+        if key[:2] not in thin
+    }
+    assert thin
+    assert asked

@@ -146,7 +146,7 @@ TICKETS = [
     # The time of day was lost: the reply is unknown, not negative. Solved in time.
     ticket("t10", "2026-09-09 09:00", assignee_id="u1", first_response_at=at("2026-09-09 00:00"),
            resolved_at=at("2026-09-09 09:30"), requester_key="c1"),
-    # A1 solves, it comes back, A3 solves it in the end, after 600 of 480 open minutes of Tokyo.
+    # A1 solves it after an hour, it comes back, A3 solves it in the end.
     ticket("t11", "2026-09-10 09:00", assignee_id="u1", resolved_by_id="u3", reopen_count=1,
            first_response_at=at("2026-09-10 09:10"), resolved_at=at("2026-09-11 11:00"),
            requester_key="c1"),
@@ -428,8 +428,9 @@ SEPTEMBER_SUMS: dict[tuple[str, str], tuple[float, float]] = {
     ("reopen_rate", "M2"): (0, 1),  # t5
     ("first_reply_on_time_rate", "M1"): (3, 4),  # t1 t2 t11 of t1 t2 t3 t11
     ("first_reply_on_time_rate", "M2"): (2, 2),  # t5 t6
-    ("resolution_on_time_rate", "M1"): (2, 4),  # t1 t10 of t1 t2 t3 t10
-    ("resolution_on_time_rate", "M2"): (0, 3),  # t5 after 540 minutes, t6, t11
+    # By the first solve: t1 t10 t11 of t1 t2 t3 t10 t11; and t5 after 540 minutes, t6.
+    ("resolution_on_time_rate", "M1"): (3, 5),
+    ("resolution_on_time_rate", "M2"): (0, 2),
     ("average_handle_time", "M1"): (450, 3),  # c1 150, c2 210, c5b 90
     ("average_handle_time", "M2"): (60, 1),  # c2b
     ("speed_of_answer", "M1"): (55, 3),

@@ -282,12 +282,59 @@ def test_a_month_without_managers_still_has_an_index(con, tmp_path):
     assert "No manager has a scorecard this month" in paths[0].read_text(encoding="utf-8")
 
 
+def test_too_few_records_are_said_where_the_sample_itself_would_do(changed, tmp_path):
+    table = "scorecards.scorecard_kpi_months"
+    for column, value in (("row_count", 2), ("minimum_rows", 5)):
+        changed.execute(f"alter table {table} add column {column} integer")
+        changed.execute(f"update {table} set {column} = {value} where kpi_id = 'csat_rate'")
+    changed.execute(
+        f"update {table} set status = 'insufficient_data', score = null, sample_size = 200 "
+        "where kpi_id = 'csat_rate'"
+    )
+    assert "2 cases, 5 needed" in row(page(changed, "M02", tmp_path), "客户满意度")
+
+
 def test_agents_with_few_cases_are_marked_and_not_judged(con, tmp_path):
     text = page(con, "M01", tmp_path)
     table = text[text.index('<table class="t ') :]
     assert "员工1-1" in table
     assert "样本少" in table
     assert "经理1" not in table
+
+
+def test_the_parts_of_a_month_are_a_table_of_who_led_several_teams(con, tmp_path):
+    text = page(con, "M03", tmp_path)
+    parsed = Page()
+    parsed.feed(text)
+    assert parsed.stack == []
+    table = re.search(r'<table class="t n2">.*?</table>', text, re.DOTALL)
+    assert table
+    head = table.group()[: table.group().index("</thead>")]
+    assert head.index("华东3组 <small>20 ") < head.index("华北9组 <small>10 ")
+    nps = re.search(r"净推荐值.*?(?=<tr|</tbody>)", table.group(), re.DOTALL)
+    assert nps
+    first, second = nps.group().split("<td>")[1:]
+    assert "<b>" in first
+    assert "40% · " in first
+    assert "<b>" not in second  # too few cases
+    assert "20% · " in second
+    assert 'aria-label="样本不足 Not enough data"' in second
+    assert "By team" not in page(con, "M02", tmp_path)
+
+
+def test_many_teams_leave_the_card_small(changed, tmp_path):
+    changed.execute(
+        "insert into scorecards.scorecard_team_months by name select * exclude (n) replace "
+        "('T' || n as team_id, ? || n as team_name) from (from scorecards.scorecard_team_months, "
+        "range(20) as r(n)) where month = ? and team_id = 'T99'",
+        [fixture.HOSTILE * 5, MONTH.start],
+    )
+    paths = {path.name: path for path in cards.render_all(changed, MONTH, tmp_path)}
+    text = paths["M03.html"].read_text(encoding="utf-8")
+    assert paths["M03.html"].stat().st_size <= 40 * 1024
+    assert "<script" not in text
+    assert '<table class="t n4">' in text
+    assert "18 more teams are not listed" in text
 
 
 def test_confidential_answers_and_the_teams_own_figures_never_show_single_agents(changed, tmp_path):

@@ -189,7 +189,7 @@ def test_every_problem_is_named_at_once_with_its_key_and_what_was_expected(tmp_p
         "perfhouse.toml: sources[1].streams[0].path: expected {month} or {yyyymm}",
         "perfhouse.toml: sources[1].streams[0].window: expected a column of tickets "
         "(did you mean 'created_at'?), got 'createdat'",
-        "perfhouse.toml: sources[1].streams[0].encoding: expected one of auto, gb18030, utf-8",
+        "perfhouse.toml: sources[1].streams[0].encoding: expected one of auto, big5, euc-kr",
         "perfhouse.toml: sources[1].streams[0].columns.created_ad: tickets has no such column "
         "(did you mean 'created_at'?)",
         "perfhouse.toml: sources[1].streams[0].columns.created_ad: expected exactly one of from",
@@ -362,6 +362,9 @@ def test_a_target_that_ends_where_the_next_begins_does_not_overlap(tmp_path: Pat
         ('"%d/%m/%Y %H:%M"', '"dd/mm"', "format: expected a strptime format"),
         ('time_zone = "Asia/Shanghai"\ndefault', "default", "company.time_zone: expected a time"),
         ('["Remarks"]', '"Remarks"', "ignore: expected a list of text, got 'Remarks'"),
+        ("[kpis]", "[mart]\n[kpis]", "mart.connection: expected a connection such as"),
+        ("[kpis]", '[mart]\nconnection = "a b"\n[kpis]', "mart.connection: expected a connection"),
+        ("[kpis]", '[mart]\nconnection = "m"\nurl = "x"\n[kpis]', "mart.url: unknown key"),
     ],
 )
 def test_a_wrong_key_is_named(tmp_path: Path, old: str, new: str, problem: str) -> None:

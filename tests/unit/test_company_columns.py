@@ -34,6 +34,7 @@ def parse(column: str, more: str = "") -> tuple[Source, list[str]]:
     [
         ('{ from = "a", decimal = ",", thousands = "." }', {"decimal": ",", "thousands": "."}),
         ('{ from = "a", thousands = "\'" }', {"thousands": "'"}),
+        ('{ from = "a", unit = "h:mm:ss" }', {"unit": "h:mm:ss"}),
         ('{ from = "a", format = "excel" }', {"format": "excel"}),
         ('{ from = "a", format = ["%d/%m/%Y", "excel1904"] }',
          {"format": ("%d/%m/%Y", "excel1904")}),
@@ -51,6 +52,7 @@ def test_a_column_says_how_its_numbers_and_days_are_written(
     ("text", "told"),
     [
         ('{ from = "a", decimal = ";" }', "decimal"),
+        ('{ from = "a", unit = "seconds" }', "unit: expected one of d, h, h:mm:ss"),
         ('{ from = "a", thousands = "." }', "thousands: expected another mark than decimal"),
         ('{ from = "a", decimal = ",", thousands = "," }', "another mark than decimal"),
         ('{ from = "a", format = "excel2000" }', "or excel"),
@@ -62,6 +64,38 @@ def test_a_way_of_writing_that_is_none_is_told(text: str, told: str) -> None:
     _, problems = parse(text)
     assert len(problems) == 1
     assert told in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ('columns = ["a", "b"], name = "n", value = "v"', ""),
+        ('columns = ["a"], name = "n", value = "v"', "unpivot.columns: expected two columns"),
+        ('columns = ["a", "a"], name = "n", value = "v"', "unpivot.columns: expected two columns"),
+        ('columns = ["a", "b"], name = "A", value = "v"', "unpivot.name: expected name and value"),
+        ('columns = ["a", "b"], name = "n", value = "N"', "unpivot.name: expected name and value"),
+        ('columns = ["a", "b"], name = "n"', "unpivot.value: expected text, got nothing"),
+        ('columns = ["a", "b"], name = "n", value = "v", as = 1', "unpivot.as: unknown key"),
+    ],
+)
+def test_columns_that_become_rows_are_named_with_what_they_are_called_then(
+    keys: str, told: str
+) -> None:
+    text = f"""
+    [[sources]]
+    id = "desk"
+    connector = "files"
+    owner = "Desk <desk@example.com>"
+    [[sources.streams]]
+    stream = "survey_responses"
+    path = "{{month}}.csv"
+    unpivot = {{ {keys} }}
+    """
+    problems: list[str] = []
+    read_sources(Table(tomllib.loads(text), "", problems), "UTC", Known())
+    assert [problem.partition("streams[0].")[2][: len(told)] for problem in problems] == (
+        [told] if told else []
+    )
 
 
 @pytest.mark.parametrize("share", ["1.5", "-0.1", '"much"', "true"])

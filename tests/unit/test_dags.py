@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -125,10 +126,24 @@ def test_publish_waits_for_scorecards(bag: dict[str, Any]) -> None:
     assert publish["tasks"]["publish"]["outlets"] == ["releases"]
 
 
+def test_deliver_waits_for_releases_where_a_company_has_receivers(
+    tmp_path: Path, bag: dict[str, Any]
+) -> None:
+    assert "deliver" not in bag["dags"]
+    company = tmp_path / "company"
+    shutil.copytree(EXAMPLE, company)
+    with (company / "perfhouse.toml").open("a", encoding="utf-8") as handle:
+        handle.write('\n[[exports.hr]]\nurl = "/srv/hr/in"\nplain = true\n')
+    deliver = read_bag(tmp_path, company)["dags"]["deliver"]
+    assert deliver["timetable"] == "PartitionedAssetTimetable"
+    assert "releases" in deliver["schedule"]
+    assert deliver["tasks"]["deliver"]["retries"] > 0
+
+
 def test_without_a_company_the_import_error_says_what_to_set(tmp_path: Path) -> None:
     found = read_bag(tmp_path, None)
     assert found["dags"] == {}
-    assert len(found["errors"]) == 3
+    assert len(found["errors"]) == 4
     assert all("perfhouse.toml" in text for text in found["errors"].values())
 
 
@@ -136,7 +151,7 @@ def test_without_a_company_the_import_error_says_what_to_set(tmp_path: Path) -> 
 def test_the_folder_holds_small_wiring_files_only(path: Path) -> None:
     if path.name == "__pycache__":
         return
-    assert path.name in {"ingest.py", "transform.py", "publish.py"}
+    assert path.name in {"ingest.py", "transform.py", "publish.py", "deliver.py"}
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) < 80
     assert not re.search(r"sys\.path|os\.environ|open\(|duckdb|httpx|pandas", text)

@@ -55,6 +55,31 @@ def test_the_arithmetic_is_spelled_out(home):
     assert kpis["nps"].arithmetic == ""
 
 
+def test_who_approved_a_target_is_told_and_when_it_was_announced(own):
+    change(
+        own,
+        """
+        create table config.targets as
+        select t.*, null::date as valid_to, s.target_version as version, s.floor, s.stretch
+        from (values
+            ('csat_rate', '*', date '2026-01-01', date '2025-12-01', 'Old head', null, 0.8),
+            ('csat_rate', 'a', date '2026-08-01', date '2026-07-15', 'Head', '2026-07-10', 0.9),
+            ('csat_rate', 'b', date '2026-08-01', date '2026-07-15', 'Head', '2026-07-10', 0.9),
+            ('csat_rate', 'c', date '2026-10-01', date '2026-09-15', 'Next', null, 0.9)
+        ) as t(kpi_id, role, valid_from, announced_on, approved_by, approved_on, target)
+        inner join scorecards.scorecard_kpi_months as s
+            on t.kpi_id = s.kpi_id and s.manager_id = 'M01'
+        """,
+    )
+    found = explain(own, MONTH, "M01", "csat_rate")
+    assert [(str(a.announced_on), a.approved_by) for a in found.kpis[0].approvals] == [
+        ("2026-07-15", "Head")
+    ]
+    assert "  targets      announced 2026-07-15, approved by Head on 2026-07-10" in as_text(found)
+    assert "2026-07-15 公布,2026-07-10 批准:Head" in as_text(found, lang="zh")
+    assert json.loads(as_json(found))["kpis"][0]["approvals"][0]["approved_by"] == "Head"
+
+
 def test_a_kpi_goes_down_to_its_source_rows(home):
     found = explain(home, MONTH, "M01", "csat_rate", limit=5)
     assert found.source_rows is not None

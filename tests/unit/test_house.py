@@ -15,8 +15,13 @@ GROUND = {
     "perfhouse.company", "perfhouse.company_types", "perfhouse.company_sources",
     "perfhouse.company_identities", "perfhouse.company_monitors",
     "perfhouse.company_packs", "perfhouse.company_surveys", "perfhouse.company_targets",
+    "perfhouse.company_exports", "perfhouse.company_mappings", "perfhouse.company_payroll",
+    "perfhouse.export_columns", "perfhouse.export_types",
 }  # fmt: skip
-FILES = {"perfhouse.lake", "perfhouse.warehouse", "perfhouse.ledger"}
+FILES = {
+    "perfhouse.lake", "perfhouse.warehouse", "perfhouse.ledger", "perfhouse.merkle",
+    "perfhouse.signing",
+}  # fmt: skip
 ROOF = {"perfhouse.cli", "perfhouse.orchestration", "perfhouse.embedded", "perfhouse.report"}
 
 # room -> the rooms of this project it may import from
@@ -42,6 +47,7 @@ NAMED = {
     **dict.fromkeys(FILES, "files"),
     **dict.fromkeys(ROOF, "roof"),
     "perfhouse.stages": "stages",
+    "perfhouse.deliver": "stages",
     "perfhouse.reproduce": "stages",
     "perfhouse.release": "release",
 }

@@ -5,56 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from own_kpi import TOP_SCORE_RATE as GOOD
 
 from perfhouse import kpi_files
 
-GOOD = """\
-version: 2
-semantic_models:
-  - name: top_score_rate
-    description: Answers.
-    model: ref('fct_survey_responses')
-    defaults: { agg_time_dimension: submitted_on }
-    entities:
-      - { name: top_score_rate_row, type: primary, expr: response_key }
-    dimensions:
-      - { name: submitted_on, type: time, type_params: { time_granularity: day } }
-    measures:
-      - name: top_score_rate_numerator
-        agg: sum
-        expr: case when is_csat_rated and score = scale_max then 1 else 0 end
-      - name: top_score_rate_denominator
-        agg: sum
-        expr: case when is_csat_rated then 1 else 0 end
-metrics:
-  - name: top_score_rate
-    label: Top scores
-    type: ratio
-    type_params: { numerator: top_score_rate_numerator, denominator: top_score_rate_denominator }
-    config:
-      meta:
-        kpi:
-          name_en: Top scores
-          name_zh: 满分率
-          definition_en: Answers with the top score over rated answers.
-          definition_zh: 满分评价数 ÷ 有效评价数。
-          category: quality
-          unit: rate
-          direction: up
-          kind: proportion
-          version: 1
-          minimum_sample: 1
-          credit: { to: employee, id: credited_employee_id, day: submitted_on }
-          row_id: response_id
-  - name: top_score_rate_numerator
-    label: above
-    type: simple
-    type_params: { measure: top_score_rate_numerator }
-  - name: top_score_rate_denominator
-    label: below
-    type: simple
-    type_params: { measure: top_score_rate_denominator }
-"""
 PLACE = "kpis/top_score_rate.yml: "
 KPI = f"{PLACE}metrics[0].config.meta.kpi"
 FACT = "semantic_models[0]"
@@ -105,11 +59,20 @@ def test_the_catalogue_passes_its_own_check(
         ("          name_zh: 满分率\n", "", f"{KPI}.name_zh: expected text, got nothing"),
         ("minimum_sample: 1", "minimum_sample: 0",
          f"{KPI}.minimum_sample: expected a whole number from 1, got 0"),
+        ("minimum_sample: 1", "minimum_sample: 1\n          minimum_rows: 0",
+         f"{KPI}.minimum_rows: expected a whole number from 1, got 0"),
+        ("minimum_sample: 1", "minimum_sample: 1\n          is_signed: true",
+         f"{KPI}.is_signed: expected false for a proportion, which is never negative, got True"),
         ("          version: 1\n", "",
          f"{KPI}.version: expected a whole number from 1, got nothing"),
         ("row_id: response_id", "row_id: response_no", f"{KPI}.row_id: expected one of "),
         ("to: employee", "to: agent",
          f"{KPI}.credit.to: expected one of employee, manager, queue, got 'agent'"),
+        ("day: submitted_on }\n          row", "day: submitted_on, queue: queue }\n          row",
+         f"{KPI}.credit.queue: expected one of "),
+        ("to: employee, id: credited_employee_id, day: submitted_on",
+         "to: manager, id: response_id, day: submitted_on, queue: response_id",
+         f"{KPI}.credit.queue: expected a queue only beside `to: employee`, got 'response_id'"),
         ("day: submitted_on }\n          row", "day: submited_on }\n          row",
          "(did you mean 'submitted_on'?), got 'submited_on'"),
         ("          unit: rate", "          units: rate", f"{KPI}.units: unknown key"),

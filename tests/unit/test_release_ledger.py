@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from perfhouse import ledger, warehouse
+from perfhouse import ledger, signing, warehouse
 from perfhouse.errors import ReleaseError
 from perfhouse.month import Month
 from perfhouse.settings import Home
@@ -68,6 +68,38 @@ def test_a_removed_line_is_found(home: Home) -> None:
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(lines[0] + lines[2])
     with pytest.raises(ReleaseError, match="line 2 "):
+        ledger.entries(home)
+
+
+def test_a_decision_stands_in_the_same_chain_and_is_no_release(home: Home) -> None:
+    key = signing.release_key(home)
+    first = add(home, "2026-09", 1)
+    said = ledger.record(
+        home, kind="approved", what={"release": "2026-09.r1"}, who="HR", why="paid", key=key
+    )
+    second = add(home, "2026-10", 1)
+    assert ledger.entries(home) == [first, second]
+    assert ledger.lines(ledger.ledger_path(home)) == [first, said, second]
+    assert (said.sequence, said.at) == (2, None)
+    assert second.previous_sha256 == said.entry_sha256
+    assert ledger.is_signed(said, [key.get_public_key()])
+    assert not ledger.is_signed(second, [key.get_public_key()])
+
+
+def test_a_changed_decision_is_found_and_named(home: Home) -> None:
+    key = signing.release_key(home)
+    ledger.record(home, kind="approved", what={"month": "2026-09"}, who="HR", why="paid", key=key)
+    file = ledger.ledger_path(home)
+    file.write_text(file.read_text("utf-8").replace("paid", "not paid"), encoding="utf-8")
+    with pytest.raises(ReleaseError, match=r"line 1 \(approved\)"):
+        ledger.entries(home)
+
+
+def test_a_line_is_its_canonical_text_to_the_byte(home: Home) -> None:
+    add(home, "2026-09", 1)
+    file = ledger.ledger_path(home)
+    file.write_text(file.read_text("utf-8").replace('"number":1', '"number": 1'), encoding="utf-8")
+    with pytest.raises(ReleaseError, match="line 1 "):
         ledger.entries(home)
 
 

@@ -4,18 +4,6 @@ with employees as (
 
 ),
 
-locations as (
-
-    select * from {{ source('config', 'locations') }}
-
-),
-
-company as (
-
-    select * from locations where location = '*'
-
-),
-
 chains as (
 
     select * from {{ ref('dim_management_chains') }} where month = {{ month_start() }}
@@ -82,18 +70,12 @@ select
     coalesce(e.is_leave_cover, false) as is_leave_cover,
     coalesce(e.is_vacancy_cover, false) as is_vacancy_cover,
     e.location,
-    coalesce(l.time_zone, c.time_zone) as time_zone,
-    coalesce(l.calendar, c.calendar) as calendar,
     e.employment_status,
     e.hire_date,
     e.left_on,
     cast(e.starts_on as date) as valid_from,
     cast(e.stops_on as date) as valid_to,
-    e.stops_on = max(e.stops_on) over (partition by e.employee_id) as is_last_in_month,
     e._source,
     e._file,
     e._row_number
 from cut as e
-cross join company as c
-left join locations as l
-    on e.location = l.location

@@ -1,4 +1,4 @@
-with employees as (
+with recursive employees as (
 
     select * from {{ ref('dim_employees') }} where month = {{ month_start() }}
 
@@ -148,6 +148,46 @@ described as (
 
 ),
 
+-- Whom the roster names above whom at the month's end: who stands in for somebody does not rise by it.
+lines as (
+
+    select
+        e.manager_id,
+        e.employee_id as below_id
+    from employees as e
+    inner join managers as m
+        on e.employee_id = m.manager_id
+    where e.valid_to = {{ month_end() }} and e.manager_id <> e.employee_id
+
+),
+
+named_above as (
+
+    select manager_id, below_id from lines
+    union
+    select
+        a.manager_id,
+        l.below_id
+    from named_above as a
+    inner join lines as l
+        on a.below_id = l.manager_id
+
+),
+
+-- Who stands above managers of the same kind would else be ranked among them.
+above_equals as (
+
+    select a.manager_id
+    from named_above as a
+    inner join described as u
+        on a.manager_id = u.manager_id
+    inner join described as d
+        on a.below_id = d.manager_id
+    where u.job_family = d.job_family and a.manager_id <> a.below_id
+    group by a.manager_id
+
+),
+
 -- The company's rules, if it has any: the first that fits.
 fitting_roles as (
 
@@ -170,6 +210,7 @@ select
     m.display_name,
     case
         when r.role is not null then r.role
+        when u.manager_id is not null then 'manager_of_managers'
         when m.job_family in ('cs_manager', 'supervisor') then m.job_family
         when m.is_manager_of_managers then 'manager_of_managers'
         else m.job_family
@@ -185,6 +226,8 @@ select
 from described as m
 left join fitting_roles as r
     on m.manager_id = r.manager_id and r.fit_rank = 1
+left join above_equals as u
+    on m.manager_id = u.manager_id
 left join team_days as d
     on m.manager_id = d.manager_id
 left join subtrees as s

@@ -1,14 +1,6 @@
 -- Who answers for a queue on a day: its configured owner, else the manager of the team it is named
 -- after. The queue '*' stands for every queue that has no row of its own.
-with places as (
-
-    select employee_id, time_zone
-    from {{ ref('dim_employees') }}
-    where month = {{ month_start() }} and is_last_in_month
-
-),
-
-days as (
+with days as (
 
     select day from {{ ref('dim_days') }} where month = {{ month_start() }}
 
@@ -84,12 +76,9 @@ select
     o.owned_on,
     coalesce(c.responsible_manager_id, o.manager_id) as manager_id,
     c.management_path,
-    p.time_zone,
     o.is_configured
 from owned as o
 left join chains as c
     on o.manager_id = c.manager_id
     and o.owned_on >= c.valid_from
     and o.owned_on < c.valid_to
-left join places as p
-    on coalesce(c.responsible_manager_id, o.manager_id) = p.employee_id

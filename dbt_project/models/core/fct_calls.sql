@@ -6,12 +6,9 @@ with calls as (
 
 {{ people_ctes() }},
 
-queue_zones as (
+queues as (
 
-    select queue_id, min(time_zone) as time_zone
-    from {{ ref('dim_queues') }}
-    where month = {{ month_start() }}
-    group by queue_id
+    select queue_id, owned_on, manager_id from {{ ref('dim_queues') }} where month = {{ month_start() }}
 
 ),
 
@@ -27,20 +24,40 @@ handled as (
 
 ),
 
--- A caller leaves a queue once, however many agents the call rang at: by an answer if there was one.
-exits as (
+several as (
 
     select
-        *,
-        row_number() over (
-            partition by _source, interaction_id, queue_id, transferred_from_leg
-            order by
-                case when is_in_queue then 0 else 1 end,
-                case when is_handled then 0 else 1 end,
-                case when is_handled then ended_at end asc nulls last,
-                ended_at desc, leg_no desc nulls last, leg_id
-        ) as exit_rank
+        _source,
+        interaction_id,
+        queue_id,
+        transferred_from_leg
     from handled
+    where is_in_queue
+    group by _source, interaction_id, queue_id, transferred_from_leg
+    having count(*) > 1
+
+),
+
+-- A caller leaves a queue once, however many agents the call rang at: by an answer if there was one. Few
+-- rang at several, and only those are ranked: a window over all calls costs more than reading them.
+ranked as (
+
+    select
+        h.leg_key,
+        row_number() over (
+            partition by h._source, h.interaction_id, h.queue_id, h.transferred_from_leg
+            order by
+                case when h.is_handled then 0 else 1 end,
+                case when h.is_handled then h.ended_at end asc nulls last,
+                h.ended_at desc, h.leg_no desc nulls last, h.leg_id
+        ) as exit_rank
+    from handled as h
+    inner join several as s
+        on h._source = s._source
+        and h.interaction_id is not distinct from s.interaction_id
+        and h.queue_id = s.queue_id
+        and h.transferred_from_leg is not distinct from s.transferred_from_leg
+    where h.is_in_queue
 
 ),
 
@@ -56,13 +73,29 @@ flagged as (
 
     select
         e.*,
-        e.is_in_queue and e.exit_rank = 1 as is_queue_exit,
+        e.is_in_queue and coalesce(r.exit_rank, 1) = 1 as is_queue_exit,
         not e.is_handled and e.disposition in ('abandoned', 'short_abandon') as is_given_up,
         e.disposition = 'short_abandon'
         or coalesce(e.wait_ms <= l.short_abandon_ms, false) as is_short_wait,
         coalesce(e.sla_threshold_ms, l.answer_within_ms) as threshold_ms
-    from exits as e
+    from handled as e
+    left join ranked as r
+        on e.leg_key = r.leg_key
     cross join limits as l
+
+),
+
+-- The day before the month and the day after it have the owner of the nearest day.
+dated as (
+
+    select
+        *,
+        {{ local_on('ended_at') }} as company_day,
+        least(
+            greatest({{ local_on('ended_at') }}, {{ month_start() }}),
+            cast({{ month_end() }} - interval '1 day' as date)
+        ) as owned_on
+    from flagged
 
 ),
 
@@ -79,10 +112,14 @@ named as (
         f.*,
         c.wrapup_code is not null as is_routed_rightly,
         {{ person('agent') }} as agent_employee_id,
-        {{ local_on('f.ended_at', 'coalesce(agent_at.time_zone, z.time_zone)') }} as ended_on
-    from flagged as f
-    left join queue_zones as z
-        on f.queue_id = z.queue_id
+        {{ local_on('f.ended_at', 'coalesce(agent_at.time_zone, queue_at.time_zone)') }} as ended_on
+    from dated as f
+    left join queues as q
+        on f.queue_id = q.queue_id and f.owned_on = q.owned_on
+    left join places as queue_at
+        on q.manager_id = queue_at.employee_id
+        and f.company_day >= queue_at.valid_from
+        and f.company_day < queue_at.valid_to
     left join routing_codes as c
         on f.wrapup_code = c.wrapup_code
     {{ join_person('agent', 'f._source', 'f.agent_id', 'f.ended_at') }}
@@ -105,8 +142,8 @@ select
     answered_at,
     ended_at,
     ended_on,
-    {{ measure('wait_ms / 1000.0') }} as wait_seconds,
-    {{ measure('(talk_ms + coalesce(hold_ms, 0) + coalesce(acw_ms, 0)) / 1000.0') }} as handle_seconds,
+    {{ seconds_of('wait_ms') }} as wait_seconds,
+    {{ seconds_of('(talk_ms + coalesce(hold_ms, 0) + coalesce(acw_ms, 0))') }} as handle_seconds,
     is_handled,
     is_handled and talk_ms is not null as is_timed,
     is_handled and (coalesce(disposition, '') = 'transferred' or transferred_to is not null)

@@ -26,7 +26,7 @@ named as (
         {{ local_on('s.cert_expires_at', 'learner_at.time_zone') }} as expires_on,
         {{ local_on('coalesce(s.cert_expires_at, s.source_updated_at)', 'learner_at.time_zone') }} as expired_on
     from statements as s
-    {{ join_person('learner', 's._source', 's.learner_id', 'coalesce(s.assigned_at, s.completed_at, s.cert_issued_at, s.due_at, s.source_updated_at)') }}
+    {{ join_person('learner', 's._source', 's.learner_id', 'coalesce(s.assigned_at, s.completed_at, s.cert_issued_at, s.due_at, s.source_updated_at)', dated_at='coalesce(s.cert_issued_at, s.completed_at, s.due_at, s.source_updated_at)') }}
 
 ),
 

@@ -20,7 +20,7 @@ named as (
         {{ local_on('p.due_at', 'coachee_at.time_zone') }} as due_on,
         {{ local_on('p.completed_at', 'coachee_at.time_zone') }} as held_on
     from plans as p
-    {{ join_person('coachee', 'p._source', 'p.coachee_id', 'coalesce(p.planned_at, p.due_at)') }}
+    {{ join_person('coachee', 'p._source', 'p.coachee_id', 'coalesce(p.planned_at, p.due_at)', dated_at='p.due_at') }}
 
 ),
 

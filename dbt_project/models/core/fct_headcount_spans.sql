@@ -11,12 +11,34 @@ stretches as (
 
 ),
 
--- Somebody whose last day was the last day of the month before leaves in this month, with no days.
+-- Somebody whose last day was the last day of the month before leaves in this month, with no days; so
+-- does whom the rosters of this month do not name any more, without a word.
 gone_at_once as (
 
-    select e.*
-    from {{ ref('stg_employees') }} as e
-    where e.left_on = {{ month_start() }} and e.valid_to = e.left_on and e.valid_from < e.valid_to
+    select
+        employee_id,
+        team_id,
+        job_family,
+        manager_id,
+        left_on,
+        false as is_left_inferred,
+        _source,
+        _file,
+        _row_number
+    from {{ ref('stg_employees') }}
+    where left_on = {{ month_start() }} and valid_to = left_on and valid_from < valid_to
+    union all
+    select
+        employee_id,
+        team_id,
+        job_family,
+        manager_id,
+        left_on,
+        true as is_left_inferred,
+        _source,
+        _file,
+        _row_number
+    from {{ ref('stg_vanished_employees') }}
 
 ),
 
@@ -56,6 +78,7 @@ counted as (
         {{ days_between('s.valid_from', 's.valid_to') }} as employed_days,
         coalesce(s.employment_status = 'leave', false) as is_on_leave,
         coalesce({{ in_month('s.left_on') }} and s.valid_to = s.left_on, false) as is_leaver,
+        false as is_left_inferred,
         s._source,
         s._file,
         s._row_number
@@ -73,6 +96,7 @@ counted as (
         0 as employed_days,
         false as is_on_leave,
         true as is_leaver,
+        g.is_left_inferred,
         g._source,
         g._file,
         g._row_number
@@ -123,6 +147,7 @@ select
     -- Finer than a published number: it is summed over people before it is rounded.
     cast(cast(c.employed_days as numeric(28, 10)) / m.day_count as numeric(28, 10)) as average_headcount,
     case when c.is_leaver then 1 else 0 end as leaver_count,
+    c.is_left_inferred,
     case when c.is_leaver then r.is_voluntary end as is_voluntary,
     (select count(*) from {{ ref('stg_employment_events') }}) > 0 as has_reasons,
     c._source,

@@ -32,7 +32,7 @@ named as (
         {{ person('proposer') }} as proposer_employee_id,
         {{ local_on('s.step_at', 'proposer_at.time_zone') }} as counted_on
     from steps as s
-    {{ join_person('proposer', 's._source', 's.proposer_id', 's.submitted_at') }}
+    {{ join_person('proposer', 's._source', 's.proposer_id', 's.submitted_at', dated_at='s.step_at') }}
 
 )
 

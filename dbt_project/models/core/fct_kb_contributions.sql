@@ -16,7 +16,7 @@ named as (
         {{ person('author') }} as author_employee_id,
         {{ local_on('c.counted_at', 'author_at.time_zone') }} as counted_on
     from contributions as c
-    {{ join_person('author', 'c._source', 'c.author_id', 'coalesce(c.submitted_at, c.counted_at)') }}
+    {{ join_person('author', 'c._source', 'c.author_id', 'coalesce(c.submitted_at, c.counted_at)', dated_at='c.counted_at') }}
     where {{ near_month('c.counted_at') }}
 
 )

@@ -32,7 +32,7 @@ named as (
         {{ person('agent') }} as agent_employee_id,
         {{ local_on('s.step_at', 'agent_at.time_zone') }} as counted_on
     from steps as s
-    {{ join_person('agent', 's._source', 's.agent_id', 's.offered_at') }}
+    {{ join_person('agent', 's._source', 's.agent_id', 's.offered_at', dated_at='s.step_at') }}
 
 )
 

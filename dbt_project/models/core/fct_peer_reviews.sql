@@ -15,17 +15,28 @@ named as (
         {{ person('ratee', 'a.is_employee_number') }} as ratee_employee_id,
         coalesce(a.cycle_closed_on, {{ local_on('a.submitted_at', 'ratee_at.time_zone') }}) as counted_on,
         coalesce(a.rater_type, '-') as rater_group,
-        -- An anonymous rater is known by the answers given together.
-        coalesce(a.rater_key, a.review_id) as rater,
         (a.score - a.scale_min) / nullif(a.scale_max - a.scale_min, 0) as share
     from answers as a
     {{ join_person('ratee', 'a._source', 'a.ratee_id', 'a.submitted_at', 'a.is_employee_number') }}
 
 ),
 
+-- Who answers again corrects the answer: the newest that has a score counts.
 closed as (
 
-    select * from named where {{ in_month('counted_on') }}
+    select
+        *,
+        share is not null and row_number() over (
+            partition by _source, cycle_id, ratee_id, rater_group, coalesce(rater_key, review_id), dimension
+            order by case when share is null then 1 else 0 end, submitted_at desc, answer_key desc
+        ) = 1 as is_newest,
+        -- Of anonymous raters it is only sure that there are as many as answered the same question.
+        coalesce(rater_key, cast(row_number() over (
+            partition by _source, cycle_id, ratee_id, rater_group, rater_key, dimension
+            order by case when share is null then 1 else 0 end, answer_key
+        ) as varchar)) as rater
+    from named
+    where {{ in_month('counted_on') }}
 
 ),
 
@@ -38,7 +49,7 @@ raters as (
         rater_group,
         count(distinct rater) as rater_count
     from closed
-    where share is not null
+    where is_newest
     group by _source, cycle_id, ratee_id, rater_group
 
 )
@@ -57,9 +68,12 @@ select
     c.submitted_at,
     c.counted_on,
     cast(coalesce(r.rater_count, 0) as bigint) as rater_count,
+    c.score,
+    c.scale_min,
+    c.scale_max,
     {{ measure('c.share') }} as score_share,
     -- What one thinks of oneself is shown and never counted; two raters of a kind would know each other.
-    coalesce(c.share is not null and c.rater_group <> 'self' and r.rater_count >= 3, false) as is_counted,
+    coalesce(c.is_newest and c.rater_group <> 'self' and r.rater_count >= 3, false) as is_counted,
     c._file,
     c._row_number
 from closed as c

@@ -3,9 +3,9 @@ with terms as (
 
     select
         *,
-        contract_end + interval '31 days' as settled_on
+        contract_ends_on + interval '31 days' as settled_on
     from {{ ref('stg_contracts') }}
-    where {{ in_month('contract_end') }}
+    where {{ in_month('contract_ends_on') }}
 
 ),
 
@@ -19,7 +19,7 @@ named as (
         {{ local_on('t.renewed_at', 'owner_at.time_zone') }} as renewed_on,
         {{ local_on('t.churned_at', 'owner_at.time_zone') }} as churned_on
     from terms as t
-    {{ join_person('owner', 't._source', 't.owner_id', noon_of('t.contract_end')) }}
+    {{ join_person('owner', 't._source', 't.owner_id', noon_of('t.contract_ends_on')) }}
 
 )
 
@@ -32,7 +32,7 @@ select
     owner_id,
     owner_employee_id,
     tier,
-    contract_end as due_on,
+    contract_ends_on as due_on,
     renewed_on,
     churned_on,
     coalesce(renewed_on < settled_on, false) and not coalesce(churned_on < settled_on, false) as is_retained,

@@ -1,5 +1,6 @@
 -- Promises of the source's own SLA that were decided in the month. Where its events tell of them, each is an
--- instance and answers to who owned the ticket at that instant; else the ticket's flag or due date is one.
+-- instance and answers to who owned the ticket at that instant; else the ticket's flag or due date is one, and
+-- answers to who solved it in time, or who owned it when it fell due.
 with tickets as (
 
     select *
@@ -36,97 +37,59 @@ told as (
 
 ),
 
--- What is fulfilled after a breach was decided by the breach.
-decided as (
-
-    select
-        d.ticket_key,
-        d.promise,
-        d.instance_no,
-        d.occurred_at as decided_at,
-        d.event_type = 'sla_fulfilled' as is_met,
-        t._source,
-        t.ticket_id,
-        t.channel,
-        t.category,
-        t.priority,
-        coalesce(o.assignee_id, t.resolver_id) as owner_id,
-        t._file,
-        t._row_number
-    from told as d
-    inner join tickets as t
-        on d.ticket_key = t.ticket_key
-    left join {{ ref('fct_ticket_owners') }} as o
-        on d.ticket_key = o.ticket_key
-        and o.month = {{ month_start() }}
-        and d.occurred_at >= o.from_at
-        and (o.to_at is null or d.occurred_at < o.to_at)
-    where (d.event_type = 'sla_breached' or coalesce(d.previous_type, 'sla_fulfilled') <> 'sla_breached')
-        and {{ near_month('d.occurred_at') }}
-
-),
-
-{{ people_ctes() }},
-
-owned as (
-
-    select
-        d.*,
-        {{ person('owner') }} as owner_employee_id,
-        {{ local_on('d.decided_at', 'owner_at.time_zone') }} as decided_on
-    from decided as d
-    {{ join_person('owner', 'd._source', 'd.owner_id', 'd.decided_at') }}
-
-),
-
-with_events as (
-
-    select ticket_key from told group by ticket_key
-
-),
-
+-- What is fulfilled after a breach was decided by the breach. A breach whose due instant nobody knows is that
+-- of who solved it.
 instances as (
 
     select
         ticket_key,
-        _source,
-        ticket_id,
-        channel,
-        category,
-        priority,
         promise,
         instance_no,
-        true as is_from_events,
-        owner_id,
-        owner_employee_id,
-        decided_on,
-        is_met,
-        _file,
-        _row_number
-    from owned
+        occurred_at as decided_at,
+        null as doer_id,
+        event_type = 'sla_fulfilled' as is_met
+    from told
+    where event_type = 'sla_breached' or coalesce(previous_type, 'sla_fulfilled') <> 'sla_breached'
     union all
     select
         t.ticket_key,
+        'ticket' as promise,
+        1 as instance_no,
+        t.sla_decided_at as decided_at,
+        case when t.is_sla_met or t.sla_due_at is null then t.first_solver_id end as doer_id,
+        t.is_sla_met
+    from tickets as t
+    left join (select ticket_key from told group by ticket_key) as e
+        on t.ticket_key = e.ticket_key
+    where e.ticket_key is null
+
+),
+
+decided as (
+
+    select
         t._source,
         t.ticket_id,
         t.channel,
         t.category,
         t.priority,
-        'ticket' as promise,
-        1 as instance_no,
-        false as is_from_events,
-        t.resolver_id as owner_id,
-        t.resolver_employee_id as owner_employee_id,
-        t.sla_decided_on as decided_on,
-        t.is_sla_met as is_met,
         t._file,
-        t._row_number
-    from tickets as t
-    left join with_events as w
-        on t.ticket_key = w.ticket_key
-    where t.is_sla_due and w.ticket_key is null
+        t._row_number,
+        i.ticket_key,
+        i.promise,
+        i.instance_no,
+        i.decided_at,
+        i.decided_at as acted_at,
+        i.doer_id,
+        i.is_met
+    from instances as i
+    inner join tickets as t
+        on i.ticket_key = t.ticket_key
+    where {{ near_month('i.decided_at') }}
 
-)
+),
+
+{{ owner_ctes() }}
 
 select
     {{ month_start() }} as month,
@@ -138,12 +101,12 @@ select
     priority,
     promise,
     cast(instance_no as integer) as instance_no,
-    is_from_events,
     owner_id,
     owner_employee_id,
+    queue_id,
     decided_on,
     is_met,
     _file,
     _row_number
-from instances
+from owned
 where {{ in_month('decided_on') }}

@@ -137,11 +137,11 @@ judged as (
             when easy_is = 'high' and easy_from is null then share > 0.5
             when easy_is = 'high' then score >= easy_from
         end as is_effortless,
-        coalesce(
-            is_answered and survey_kind = 'employee_satisfaction'
-            and coalesce(metric, 'item') not in ('comment', 'enps'),
-            false
-        ) as is_employee_item,
+        case
+            when not is_answered or survey_kind <> 'employee_satisfaction' then null
+            when metric = 'enps' and scale_min = 0 and scale_max = 10 then 'enps'
+            when coalesce(metric, 'item') not in ('comment', 'enps') then 'item'
+        end as employee_metric,
         rater_type = 'customer' and survey_kind in ('csat', 'nps', 'ces', 'attitude', 'callback_csat')
         and status in ('sent', 'partial', 'completed') as is_customer_row
     from scaled
@@ -153,23 +153,47 @@ named as (
     select
         s.*,
         {{ person('credited', 's.subject_employee_id is not null') }} as credited_employee_id,
+        coalesce({{ person('credited', 's.subject_employee_id is not null') }}, s.credited_id) as subject_id,
+        -- Without a key of the rater each response is somebody's.
+        coalesce(s.rater_key, s.response_id) as rater,
+        case when s.rater_key is null then s._source end as rater_source,
         {{ local_on('s.submitted_at', 'credited_at.time_zone') }} as submitted_on
     from judged as s
-    {{ join_person('credited', 's.credited_source', 's.credited_id', 's.worked_at', 's.subject_employee_id is not null') }}
+    {{ join_person('credited', 's.credited_source', 's.credited_id', 's.worked_at', 's.subject_employee_id is not null', 's.submitted_at') }}
 
 ),
 
--- A response is one however many questions were asked: its first row counts.
+-- An employee is one however often they answered about somebody: the newest answer to a question counts.
+newest as (
+
+    select
+        *,
+        employee_metric is not null and row_number() over (
+            partition by
+                rater,
+                rater_source,
+                subject_id,
+                employee_metric,
+                case when employee_metric = 'item' then survey_id end,
+                case when employee_metric = 'item' then question_id end
+            order by submitted_at desc, response_key desc
+        ) = 1 as is_newest
+    from named
+    where {{ in_month('submitted_on') }}
+
+),
+
+-- Of an employee's answers and of a customer's response one row counts, however many questions were asked.
 people as (
 
     select
         *,
         row_number() over (
-            partition by _source, response_id, credited_employee_id, is_employee_item
-            order by submitted_at, response_key
-        ) as item_rank,
+            partition by rater, rater_source, subject_id, employee_metric, is_newest
+            order by submitted_at desc, response_key desc
+        ) as person_rank,
         avg(case when is_good then 1.0 else 0.0 end) over (
-            partition by _source, response_id, credited_employee_id, is_employee_item
+            partition by rater, rater_source, subject_id, employee_metric, is_newest
         ) as satisfied_share,
         row_number() over (
             partition by _source, response_id, is_customer_row order by submitted_at, response_key
@@ -181,8 +205,7 @@ people as (
         max(case when is_answered then 1 else 0 end) over (
             partition by _source, response_id, is_customer_row
         ) as is_replied
-    from named
-    where {{ in_month('submitted_on') }}
+    from newest
 
 )
 
@@ -217,13 +240,11 @@ select
     coalesce(is_answered and metric = 'ces' and rater_type = 'customer' and easy_is is not null, false) as is_ces_answered,
     coalesce(is_answered and metric = 'ces' and rater_type = 'customer' and is_effortless, false) as is_easy,
     coalesce(is_answered and metric = 'attitude' and rater_type = 'customer', false) as is_attitude_rated,
-    coalesce(
-        is_answered and metric = 'enps' and survey_kind = 'employee_satisfaction'
-        and scale_min = 0 and scale_max = 10,
-        false
-    ) as is_enps_answered,
-    is_employee_item and item_rank = 1 as is_employee_answer,
-    case when is_employee_item and item_rank = 1 then {{ measure('satisfied_share') }} end as employee_satisfied_share,
+    is_newest and employee_metric = 'enps' as is_enps_answered,
+    is_newest and employee_metric = 'item' and person_rank = 1 as is_employee_answer,
+    case
+        when is_newest and employee_metric = 'item' and person_rank = 1 then {{ measure('satisfied_share') }}
+    end as employee_satisfied_share,
     _file,
     _row_number
 from people

@@ -134,8 +134,7 @@ named as (
         t.is_solved,
         t.is_reopened,
         t.is_matured,
-        t.first_reply_calendar,
-        t.resolution_calendar,
+        t.calendar,
         coalesce(s.last_status, t.status) as status,
         t._file,
         t._row_number
@@ -147,15 +146,15 @@ named as (
 
 intervals as (
 
-    select ticket_key, 'first_reply' as measure, first_reply_calendar as calendar, created_at as from_at, first_reply_at as until_at
+    select ticket_key, 'first_reply' as measure, calendar, created_at as from_at, first_reply_at as until_at
     from named
     where first_reply_at >= created_at
     union all
-    select ticket_key, 'first_resolution' as measure, resolution_calendar as calendar, created_at as from_at, first_solved_at as until_at
+    select ticket_key, 'first_resolution' as measure, calendar, created_at as from_at, first_solved_at as until_at
     from named
     where first_solved_at >= created_at
     union all
-    select ticket_key, 'full_resolution' as measure, resolution_calendar as calendar, created_at as from_at, last_solved_at as until_at
+    select ticket_key, 'full_resolution' as measure, calendar, created_at as from_at, last_solved_at as until_at
     from named
     where last_solved_at >= created_at
 

@@ -1,4 +1,5 @@
--- Who owned a ticket when. A source that tells of no assignment leaves the ticket's own assignee and queue.
+-- Who owned a ticket when, up to the as-of instant; what is told of later says who had it until then. A ticket of
+-- which no assignment is told leaves its own assignee and queue.
 with tickets as (
 
     select ticket_key, _source, ticket_id, created_at, assignee_id, queue_id
@@ -13,7 +14,6 @@ events as (
     from {{ ref('stg_ticket_events') }}
     where event_type in ('assigned', 'queue_changed')
         and (new_value is not null or old_value is not null)
-        and occurred_at < {{ as_of_at() }}
 
 ),
 
@@ -160,6 +160,7 @@ select
     o.queue_id,
     o.from_at,
     {{ local_on('o.from_at', 'assignee_at.time_zone') }} as from_on,
-    o.to_at
+    case when o.to_at < {{ as_of_at() }} then o.to_at end as to_at
 from owned as o
 {{ join_person('assignee', 'o._source', 'o.assignee_id', 'o.from_at') }}
+where o.from_at < {{ as_of_at() }}

@@ -6,7 +6,7 @@ with months as (
 
 tickets as (
 
-    select ticket_key, _source, ticket_id, created_at, resolution_calendar
+    select ticket_key, _source, ticket_id, created_at, calendar
     from {{ ref('fct_tickets') }}
     where month = {{ month_start() }}
 
@@ -102,7 +102,7 @@ intervals as (
     select
         p.ticket_key,
         p.period_no,
-        t.resolution_calendar as calendar,
+        t.calendar,
         p.occurred_at as from_at,
         coalesce(p.to_at, m.as_of_at) as until_at
     from periods as p

@@ -1,3 +1,4 @@
+{%- set scan_start = instant(local_midnight(month_day(month_key())) - 86400) -%}
 with months as (
 
     select * from {{ ref('dim_months') }} where month = {{ month_start() }}
@@ -11,8 +12,8 @@ tickets as (
     where created_at < {{ instant(local_midnight(month_day(month_key(), 1)) + 86400) }}
         and (
             resolved_at is null
-            or resolved_at >= {{ instant(local_midnight(month_day(month_key())) - 86400) }}
-            or source_updated_at >= {{ instant(local_midnight(month_day(month_key())) - 86400) }}
+            or resolved_at >= {{ scan_start }}
+            or source_updated_at >= {{ scan_start }}
             or is_complaint
         )
 
@@ -22,18 +23,21 @@ events as (
 
     select
         t.ticket_key,
+        t._source,
         t.created_at,
         e.event_id,
+        e.seq,
         e.event_type,
         e.occurred_at,
         e.actor_id,
         e.actor_type,
         e.is_public,
-        e.is_automated
+        e.is_automated,
+        coalesce(nullif(e.old_value, ''), nullif(e.new_value, '')) as named_id
     from {{ ref('stg_ticket_events') }} as e
     inner join tickets as t
         on e._source = t._source and e.ticket_id = t.ticket_id
-    where e.event_type in ('public_reply', 'solved', 'reopened')
+    where e.event_type in ('public_reply', 'solved', 'reopened', 'assigned')
 
 ),
 
@@ -76,6 +80,28 @@ first_solves as (
 
 ),
 
+-- Where a source's events tell of reopenings, a ticket's count says nothing more than how often it comes back in the end.
+reopen_sources as (
+
+    select _source
+    from events
+    where event_type = 'reopened'
+    group by _source
+
+),
+
+-- Whom it was given to first, by whose hours its promises run: handing it on moves no promise.
+first_owners as (
+
+    select
+        ticket_key,
+        named_id as owner_id,
+        row_number() over (partition by ticket_key order by {{ in_order() }}) as owner_rank
+    from events
+    where event_type = 'assigned' and named_id is not null
+
+),
+
 {{ people_ctes() }},
 
 levels as (
@@ -103,15 +129,21 @@ named as (
             else t.first_responder_id
         end as replier_id,
         coalesce(s.actor_id, t.resolver_id) as first_solver_id,
+        coalesce(f.owner_id, t.assignee_id, t.resolver_id) as first_owner_id,
         least(coalesce(e.first_solved_at, t.resolved_at), t.resolved_at) as first_solved_at,
-        e.reopened_at
+        e.reopened_at,
+        o._source is null and t.reopen_count > 0 as is_counted_reopened
     from tickets as t
+    left join reopen_sources as o
+        on t._source = o._source
     left join event_times as e
         on t.ticket_key = e.ticket_key
     left join human_replies as r
         on t.ticket_key = r.ticket_key and r.reply_rank = 1
     left join first_solves as s
         on t.ticket_key = s.ticket_key and s.solve_rank = 1
+    left join first_owners as f
+        on t.ticket_key = f.ticket_key and f.owner_rank = 1
 
 ),
 
@@ -120,7 +152,6 @@ owned as (
 
     select
         *,
-        coalesce(replier_id, assignee_id) as reply_owner_id,
         coalesce(resolved_at, source_updated_at, created_at) as held_at
     from named
 
@@ -133,18 +164,18 @@ people as (
         {{ person('assignee') }} as assignee_employee_id,
         {{ person('resolver') }} as resolver_employee_id,
         {{ person('first_solver') }} as first_solver_employee_id,
-        {{ person('reply_owner') }} as replier_employee_id,
+        {{ person('replier') }} as replier_employee_id,
         assignee_at.time_zone as assignee_zone,
+        first_owner_at.calendar as first_owner_calendar,
         resolver_at.time_zone as resolver_zone,
-        resolver_at.calendar as resolver_calendar,
         first_solver_at.time_zone as first_solver_zone,
-        reply_owner_at.time_zone as replier_zone,
-        reply_owner_at.calendar as replier_calendar
+        replier_at.time_zone as replier_zone
     from owned as t
+    {{ join_person('first_owner', 't._source', 't.first_owner_id', 't.created_at') }}
     {{ join_person('assignee', 't._source', 't.assignee_id', 't.held_at') }}
     {{ join_person('resolver', 't._source', 't.resolver_id', 't.held_at') }}
     {{ join_person('first_solver', 't._source', 't.first_solver_id', 'coalesce(t.first_solved_at, t.held_at)') }}
-    {{ join_person('reply_owner', 't._source', 't.reply_owner_id', 'coalesce(t.first_reply_at, t.held_at)') }}
+    {{ join_person('replier', 't._source', 't.replier_id', 't.first_reply_at') }}
 
 ),
 
@@ -170,10 +201,8 @@ timed as (
         coalesce(l.resolution_clock, 'calendar') as resolution_clock,
         l.complaint_seconds,
         coalesce(l.complaint_clock, 'calendar') as complaint_clock,
-        coalesce(p.replier_calendar, m.calendar) as reply_own_calendar,
-        coalesce(p.resolver_calendar, m.calendar) as resolution_own_calendar,
-        coalesce(f.calendar, p.replier_calendar, m.calendar) as reply_calendar,
-        coalesce(f.calendar, p.resolver_calendar, m.calendar) as resolution_calendar,
+        coalesce(p.first_owner_calendar, m.calendar) as calendar,
+        coalesce(f.calendar, p.first_owner_calendar, m.calendar) as promise_calendar,
         m.as_of_at
     from people as p
     cross join months as m
@@ -221,40 +250,38 @@ elapsed as (
 
     select
         t.*,
-        {{ open_seconds('rc', 't.created_at') }} as reply_clock_start,
-        {{ open_seconds('rr', 't.first_reply_at') }} as reply_clock_stop,
-        {{ open_seconds('sc', 't.created_at') }} as resolution_clock_start,
-        {{ open_seconds('ss', 't.resolved_at') }} as resolution_clock_stop
+        {{ open_seconds('c', 't.created_at') }} as clock_start,
+        {{ open_seconds('r', 't.first_reply_at') }} as reply_clock_stop,
+        {{ open_seconds('s', 't.first_solved_at') }} as resolution_clock_stop
     from timed as t
-    left join hours as rc
-        on t.reply_calendar = rc.calendar and {{ hour_number('t.created_at') }} = rc.hour_number
-    left join hours as rr
-        on t.reply_calendar = rr.calendar and {{ hour_number('t.first_reply_at') }} = rr.hour_number
-    left join hours as sc
-        on t.resolution_calendar = sc.calendar and {{ hour_number('t.created_at') }} = sc.hour_number
-    left join hours as ss
-        on t.resolution_calendar = ss.calendar and {{ hour_number('t.resolved_at') }} = ss.hour_number
+    left join hours as c
+        on t.promise_calendar = c.calendar and {{ hour_number('t.created_at') }} = c.hour_number
+    left join hours as r
+        on t.promise_calendar = r.calendar and {{ hour_number('t.first_reply_at') }} = r.hour_number
+    left join hours as s
+        on t.promise_calendar = s.calendar and {{ hour_number('t.first_solved_at') }} = s.hour_number
 
 ),
 
+{% set measures = ['reply', 'resolution', 'complaint'] -%}
 clocks as (
 
     select
         e.*,
-        {% for clock, start in [('reply', 'reply'), ('resolution', 'resolution'), ('complaint', 'resolution')] -%}
+        {% for measure in measures -%}
         case
-            when e.{{ clock }}_clock = 'business' then
-                {{ instant_of('d_' ~ clock ~ '.hour_number * 3600 + d_' ~ clock ~ '.open_from + e.' ~ start ~ '_clock_start + e.' ~ clock ~ '_seconds - d_' ~ clock ~ '.seconds_before') }}
-            else {{ instant_of(epoch_s('e.created_at') ~ ' + e.' ~ clock ~ '_seconds') }}
-        end as {{ clock }}_level_at{{ ',' if not loop.last }}
+            when e.{{ measure }}_clock = 'business' then
+                {{ instant_of('d_' ~ measure ~ '.hour_number * 3600 + d_' ~ measure ~ '.open_from + e.clock_start + e.' ~ measure ~ '_seconds - d_' ~ measure ~ '.seconds_before') }}
+            else {{ instant_of(epoch_s('e.created_at') ~ ' + e.' ~ measure ~ '_seconds') }}
+        end as {{ measure }}_level_at{{ ',' if not loop.last }}
         {% endfor %}
     from elapsed as e
-    {% for clock, start in [('reply', 'reply'), ('resolution', 'resolution'), ('complaint', 'resolution')] -%}
-    left join filling_hours as d_{{ clock }}
-        on e.{{ start }}_calendar = d_{{ clock }}.calendar
-        and cast(floor((e.{{ start }}_clock_start + e.{{ clock }}_seconds) / 3600.0) as bigint) = d_{{ clock }}.bucket
-        and e.{{ start }}_clock_start + e.{{ clock }}_seconds > d_{{ clock }}.seconds_before
-        and e.{{ start }}_clock_start + e.{{ clock }}_seconds <= d_{{ clock }}.seconds_after
+    {% for measure in measures -%}
+    left join filling_hours as d_{{ measure }}
+        on e.promise_calendar = d_{{ measure }}.calendar
+        and cast(floor((e.clock_start + e.{{ measure }}_seconds) / 3600.0) as bigint) = d_{{ measure }}.bucket
+        and e.clock_start + e.{{ measure }}_seconds > d_{{ measure }}.seconds_before
+        and e.clock_start + e.{{ measure }}_seconds <= d_{{ measure }}.seconds_after
     {% endfor %}
 
 ),
@@ -267,74 +294,71 @@ due as (
         coalesce(sla_due_resolution_at, resolution_level_at) as resolution_due_at,
         case when is_complaint then coalesce(complaint_level_at, due_at) end as complaint_due_at,
         -- Time of day may be lost: an end before the beginning is unknown, never negative.
-        case when first_reply_at >= created_at then reply_clock_stop - reply_clock_start end as reply_business_seconds,
-        case when resolved_at >= created_at then resolution_clock_stop - resolution_clock_start end as resolution_business_seconds,
-        coalesce(status, 'open') not in ('merged', 'deleted') as is_counted
+        case when first_reply_at >= created_at then reply_clock_stop - clock_start end as reply_business_seconds,
+        case when first_solved_at >= created_at then resolution_clock_stop - clock_start end as resolution_business_seconds,
+        -- Of a ticket that was solved again the source's flag tells how it ended; the first solve is judged by its due instant.
+        case when first_solved_at < resolved_at and sla_due_resolution_at is not null then null else is_sla_breached end as sla_flag
     from clocks
 
 ),
 
+-- By the first solve: what happens to a ticket afterwards changes no month that is over.
 judged as (
 
     select
         *,
         case
-            when first_reply_at < created_at then null
-            when first_reply_at is null and (resolved_at <= reply_due_at or reply_due_at >= as_of_at) then null
-            else least(first_reply_at, reply_due_at)
-        end as reply_decided_at,
-        case
-            when first_reply_at is null then false
+            when coalesce(first_reply_at < created_at, true) or reply_due_at is null then false
             when sla_due_first_response_at is not null then first_reply_at <= sla_due_first_response_at
             when reply_clock = 'business' then reply_business_seconds <= reply_seconds
             else first_reply_at <= reply_level_at
         end as is_reply_in_time,
         case
-            when resolved_at < created_at then null
-            when resolved_at is null and resolution_due_at >= as_of_at then null
-            else least(resolved_at, resolution_due_at)
-        end as resolution_decided_at,
-        case
-            when resolved_at is null then false
-            when sla_due_resolution_at is not null then resolved_at <= sla_due_resolution_at
+            when coalesce(first_solved_at < created_at, true) or resolution_due_at is null then false
+            when sla_due_resolution_at is not null then first_solved_at <= sla_due_resolution_at
             when resolution_clock = 'business' then resolution_business_seconds <= resolution_seconds
-            else resolved_at <= resolution_level_at
+            else first_solved_at <= resolution_level_at
         end as is_resolution_in_time,
         case
-            when resolved_at is null then false
-            when complaint_level_at is null then resolved_at <= complaint_due_at
-            when complaint_clock = 'business' then resolution_business_seconds <= complaint_seconds
-            else resolved_at <= complaint_due_at
+            when first_solved_at is null or complaint_due_at is null then false
+            when complaint_clock = 'business' and complaint_level_at is not null and first_solved_at >= created_at
+                then resolution_business_seconds <= complaint_seconds
+            else first_solved_at <= complaint_due_at
         end as is_complaint_in_time,
-        case
-            when is_sla_breached then least(resolved_at, sla_due_resolution_at)
-            when is_sla_breached is not null then resolved_at
-            when sla_due_resolution_at is null then null
-            when resolved_at is null and sla_due_resolution_at >= as_of_at then null
-            else least(resolved_at, sla_due_resolution_at)
-        end as sla_decided_at,
-        coalesce(not is_sla_breached, resolved_at <= sla_due_resolution_at, false) as is_sla_held,
+        coalesce(not sla_flag, first_solved_at <= sla_due_resolution_at, false) as is_sla_in_time,
         first_solved_at + interval '1 day' * {{ setting('reopen_days') }} as matures_at
     from due
 
 ),
 
-days as (
+-- In time it was decided when it was done, else when it fell due, whenever it was done.
+decided as (
 
     select
         *,
+        case
+            when first_reply_at < created_at or reply_due_at is null then null
+            when is_reply_in_time then least(first_reply_at, reply_due_at)
+            -- Solved without an answer before one was due: neither answered nor overdue.
+            when first_solved_at <= reply_due_at then null
+            when reply_due_at < as_of_at then reply_due_at
+        end as reply_decided_at,
+        case
+            when first_solved_at < created_at or resolution_due_at is null then null
+            when is_resolution_in_time then least(first_solved_at, resolution_due_at)
+            when resolution_due_at < as_of_at then resolution_due_at
+        end as resolution_decided_at,
+        case
+            when is_sla_in_time then first_solved_at
+            when sla_flag then least(first_solved_at, sla_due_resolution_at)
+            when sla_due_resolution_at < as_of_at then sla_due_resolution_at
+        end as sla_decided_at,
         {{ local_on('created_at', 'assignee_zone') }} as created_on,
         {{ local_on('first_reply_at', 'replier_zone') }} as first_reply_on,
-        {{ local_on('reply_decided_at', 'replier_zone') }} as reply_decided_on,
         {{ local_on('first_solved_at', 'first_solver_zone') }} as first_solved_on,
         {{ local_on('resolved_at', 'resolver_zone') }} as resolved_on,
-        {{ local_on('resolution_decided_at', 'resolver_zone') }} as resolution_decided_on,
-        {{ local_on('resolution_due_at', 'first_solver_zone') }} as resolution_due_on,
-        {{ local_on('complaint_due_at', 'resolver_zone') }} as complaint_due_on,
-        {{ local_on('sla_decided_at', 'resolver_zone') }} as sla_decided_on,
-        {{ local_on('source_updated_at') }} as updated_on,
-        coalesce(reopened_at <= matures_at, reopen_count > 0) as is_reopened_in_time,
-        matures_at <= as_of_at as is_matured
+        coalesce(reopened_at <= matures_at, is_counted_reopened) as is_reopened_in_time,
+        coalesce(matures_at <= as_of_at, false) as is_matured
     from judged
 
 ),
@@ -343,17 +367,8 @@ flagged as (
 
     select
         *,
-        coalesce(is_counted and reply_due_at is not null and {{ in_month('reply_decided_on') }}, false) as is_first_reply_due,
-        coalesce(is_counted and resolution_due_at is not null and {{ in_month('resolution_decided_on') }}, false) as is_resolution_due,
-        coalesce(is_counted and complaint_due_at < as_of_at and {{ in_month('complaint_due_on') }}, false) as is_complaint_due,
-        coalesce(is_counted and {{ in_month('sla_decided_on') }}, false) as is_sla_due,
-        coalesce(is_counted and {{ in_month('first_solved_on') }}, false) as is_solved,
-        coalesce(
-            is_counted and {{ in_month('resolution_due_on') }}
-            and (first_solved_on is null or first_solved_on >= {{ month_end() }}),
-            false
-        ) as is_unsolved_when_due
-    from days
+        coalesce(coalesce(status, 'open') not in ('merged', 'deleted') and {{ in_month('first_solved_on') }}, false) as is_solved
+    from decided
 
 )
 
@@ -371,11 +386,12 @@ select
     assignee_id,
     resolver_id,
     first_solver_id,
-    reply_owner_id as replier_id,
+    replier_id,
     assignee_employee_id,
     resolver_employee_id,
     first_solver_employee_id,
     replier_employee_id,
+    calendar,
     created_at,
     created_on,
     first_reply_at,
@@ -385,44 +401,28 @@ select
     resolved_at,
     resolved_on,
     reopened_at,
-    reply_due_at as first_reply_due_at,
-    resolution_due_at,
-    complaint_due_at,
-    reply_own_calendar as first_reply_calendar,
-    resolution_own_calendar as resolution_calendar,
     {{ minutes_of('reply_business_seconds') }} as first_reply_business_minutes,
     {{ minutes_of('resolution_business_seconds') }} as resolution_business_minutes,
-    case when is_first_reply_due then reply_decided_on end as first_reply_decided_on,
-    is_first_reply_due,
-    is_first_reply_due and coalesce(is_reply_in_time, false) as is_first_reply_on_time,
-    case when is_resolution_due then resolution_decided_on end as resolution_decided_on,
-    is_resolution_due,
-    is_resolution_due and coalesce(is_resolution_in_time, false) as is_resolution_on_time,
-    complaint_due_on,
-    is_complaint_due,
-    is_complaint_due and coalesce(is_complaint_in_time, false) as is_complaint_on_time,
-    case when is_sla_due then sla_decided_on end as sla_decided_on,
-    is_sla_due,
-    is_sla_due and is_sla_held as is_sla_met,
+    reply_due_at as first_reply_due_at,
+    reply_decided_at as first_reply_decided_at,
+    is_reply_in_time as is_first_reply_on_time,
+    resolution_due_at,
+    resolution_decided_at,
+    is_resolution_in_time as is_resolution_on_time,
+    complaint_due_at,
+    is_complaint_in_time as is_complaint_on_time,
+    sla_due_resolution_at as sla_due_at,
+    sla_decided_at,
+    is_sla_in_time as is_sla_met,
     is_solved,
-    coalesce(is_matured, false) as is_matured,
+    is_matured,
     is_solved and is_reopened_in_time as is_reopened,
-    is_solved or is_unsolved_when_due as is_closure_due,
-    is_solved and not is_reopened_in_time as is_closed_for_good,
-    case
-        when is_solved then first_solved_on
-        when is_unsolved_when_due then resolution_due_on
-    end as closure_on,
     _file,
     _row_number
 from flagged
-where (resolved_at is null and coalesce(status, 'open') <> 'deleted')
-    or {{ in_month('created_on') }}
-    or {{ in_month('resolved_on') }}
-    or {{ in_month('updated_on') }}
-    or {{ in_month('first_solved_on') }}
-    or is_first_reply_due
-    or is_resolution_due
-    or is_complaint_due
-    or is_sla_due
-    or is_unsolved_when_due
+-- Whatever was open in the month, or touched since it began: a later build of the month finds no ticket less.
+where created_at >= {{ scan_start }}
+    or resolved_at >= {{ scan_start }}
+    or source_updated_at >= {{ scan_start }}
+    or {{ near_month('complaint_due_at') }}
+    or (resolved_at is null and coalesce(status, 'open') <> 'deleted')

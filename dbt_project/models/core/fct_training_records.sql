@@ -23,7 +23,7 @@ named as (
         {{ local_on('r.due_at', 'learner_at.time_zone') }} as due_on,
         {{ local_on('r.completed_at', 'learner_at.time_zone') }} as completed_on
     from records as r
-    {{ join_person('learner', 'r._source', 'r.learner_id', 'coalesce(r.assigned_at, r.completed_at, r.due_at, r.source_updated_at)') }}
+    {{ join_person('learner', 'r._source', 'r.learner_id', 'coalesce(r.assigned_at, r.completed_at, r.due_at, r.source_updated_at)', dated_at='coalesce(r.due_at, r.completed_at)') }}
 
 ),
 

@@ -37,6 +37,26 @@ actors as (
 
 ),
 
+-- Who answers for late work and is named on the ticket no more.
+owners as (
+
+    select
+        p.ticket_key,
+        p._source,
+        p.owner_id,
+        p.owner_employee_id,
+        min(p.decided_on) as decided_on
+    from {{ ref('fct_ticket_promises') }} as p
+    inner join {{ ref('fct_tickets') }} as t
+        on p.month = t.month and p.ticket_key = t.ticket_key
+    where p.month = {{ month_start() }}
+        and p.owner_id not in (
+            coalesce(t.assignee_id, ''), coalesce(t.resolver_id, ''), coalesce(t.first_solver_id, ''), coalesce(t.replier_id, '')
+        )
+    group by p.ticket_key, p._source, p.owner_id, p.owner_employee_id
+
+),
+
 people as (
 
     {# A ticket counts once for an id that it names in several places. -#}
@@ -70,6 +90,17 @@ people as (
     group by {{ source_column }}, {{ id }}, {{ employee }}
     union all
     {% endfor -%}
+    select
+        'tickets' as stream,
+        _source,
+        owner_id as source_user_id,
+        owner_employee_id as employee_id,
+        count(*) as event_count,
+        min(decided_on) as first_on,
+        max(decided_on) as last_on
+    from owners
+    group by _source, owner_id, owner_employee_id
+    union all
     select
         'ticket_events' as stream,
         _source,

@@ -1,4 +1,5 @@
 -- depends_on: {{ ref('fct_tickets') }}
+-- depends_on: {{ ref('fct_ticket_promises') }}
 -- depends_on: {{ ref('fct_ticket_lifecycles') }}
 -- depends_on: {{ ref('fct_first_contacts') }}
 -- depends_on: {{ ref('fct_sla_instances') }}
@@ -38,6 +39,8 @@ with definitions as (
         {{ text_literal(kpi_kind(entry)) }} as kind,
         {{ text_literal(kpi.direction) }} as direction,
         {{ kpi.minimum_sample }} as minimum_sample,
+        {{ kpi.get('minimum_rows', 1) }} as minimum_rows,
+        {{ 'true' if kpi.get('is_signed') else 'false' }} as is_signed,
         {{ 'true' if kpi.get('is_suppressed') else 'false' }} as is_suppressed,
         {{ kpi.get('maturity_days', 0) }} as maturity_days,
         {{ text_literal(kpi.get('first_month', '1970-01')) }} as first_month,
@@ -62,6 +65,8 @@ select
     kind,
     direction,
     cast(minimum_sample as integer) as minimum_sample,
+    cast(minimum_rows as integer) as minimum_rows,
+    is_signed,
     is_suppressed,
     cast(maturity_days as integer) as maturity_days,
     first_month,

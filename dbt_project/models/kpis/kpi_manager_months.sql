@@ -42,6 +42,7 @@ sums as (
         manager_id,
         sum(numerator) as numerator,
         sum(denominator) as denominator,
+        sum(row_count) as row_count,
         sum(numerator_squares) as numerator_squares,
         sum(products) as products,
         sum(denominator_squares) as denominator_squares,
@@ -63,6 +64,7 @@ standard as (
         k.kind,
         s.numerator,
         s.denominator,
+        s.row_count,
         case when s.denominator > 0 then {{ double('s.denominator') }} end as cases,
         {{ double('s.standard_denominator') }} as expected_cases,
         {{ double('s.numerator_squares') }} as numerator_squares,
@@ -92,6 +94,8 @@ valued as (
         *,
         {{ double('numerator') }} / cases as value,
         cases / standard_cases as scale,
+        -- An easy mix of a rare outcome tells less than its cases, a hard one no more.
+        least(cases, standard_cases) as telling_cases,
         {{ double('numerator') }} / cases * (cases / standard_cases) as standard_value,
         reference_value * expected_cases / cases as expected_value,
         standard_cases * standard_cases / nullif(case_squares, 0) as effective_count
@@ -99,20 +103,30 @@ valued as (
 
 ),
 
--- The delta method for a ratio whose rows are the units; one row alone says nothing of its spread.
-spread as (
+-- The delta method for a ratio whose rows are the units: what they spread, and their degrees of freedom.
+own as (
 
     select
         *,
         {{ within_kind('standard_value', 'kind') }} as adjusted_value,
-        case
-            when effective_count > 1.000001
-                then (numerator_squares - 2 * standard_value * products + standard_value * standard_value * case_squares)
-                    / (standard_cases * standard_cases) * effective_count / (effective_count - 1)
-            else within_variance / cases
-        end as own_variance,
-        case when effective_count > 1.000001 then {{ t95('(effective_count - 1)') }} else {{ z95() }} end as own_z
+        case when within_variance is null then 0 else {{ borrowed_rows() }} end as borrowed_count,
+        case when effective_count > 1.000001 then effective_count - 1 else 0 end as own_count,
+        (numerator_squares - 2 * standard_value * products + standard_value * standard_value * case_squares)
+        / (standard_cases * standard_cases) * effective_count as own_spread
     from valued
+
+),
+
+-- The rows of the reference steady the spread of a few skewed rows, which looks small when their sum is.
+spread as (
+
+    select
+        *,
+        nullif(borrowed_count + own_count, 0) as freedom,
+        (borrowed_count * coalesce(within_variance, 0) / telling_cases
+            + case when own_count > 0 then own_spread else 0 end)
+        / nullif(borrowed_count + own_count, 0) as own_variance
+    from own
 
 ),
 
@@ -122,11 +136,11 @@ intervals as (
         *,
         case
             when kind = 'proportion' then {{ within_kind('scale * ' ~ wilson('value', 'cases', -1), 'kind') }}
-            else adjusted_value - own_z * {{ root('own_variance') }}
+            else adjusted_value - {{ t95('freedom') }} * {{ root('own_variance') }}
         end as ci_low,
         case
             when kind = 'proportion' then {{ within_kind('scale * ' ~ wilson('value', 'cases', 1), 'kind') }}
-            else adjusted_value + own_z * {{ root('own_variance') }}
+            else adjusted_value + {{ t95('freedom') }} * {{ root('own_variance') }}
         end as ci_high
     from spread
 
@@ -138,11 +152,11 @@ weighed as (
         *,
         case
             when cases is null then null
-            when method = 'estimated' then cases / (cases + shrinkage_constant)
+            when method = 'estimated' then telling_cases / (telling_cases + shrinkage_constant)
             when method = 'no_difference' then 0
             else 1
         end as reliability,
-        within_variance / cases as variance
+        within_variance / telling_cases as variance
     from intervals
 
 ),
@@ -189,5 +203,6 @@ select
     {{ measure('shrunk_se') }} as shrunk_se,
     {{ measure('ci_low') }} as ci_low,
     {{ measure('ci_high') }} as ci_high,
-    {{ measure('funnel_z') }} as funnel_z
+    {{ measure('funnel_z') }} as funnel_z,
+    cast(row_count as integer) as row_count
 from shrunk

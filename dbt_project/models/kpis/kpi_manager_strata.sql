@@ -26,7 +26,8 @@ answered as (
         denominator,
         numerator_squares,
         products,
-        denominator_squares
+        denominator_squares,
+        row_count
     from stratum_months
     union all
     select
@@ -39,7 +40,8 @@ answered as (
         s.denominator,
         s.numerator_squares,
         s.products,
-        s.denominator_squares
+        s.denominator_squares,
+        s.row_count
     from stratum_months as s
     inner join tree as t
         on s.management_path = t.management_path
@@ -57,6 +59,7 @@ select
     cast(sum(denominator) as numeric(28, 10)) as denominator,
     cast(sum(numerator_squares) as numeric(38, 12)) as numerator_squares,
     cast(sum(products) as numeric(38, 12)) as products,
-    cast(sum(denominator_squares) as numeric(38, 12)) as denominator_squares
+    cast(sum(denominator_squares) as numeric(38, 12)) as denominator_squares,
+    cast(sum(row_count) as integer) as row_count
 from answered
 group by kpi_id, kpi_version, manager_id, is_direct, stratum

@@ -1,3 +1,5 @@
+{%- set sums = ['numerator', 'denominator', 'numerator_squares', 'products', 'denominator_squares'] -%}
+
 with strata as (
 
     select
@@ -5,8 +7,10 @@ with strata as (
         s.kpi_id,
         s.kpi_version,
         s.stratum,
-        s.numerator,
-        s.denominator
+        case when s.numerator < 0 or d.is_signed then 1 else 0 end as is_signed,
+        {% for sum in sums -%}
+        s.{{ sum }}{{ ',' if not loop.last }}
+        {% endfor %}
     from {{ ref('kpi_manager_strata') }} as s
     inner join {{ ref('kpi_definitions') }} as d
         on s.kpi_id = d.kpi_id and s.kpi_version = d.version
@@ -25,7 +29,7 @@ spans as (
         kpi_id,
         kpi_version,
         count(distinct case when month < {{ month_start() }} and denominator > 0 then month end) as month_count,
-        max(case when numerator < 0 then 1 else 0 end) as is_signed
+        max(is_signed) as is_signed
     from strata
     group by kpi_id, kpi_version
 
@@ -39,8 +43,10 @@ cells as (
         s.stratum,
         p.month_count,
         p.is_signed,
-        sum(case when (s.month < {{ month_start() }}) = (p.month_count > 0) then s.numerator else 0 end) as numerator,
-        sum(case when (s.month < {{ month_start() }}) = (p.month_count > 0) then s.denominator else 0 end) as denominator
+        {% for sum in sums -%}
+        sum(case when (s.month < {{ month_start() }}) = (p.month_count > 0) then s.{{ sum }} else 0 end) as {{ sum }}
+        {{- ',' if not loop.last }}
+        {% endfor %}
     from strata as s
     inner join spans as p
         on s.kpi_id = p.kpi_id and s.kpi_version = p.kpi_version
@@ -51,11 +57,55 @@ cells as (
 wholes as (
 
     select
-        *,
-        {{ ratio('numerator', 'denominator') }} as rate,
-        {{ ratio('sum(numerator) over (partition by kpi_id, kpi_version)',
-            'sum(denominator) over (partition by kpi_id, kpi_version)') }} as whole_rate
+        kpi_id,
+        kpi_version,
+        {% for sum in sums -%}
+        {{ double('sum(' ~ sum ~ ')') }} as {{ sum }},
+        {% endfor -%}
+        {{ ratio('sum(numerator)', 'sum(denominator)') }} as rate
     from cells
+    group by kpi_id, kpi_version
+
+),
+
+-- Cases of the overall rate that every stratum is given beside its own: so many that they tell it as well as ten
+-- events would, and no fewer than thirty rows.
+pulls as (
+
+    select
+        kpi_id,
+        kpi_version,
+        rate,
+        greatest(
+            30 * denominator_squares / denominator,
+            10 * (numerator_squares / nullif(rate * rate, 0) - 2 * products / nullif(rate, 0) + denominator_squares)
+            / denominator
+        ) as cases
+    from wholes
+    where rate is not null
+
+),
+
+pulled as (
+
+    select
+        c.*,
+        p.rate as whole_rate,
+        ({{ double('c.numerator') }} + p.cases * p.rate) / ({{ double('c.denominator') }} + p.cases) as rate
+    from cells as c
+    inner join pulls as p
+        on c.kpi_id = p.kpi_id and c.kpi_version = p.kpi_version
+
+),
+
+-- Over their own mean, so that of the reference as a whole is expected what it did.
+relatives as (
+
+    select
+        *,
+        rate / ({{ ratio('sum(' ~ exact(double('denominator') ~ ' * rate') ~ ') over (partition by kpi_id, kpi_version)',
+            'sum(denominator) over (partition by kpi_id, kpi_version)') }}) as relative_rate
+    from pulled
 
 )
 
@@ -69,7 +119,6 @@ select
     cast(denominator as numeric(28, 10)) as denominator,
     {{ fine('whole_rate') }} as reference_value,
     -- Nothing is allowed for where a rate may be negative: what it is relative to would change its sign.
-    {{ fine('case when is_signed = 1 or whole_rate <= 0 or denominator < ' ~ minimum_cell()
-        ~ ' then 1 else rate / whole_rate end') }} as relative_rate
-from wholes
-where whole_rate is not null
+    {{ fine('case when is_signed = 1 or whole_rate <= 0 then 1 else least(10, greatest(0.1, relative_rate)) end') }}
+        as relative_rate
+from relatives

@@ -44,17 +44,29 @@ manager_months as (
 
 ),
 
+-- What a mix tells: an easy one of a rare outcome less than its cases, a hard one no more.
+standard as (
+
+    select
+        *,
+        {{ double('case when standard_denominator > 0 then standard_denominator else denominator end') }} as standard_cases,
+        {{ double('case when standard_denominator > 0 then least(denominator, standard_denominator) else denominator end') }}
+            as cases
+    from manager_months
+    where denominator > 0
+
+),
+
 deviations as (
 
     select
-        m.*,
-        {{ within_kind(
-            ratio('m.numerator', 'case when m.standard_denominator > 0 then m.standard_denominator else m.denominator end'),
-            'k.kind') }} - {{ double('m.reference_value') }} as deviation
-    from manager_months as m
+        s.*,
+        s.squares * s.cases / s.standard_cases * s.cases / s.standard_cases as adjusted_squares,
+        {{ within_kind(double('s.numerator') ~ ' / s.standard_cases', 'k.kind') }} - {{ double('s.reference_value') }}
+            as deviation
+    from standard as s
     inner join kinds as k
-        on m.kpi_id = k.kpi_id and m.kpi_version = k.version
-    where m.denominator > 0
+        on s.kpi_id = k.kpi_id and s.kpi_version = k.version
 
 ),
 
@@ -67,11 +79,12 @@ sums as (
         reference_value,
         count(*) as manager_month_count,
         count(distinct manager_id) as manager_count,
-        {{ double('sum(denominator)') }} as cases,
-        {{ double('sum(' ~ exact(double('denominator') ~ ' * ' ~ double('denominator')) ~ ')') }} as case_squares,
-        {{ double('sum(squares)') }} as squares,
-        {{ double('sum(' ~ exact(double('denominator') ~ ' * deviation') ~ ')') }} as deviations,
-        {{ double('sum(' ~ exact(double('denominator') ~ ' * deviation * deviation') ~ ')') }} as deviation_squares
+        sum(denominator) as reference_denominator,
+        {{ double('sum(' ~ exact('cases') ~ ')') }} as cases,
+        {{ double('sum(' ~ exact('cases * cases') ~ ')') }} as case_squares,
+        {{ double('sum(' ~ exact('adjusted_squares') ~ ')') }} as squares,
+        {{ double('sum(' ~ exact('cases * deviation') ~ ')') }} as deviations,
+        {{ double('sum(' ~ exact('cases * deviation * deviation') ~ ')') }} as deviation_squares
     from deviations
     group by kpi_id, kpi_version, reference_month_count, reference_value
 
@@ -119,7 +132,7 @@ select
     cast(reference_month_count as integer) as reference_month_count,
     cast(manager_month_count as integer) as manager_month_count,
     cast(manager_count as integer) as manager_count,
-    {{ measure('cases') }} as reference_denominator,
+    {{ measure('reference_denominator') }} as reference_denominator,
     reference_value,
     {{ fine('within_variance') }} as within_variance,
     case

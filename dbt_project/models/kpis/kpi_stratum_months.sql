@@ -1,4 +1,5 @@
 -- depends_on: {{ ref('fct_tickets') }}
+-- depends_on: {{ ref('fct_ticket_promises') }}
 -- depends_on: {{ ref('fct_ticket_lifecycles') }}
 -- depends_on: {{ ref('fct_first_contacts') }}
 -- depends_on: {{ ref('fct_sla_instances') }}
@@ -18,7 +19,7 @@
 -- depends_on: {{ ref('dim_queues') }}
 {%- set kpis = kpi_metrics() %}
 
-with rows_behind as (
+with sums as (
 
     {% for entry in kpis if entry.kpi.get('first_month', '1970-01') <= month_key()
         and month_key() < entry.kpi.get('last_month', '9999-12') -%}
@@ -27,18 +28,10 @@ with rows_behind as (
     select
         '{{ entry.id }}' as kpi_id,
         '{{ entry.kpi.version }}' as kpi_version,
-        manager_id,
-        management_path,
-        team_id,
-        employee_id,
-        stratum,
-        cast(numerator as numeric(19, 6)) as numerator,
-        cast(denominator as numeric(19, 6)) as denominator,
-        numerator as fine_numerator,
-        denominator as fine_denominator
+        *
     from (
-    {{ kpi_rows(part, where='month = ' ~ month_start()) }}
-    ) as part_rows
+    {{ kpi_sums(part) }}
+    ) as part_sums
     {% if not (outer_loop.last and loop.last) %}union all{% endif %}
     {% endfor -%}
     {% else -%}
@@ -46,7 +39,8 @@ with rows_behind as (
         cast(null as varchar) as kpi_id, cast(null as varchar) as kpi_version, cast(null as varchar) as manager_id,
         cast(null as varchar) as management_path,
         cast(null as varchar) as team_id, cast(null as varchar) as employee_id, cast(null as varchar) as stratum,
-        0.0 as numerator, 0.0 as denominator, 0.0 as fine_numerator, 0.0 as fine_denominator
+        0.0 as numerator, 0.0 as denominator, 0.0 as numerator_squares, 0.0 as products, 0.0 as denominator_squares,
+        0 as row_count
     where 1 = 0
     {% endfor %}
 
@@ -61,13 +55,11 @@ select
     team_id,
     employee_id,
     stratum,
-    -- Finer than a published number: teams and managers sum these before they are rounded.
-    cast(sum(fine_numerator) as numeric(28, 10)) as numerator,
-    cast(sum(fine_denominator) as numeric(28, 10)) as denominator,
-    -- Exact, so that the order in which rows are added changes no digit of an interval; of 19 digits, for
-    -- DuckDB does not widen the product of two numbers of 18.
-    cast(sum(numerator * numerator) as numeric(38, 12)) as numerator_squares,
-    cast(sum(numerator * denominator) as numeric(38, 12)) as products,
-    cast(sum(denominator * denominator) as numeric(38, 12)) as denominator_squares
-from rows_behind
+    cast(sum(numerator) as numeric(28, 10)) as numerator,
+    cast(sum(denominator) as numeric(28, 10)) as denominator,
+    cast(sum(numerator_squares) as numeric(38, 12)) as numerator_squares,
+    cast(sum(products) as numeric(38, 12)) as products,
+    cast(sum(denominator_squares) as numeric(38, 12)) as denominator_squares,
+    cast(sum(row_count) as integer) as row_count
+from sums
 group by kpi_id, kpi_version, manager_id, management_path, team_id, employee_id, stratum

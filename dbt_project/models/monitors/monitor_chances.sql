@@ -1,3 +1,16 @@
+{#- Monitor, whose days, what a day counts as chances, and what it is compared with: the closes of a day count
+    beside days on which anything was closed. -#}
+{%- set chances = [
+    ('reassigned_after_bad_rating', 'handoffs', 'given_count', '0'),
+    ('transfer_dumping_tickets', 'receipts', 'received_count', '0'),
+    ('closed_early_and_reopened', 'tickets', 'solved_count', '0'),
+    ('survey_not_offered', 'tickets', 'solved_count', '0'),
+    ('survey_not_answered', 'responses', 'invited_count', '0'),
+    ('very_short_calls', 'calls', 'handled_count', '0'),
+    ('transfer_dumping_calls', 'calls', 'handled_count', '0'),
+    ('weekend_bulk_closes', 'tickets', '1', 'solved_count'),
+] -%}
+
 with tickets as (
 
     select
@@ -60,30 +73,11 @@ responses as (
 
 days as (
 
-    select 'reassigned_after_bad_rating' as monitor, employee_id, day, given_count as chance_count, 0 as usual_count
-    from handoffs
-    union all
-    select 'transfer_dumping_tickets' as monitor, employee_id, day, received_count as chance_count, 0 as usual_count
-    from receipts
-    union all
-    select 'closed_early_and_reopened' as monitor, employee_id, day, solved_count as chance_count, 0 as usual_count
-    from tickets
-    union all
-    select 'survey_not_offered' as monitor, employee_id, day, solved_count as chance_count, 0 as usual_count
-    from tickets
-    union all
-    select 'survey_not_answered' as monitor, employee_id, day, invited_count as chance_count, 0 as usual_count
-    from responses
-    union all
-    select 'very_short_calls' as monitor, employee_id, day, handled_count as chance_count, 0 as usual_count
-    from calls
-    union all
-    select 'transfer_dumping_calls' as monitor, employee_id, day, handled_count as chance_count, 0 as usual_count
-    from calls
-    union all
-    -- What a day's closes are compared with: a day on which anything was closed.
-    select 'weekend_bulk_closes' as monitor, employee_id, day, 1 as chance_count, solved_count as usual_count
-    from tickets
+    {% for monitor, events, chance, usual in chances -%}
+    select '{{ monitor }}' as monitor, employee_id, day, {{ chance }} as chance_count, {{ usual }} as usual_count
+    from {{ events }}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 
 )
 

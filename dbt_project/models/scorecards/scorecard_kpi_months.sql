@@ -7,18 +7,17 @@ with managers as (
 
 ),
 
+known_kpis as (
+
+    {{ kpis_of_company() }}
+
+),
+
 kpis as (
 
-    select
-        d.*,
-        coalesce(o.minimum_sample, d.minimum_sample) as needed_sample
-    from {{ ref('kpi_definitions') }} as d
-    left join {{ source('config', 'kpis') }} as o
-        on d.kpi_id = o.kpi_id
-    left join {{ source('config', 'chosen_kpis') }} as c
-        on d.kpi_id = c.kpi_id
-    where d.first_month <= '{{ month_key() }}' and d.last_month > '{{ month_key() }}'
-        and (c.kpi_id is not null or (select count(*) from {{ source('config', 'chosen_kpis') }}) = 0)
+    select *
+    from known_kpis
+    where is_chosen and first_month <= '{{ month_key() }}' and last_month > '{{ month_key() }}'
 
 ),
 
@@ -37,46 +36,27 @@ confidential as (
 
 ),
 
--- A KPI whose denominator lies in another fact says nothing by it: what is counted must have come too.
 available as (
 
-    select kpi_id, kpi_version, sum(denominator) as denominator
-    from {{ ref('kpi_employee_months') }}
-    where month = {{ month_start() }}
-    group by kpi_id, kpi_version
-    having sum(denominator) > 0
-    {%- for entry in kpi_metrics() if kpi_parts(entry) | length > 1 %}
-        and (kpi_id <> '{{ entry.id }}' or sum(numerator) <> 0)
-    {%- endfor %}
+    {{ available_kpis() }}
 
 ),
 
--- A target counts from the first month that begins after it was announced and became valid.
+histories as (
+
+    {{ months_told() }}
+
+),
+
 targets as (
 
-    select *
-    from {{ source('config', 'targets') }}
-    where valid_from <= {{ month_start() }}
-        and coalesce(valid_to, date '2999-01-01') > {{ month_start() }}
-        and coalesce(announced_on, date '1900-01-01') <= {{ month_start() }}
+    {{ valid_targets() }}
 
 ),
 
 matched_targets as (
 
-    select
-        m.manager_id,
-        t.*,
-        row_number() over (
-            partition by m.manager_id, t.kpi_id
-            order by
-                case when t.team_id = '*' then 1 else 0 end,
-                case when t.role = '*' then 1 else 0 end,
-                t.valid_from desc, t.version desc
-        ) as fit_rank
-    from managers as m
-    inner join targets as t
-        on (t.team_id = '*' or t.team_id = m.team_id) and (t.role = '*' or t.role = m.role)
+    {{ fitting_targets('managers', 'targets') }}
 
 ),
 
@@ -88,11 +68,13 @@ joined as (
         k.version as kpi_version,
         k.category,
         k.needed_sample,
+        k.minimum_rows,
         k.is_suppressed and coalesce(h.is_hidden, true) as is_hidden,
         {{ month_end() }} + interval '1 day' * k.maturity_days > {{ as_of_end() }} as is_provisional,
         case when k.direction = 'down' then -1 else 1 end as sign,
         coalesce(s.numerator, 0) as numerator,
         coalesce(s.denominator, 0) as denominator,
+        coalesce(s.row_count, 0) as row_count,
         s.value,
         s.reference_value,
         s.expected_value,
@@ -109,11 +91,14 @@ joined as (
         {{ double('t.stretch') }} as stretch,
         {{ double('t.weight') }} as weight,
         t.version as target_version,
-        t.kpi_id is not null as has_target
+        t.kpi_id is not null as has_target,
+        coalesce(y.month_count, 0) < {{ minimum_months('k.kpi_id', 'k.version') }} as is_too_new
     from managers as m
     cross join kpis as k
     left join measured as s
         on m.manager_id = s.manager_id and k.kpi_id = s.kpi_id and k.version = s.kpi_version
+    left join histories as y
+        on m.manager_id = y.manager_id and k.kpi_id = y.kpi_id
     left join confidential as h
         on m.manager_id = h.manager_id and k.kpi_id = h.kpi_id and k.version = h.kpi_version
     left join available as a
@@ -128,12 +113,7 @@ judged as (
 
     select
         *,
-        case
-            when not is_available then 'not_available'
-            when not has_target then 'no_target'
-            when is_hidden or denominator <= 0 or denominator < needed_sample then 'insufficient_data'
-            else 'scored'
-        end as status,
+        {{ status_of_kpi() }} as status,
         {{ double('shrunk_value') }} as basis,
         {{ double('shrunk_se') }} as basis_se
     from joined
@@ -263,5 +243,7 @@ select
     change_high,
     {{ change_status_of('change_low', 'change_high', 'sign') }} as change_status,
     case when is_hidden then null else funnel_z end as funnel_z,
-    case when is_hidden then null else {{ funnel_status_of('funnel_z', 'sign') }} end as funnel_status
+    case when is_hidden then null else {{ funnel_status_of('funnel_z', 'sign') }} end as funnel_status,
+    case when is_hidden then null else cast(row_count as integer) end as row_count,
+    minimum_rows
 from compared

@@ -11,7 +11,7 @@ select
     customer_key,
     owner_id,
     tier,
-    contract_end,
+    contract_end as contract_ends_on,
     renewed_at,
     churned_at,
     _file,

@@ -1,7 +1,7 @@
 -- The roster that each source delivered for the month, or its last one before, with what was corrected
 -- since; one row per assignment, half-open, ended by the next assignment or by the day after the last day
 -- of work, and cut where leave begins or ends. `valid_from` is when it took effect, `recorded_on` when HR told of it.
-with {{ roster_assignments(source('raw', 'hr_roster'), month_key(), as_of_key()) }},
+with {{ roster_assignments(source('raw', 'hr_roster'), month_key(), as_of_key(), ref('stg_employment_events')) }},
 
 units as (
 

@@ -11,7 +11,8 @@ with identities as (
 ),
 
 places as (
-    select 'A1' as employee_id, 'Asia/Tokyo' as time_zone, 'jp' as calendar
+    select 'A1' as employee_id, 'Asia/Tokyo' as time_zone, 'jp' as calendar,
+        date '1900-01-01' as valid_from, date '2999-01-01' as valid_to
 ),
 
 cases as (

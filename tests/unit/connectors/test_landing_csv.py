@@ -12,6 +12,7 @@ from landing_kit import MONTH, OWNER, SURVEY, Place, balances, column, mapping, 
 
 from connectors import casting, reading, reading_csv
 from perfhouse import warehouse
+from perfhouse.company_sources import ENCODINGS
 from perfhouse.errors import ConfigError, SourceChanged, SourceMissing
 from perfhouse.settings import customer_key
 
@@ -268,6 +269,24 @@ def test_encodings_land_the_same_text(place: Place) -> None:
         here.put("s.csv", content)
         manifest = here.ingest(source(mapping(columns, encoding=encoding)))
         assert here.rows(manifest, "response_id, agent_id") == [("甲", "王小明")], name
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [
+        *(("windows-1252", "Müller – “Käthe” €"), ("iso-8859-15", "Šárka €"), ("utf-16", "王")),
+        *(("windows-1250", "Łódź"), ("windows-1251", "Анна"), ("big5", "王小明")),
+        *(("shift_jis", "山田"), ("euc-kr", "김")),
+    ],
+)
+def test_a_file_of_another_encoding_is_read_once_it_is_named(
+    place: Place, encoding: str, name: str
+) -> None:
+    assert encoding in ENCODINGS
+    place.put("s.csv", f"id,when,score,n\na,02/09/2026 10:00,5,{name}\n".encode(encoding))
+    columns = {**SURVEY, "agent_id": column("n")}
+    manifest = place.ingest(source(mapping(columns, encoding=encoding)))
+    assert place.rows(manifest, "agent_id") == [(name,)]
 
 
 def test_a_wrong_encoding_refuses_the_file_and_says_what_to_set(place: Place) -> None:
