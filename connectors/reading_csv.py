@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from perfhouse.errors import ConfigError
 
@@ -113,22 +113,44 @@ def _batches(
     from pyarrow import csv as arrow_csv
 
     delimiter, quote = options(wanted)
-    yield from arrow_csv.open_csv(
-        path,
-        read_options=arrow_csv.ReadOptions(
-            use_threads=False, column_names=names, skip_rows_after_names=skipped, block_size=block
-        ),
-        parse_options=arrow_csv.ParseOptions(
-            delimiter=delimiter,
-            quote_char=quote or False,
-            newlines_in_values=bool(quote),
-            ignore_empty_lines=False,
-            invalid_row_handler=skip,
-        ),
-        convert_options=arrow_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
-        ),
-    )
+    with path.open("rb") as handle:
+        yield from arrow_csv.open_csv(
+            pa.PythonFile(_LineEnds(handle), "r"),
+            read_options=arrow_csv.ReadOptions(
+                use_threads=False,
+                column_names=names,
+                skip_rows_after_names=skipped,
+                block_size=block,
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=delimiter,
+                quote_char=quote or False,
+                newlines_in_values=bool(quote),
+                ignore_empty_lines=False,
+                invalid_row_handler=skip,
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            ),
+        )
+
+
+class _LineEnds:
+    """Never lets a read end between the two characters of a line end: Arrow would drop one."""
+
+    closed = False
+
+    def __init__(self, handle: BinaryIO) -> None:
+        self._handle, self._held = handle, b""
+
+    def read(self, size: int) -> bytes:
+        """Return some more bytes, `size` at most; none at the end."""
+        got = self._held + self._handle.read(size - len(self._held))
+        self._held = b"\r" if len(got) > 1 and got.endswith(b"\r") else b""
+        return got[: len(got) - len(self._held)]
+
+    def close(self) -> None:
+        """Leave the file to whoever opened it."""
 
 
 def _numbers(following: int, count: int, runs: Sequence[Sequence[int]]) -> tuple[Any, int]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import gc
 import io
 import tracemalloc
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from landing_kit import SURVEY, Place, balances, column, mapping, source
 
@@ -104,6 +103,11 @@ ROW: st.SearchStrategy[list[str]] = st.one_of(
     end=st.sampled_from(["\n", "\r\n"]),
     block=st.sampled_from([64, 200, 1 << 20]),
 )
+@example(  # a block of bytes that ends between the two characters of a line end
+    rows=[*[[]] * 5, *[["", "", ""]] * 3, ["", "", "y z"], *[["", "y z", "y z"]] * 2,
+          ['"', '"', "a\r\nb"], ["a\r\nb", "", ""]],
+    above=0, end="\n", block=64,
+)  # fmt: skip
 def test_every_row_of_any_file_has_its_own_number(
     tmp_path_factory: pytest.TempPathFactory,
     rows: list[list[str]],
@@ -173,10 +177,5 @@ def test_any_number_of_rows_of_the_wrong_width_takes_no_more_memory(
         return size
 
     peak(100)
-    # What other tests of the process left must not put off the collector while memory is counted.
-    gc.collect()
-    gc.freeze()
-    try:
-        assert peak(40_000) < peak(8_000) + (4 << 20)
-    finally:
-        gc.unfreeze()
+    # Held all at once, the rows take 56 MB, and the lines of the one long row 43 MB.
+    assert peak(160_000) < (16 << 20 if kind != "swallowed by a quote" else 32 << 20)
