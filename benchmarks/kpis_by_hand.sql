@@ -285,8 +285,16 @@ select 'one_touch_resolution_rate', ticket_id, solver_id, solved_at, solved_at, 
 from tickets
 where solved_at is not null and touches > 0
 union all
-select 'first_contact_resolution_rate', t.ticket_id, coalesce(t.replier_id, t.solver_id),
-    coalesce(t.reply_at, t.solved_at, t.created_at + interval 7 day), t.created_at,
+select 'first_contact_resolution_rate', t.ticket_id,
+    case
+        when t.reply_at <= t.created_at + interval 7 day then t.replier_id
+        when t.solved_at <= t.created_at + interval 7 day then t.solver_id
+    end,
+    case
+        when t.reply_at <= t.created_at + interval 7 day then t.reply_at
+        when t.solved_at <= t.created_at + interval 7 day then t.solved_at
+        else t.created_at + interval 7 day
+    end, t.created_at,
     coalesce(t.solved_at <= t.created_at + interval 7 day, false)
     and coalesce(c.next_at > t.created_at + interval 7 day, true)
     and not coalesce(t.reopened_at <= t.created_at + interval 7 day, t.is_reopened)

@@ -27,8 +27,8 @@ contacts as (
     select
         ticket_key,
         created_at,
-        lag(created_at) over (partition by _source, requester_key, category order by created_at, ticket_key) as previous_at,
-        lead(created_at) over (partition by _source, requester_key, category order by created_at, ticket_key) as next_at
+        lag(created_at) over (partition by _source, requester_key, category order by created_at, ticket_id) as previous_at,
+        lead(created_at) over (partition by _source, requester_key, category order by created_at, ticket_id) as next_at
     from {{ ref('stg_tickets') }}
     where requester_key is not null
         and coalesce(status, 'open') <> 'deleted'
