@@ -47,8 +47,10 @@ class Cells:
     def __init__(self, home: Home, sql: str) -> None:
         self.con, self.sql = warehouse.connect(home.warehouse), sql
 
-    def published(self, answers: Answers, before: list[Published], kpi: str = KPI) -> Published:
-        """Return what a release shows of these answers, after the releases before."""
+    def published(
+        self, answers: Answers, before: list[Published], kpi: str = KPI, points: int = 1
+    ) -> Published:
+        """Return what a release shows of these answers of so many points each, after others."""
         sums: dict[Place, list[float]] = {}
         for place, value in answers.values():
             sums.setdefault(place, []).append(value)
@@ -57,9 +59,10 @@ class Cells:
             self.con.execute(
                 "insert into kpis.kpi_stratum_months by name select ?::date as month, ? as kpi_id, "
                 "'1' as kpi_version, ? as manager_id, ? as management_path, ? as team_id, "
-                "?::double as numerator, ? as denominator",
+                "?::double as numerator, ? as denominator, ? as denominator_squares, "
+                "? as row_count",
                 [MONTH.start, kpi, place.manager_id, place.path, place.team_id, sum(values),
-                 len(values)],
+                 len(values) * points, len(values) * points**2, len(values)],
             )  # fmt: skip
         self._tree({place.path for place in sums if place.path})
         self.con.execute("delete from config.released_answers")
@@ -67,7 +70,7 @@ class Cells:
             for (manager, team), (counted, numerator) in shown.items():
                 self.con.execute(
                     "insert into config.released_answers values (?, ?, ?, ?, ?, ?)",
-                    [kpi, manager, team, number, numerator, len(counted)],
+                    [kpi, manager, team, number, numerator, len(counted) * points],
                 )
         rows = self.con.execute(
             f"select manager_id, team_id from ({self.sql}) where not is_hidden"
@@ -137,7 +140,8 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Cells:
     con.execute(
         "create table kpis.kpi_stratum_months (month date, kpi_id varchar, kpi_version varchar, "
         "manager_id varchar, management_path varchar, team_id varchar, "
-        "numerator decimal(28, 10), denominator decimal(28, 10))"
+        "numerator decimal(28, 10), denominator decimal(28, 10), "
+        "denominator_squares decimal(38, 12), row_count integer)"
     )
     con.execute(
         "create table core.dim_manager_tree (month date, management_path varchar, "
@@ -216,14 +220,26 @@ def test_no_release_gives_away_fewer_answers_than_the_minimum(cells: Cells, seed
 def test_no_restatement_gives_away_fewer_answers_beside_the_releases_before(
     cells: Cells, seed: int
 ) -> None:
+    points = 10 if seed % 5 == 0 else 1  # of an answer: what a company's own KPI may divide by
     rng = np.random.default_rng(seed)
     places = company_of(rng)
     answers = draw(rng, places)
     releases: list[Published] = []
     for _ in range(3):
-        releases.append(cells.published(answers, releases))
+        releases.append(cells.published(answers, releases, points=points))
         assert finds(releases) == []
         answers = corrected(rng, answers, places)
+
+
+def test_ten_points_of_one_answer_are_one_answer(cells: Cells) -> None:
+    few: Answers = {who: (Place("M1", None, "-"), 7.0) for who in range(LEAST - 1)}
+    assert cells.published(few, [], points=10) == {}
+    enough = few | {9: (Place("M1", None, "-"), 7.0)}
+    first = cells.published(enough, [], points=10)
+    assert set(first) == {("M1", WHOLE), ("M1", "-")}
+    # One more answer moves the sum by ten points, which are fewer than five people.
+    more = enough | {10: (Place("M1", None, "-"), 7.0)}
+    assert cells.published(more, [first], points=10) == {}
 
 
 def test_the_attack_finds_what_a_plain_minimum_gives_away() -> None:

@@ -29,7 +29,10 @@ answers as (
         coalesce(s.team_id, '-') as team_id,
         k.least_count,
         sum(s.numerator) as numerator,
-        sum(s.denominator) as answer_count
+        sum(s.denominator) as denominator,
+        -- Ten points of one answer are one answer.
+        least(sum(s.denominator), sum(s.row_count)) as answer_count,
+        min(case when s.denominator = s.denominator_squares then 1 else 0 end) as is_counted
     from {{ ref('kpi_stratum_months') }} as s
     inner join kpis as k
         on s.kpi_id = k.kpi_id and s.kpi_version = k.version
@@ -47,7 +50,9 @@ paths as (
         management_path,
         least_count,
         sum(numerator) as numerator,
-        sum(answer_count) as answer_count
+        sum(denominator) as denominator,
+        sum(answer_count) as answer_count,
+        min(is_counted) as is_counted
     from answers
     group by kpi_id, kpi_version, manager_id, management_path, least_count
 
@@ -80,7 +85,9 @@ counted as (
         manager_id,
         least_count,
         numerator,
+        denominator,
         answer_count,
+        is_counted,
         is_sound,
         path_count,
         0 as is_from_below
@@ -92,7 +99,9 @@ counted as (
         a.ancestor_id as manager_id,
         s.least_count,
         s.numerator,
+        s.denominator,
         s.answer_count,
+        s.is_counted,
         s.is_sound,
         0 as path_count,
         1 as is_from_below
@@ -110,7 +119,9 @@ wholes as (
         manager_id,
         least_count,
         sum(numerator) as numerator,
+        sum(denominator) as denominator,
         sum(answer_count) as answer_count,
+        min(is_counted) as is_counted,
         min(case when is_sound then 1 else 0 end) as is_sound,
         max(path_count) as path_count,
         max(is_from_below) as has_below
@@ -127,10 +138,10 @@ moves as (
         w.kpi_version,
         w.manager_id,
         max(case when {{ measure('w.numerator') }} <> {{ measure('r.numerator') }}
-            or {{ measure('w.answer_count') }} <> {{ measure('r.denominator') }} then 1 else 0 end) as has_moved,
+            or {{ measure('w.denominator') }} <> {{ measure('r.denominator') }} then 1 else 0 end) as has_moved,
         max(case when ({{ measure('w.numerator') }} <> {{ measure('r.numerator') }}
-            or {{ measure('w.answer_count') }} <> {{ measure('r.denominator') }})
-            and (not k.is_one_each or abs(w.answer_count - r.denominator) < w.least_count)
+            or {{ measure('w.denominator') }} <> {{ measure('r.denominator') }})
+            and (not k.is_one_each or w.is_counted = 0 or abs(w.denominator - r.denominator) < w.least_count)
             then 1 else 0 end) as has_moved_little
     from wholes as w
     inner join {{ source('config', 'released_answers') }} as r
@@ -178,7 +189,9 @@ team_answers as (
         team_id,
         least_count,
         sum(numerator) as numerator,
-        sum(answer_count) as answer_count
+        sum(denominator) as denominator,
+        sum(answer_count) as answer_count,
+        min(is_counted) as is_counted
     from answers
     group by kpi_id, kpi_version, manager_id, team_id, least_count
 
@@ -192,7 +205,7 @@ team_moves as (
         t.manager_id,
         t.team_id,
         max(case when {{ measure('t.numerator') }} <> {{ measure('r.numerator') }}
-            or {{ measure('t.answer_count') }} <> {{ measure('r.denominator') }} then 1 else 0 end) as has_moved
+            or {{ measure('t.denominator') }} <> {{ measure('r.denominator') }} then 1 else 0 end) as has_moved
     from team_answers as t
     inner join {{ source('config', 'released_answers') }} as r
         on t.kpi_id = r.kpi_id and t.manager_id = r.manager_id and t.team_id = r.team_id
