@@ -7,11 +7,12 @@ literals escaped here; a mapping's own expressions are parsed before they are us
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from connectors.streams import ADDRESSES, HASHED, MAPPABLE, Column, Stream
+from perfhouse import warehouse
 from perfhouse.company import ColumnMapping, Company, Source, StreamMapping
 from perfhouse.errors import ConfigError
 
@@ -40,22 +41,6 @@ _WHOLE = frozenset(
 )
 _CLOCKS = frozenset(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS"))
 _ZONED = "TIMESTAMP WITH TIME ZONE"
-# an expression that knows the clock, chance or our key would not be a function of its row
-_FORBIDDEN = frozenset(
-    (
-        *("now", "today", "random", "uuid", "uuidv4", "uuidv7", "gen_random_uuid", "setseed"),
-        *("current_date", "current_time", "current_timestamp", "get_current_timestamp"),
-        *("get_current_time", "transaction_timestamp", "current_localtime", "nextval", "currval"),
-        *("current_localtimestamp", "getvariable", "getenv", "current_setting"),
-        *("age", "localtime", "localtimestamp", "pg_postmaster_start_time", "pg_conf_load_time"),
-        *("txid_current", "current_transaction_id", "current_connection_id", "current_query_id"),
-        *("current_query", "current_user", "user", "session_user", "current_role", "version"),
-        *("current_database", "current_catalog", "current_schema", "current_schemas"),
-        *("in_search_path", "stats", "write_log", "sleep_ms", "pg_sleep"),
-        *("read_text", "read_blob", "read_csv", "read_csv_auto", "read_json", "read_parquet"),
-        *("glob", "query", "query_table"),  # table functions: refused here by name, not by luck
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -97,29 +82,13 @@ def references(con: DuckDBPyConnection, expression: str, where: str) -> tuple[st
     if not plain or len(nodes[0]["select_list"]) != 1 or nodes[0]["from_table"]["type"] != "EMPTY":
         raise ConfigError([f"{where}: expected one SQL expression, got {expression!r}"])
     names: dict[str, None] = {}
-    for node in _walk(nodes[0]["select_list"]):
-        _refuse(node, where)
+    what = warehouse.refused(nodes[0]["select_list"])
+    if what is not None:
+        raise ConfigError([f"{where}: expected an expression over one row, got {what}"])
+    for node in warehouse.nodes(nodes[0]["select_list"]):
         if node.get("class") == "COLUMN_REF":
             names[_single(node["column_names"], where)] = None
     return tuple(names)
-
-
-def _walk(tree: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(tree, dict):
-        yield tree
-        for value in tree.values():
-            yield from _walk(value)
-    elif isinstance(tree, list):
-        for value in tree:
-            yield from _walk(value)
-
-
-def _refuse(node: dict[str, Any], where: str) -> None:
-    kind = node.get("class")
-    name = str(node.get("function_name", "")).lower()
-    if kind in ("SUBQUERY", "WINDOW", "STAR", "PARAMETER") or name in _FORBIDDEN:
-        what = name or str(kind).lower()
-        raise ConfigError([f"{where}: expected an expression over one row, got {what}"])
 
 
 def _single(names: list[str], where: str) -> str:

@@ -89,7 +89,6 @@ def _queued(
 def _session(con: DuckDBPyConnection) -> DuckDBPyConnection:
     """Return another session of the same engine: views and variables are a session's own."""
     session = con.cursor()
-    session.execute("set TimeZone = 'UTC'")
     hmac_copy(con, session)
     return session
 

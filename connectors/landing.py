@@ -164,7 +164,7 @@ def _land(
     streams: dict[str, lake.StreamLanding] = {}
     staged: dict[Path, Path] = {}
     for stream in source.streams:
-        with _connection(key, staging) as con:
+        with _connection(key, staging, lake.archived_path(home, receipt, "")) as con:
             landed, files = landing_stream.land_stream(con, delivery, stream)
         streams[stream.stream] = replace(landed, refused=refused.get(stream.stream, ""))
         staged.update(files)
@@ -222,7 +222,8 @@ def _check_loss(
 
 
 @contextmanager
-def _connection(key: bytes, staging: Path) -> Iterator[DuckDBPyConnection]:
+def _connection(key: bytes, staging: Path, archived: Path) -> Iterator[DuckDBPyConnection]:
+    """Open an engine for a mapping's SQL: it reaches the delivery and the staging folder only."""
     import duckdb
 
     from connectors.casting import hmac_setup, literal
@@ -234,6 +235,7 @@ def _connection(key: bytes, staging: Path) -> Iterator[DuckDBPyConnection]:
         con.execute("set threads = 1")  # rows keep their order; chunks are cast side by side
         con.execute("set disabled_optimizers = 'in_clause'")  # a join would lose the rows' order
         hmac_setup(con, key)
+        warehouse.lock(con, staging, archived)
         yield con
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
         raise TransientError(f"landing: {error}") from None

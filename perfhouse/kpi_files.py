@@ -33,6 +33,7 @@ _ID = re.compile(r"^[a-z][a-z0-9_]*$")
 _MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 _REF = re.compile(r"^ref\('(\w+)'\)$")
 _FACT = re.compile(r"^-- depends_on: \{\{ ref\('(fct_\w+)'\) \}\}", re.MULTILINE)
+_TEMPLATES = ("{{", "{%", "{#")
 _KNOWN = (
     "name_en", "name_zh", "definition_en", "definition_zh", "category", "unit", "direction",
     "version", "first_month", "last_month", "minimum_sample", "maturity_days", "credit", "row_id",
@@ -66,11 +67,19 @@ def read(folders: Iterable[Path], problems: list[str]) -> frozenset[str]:
     taken = Known(set(common.ids), set(common.names), set(common.words))
     found: set[str] = set()
     for folder in folders:
+        _only_yaml(folder, problems)
         for file in sorted(folder.glob("*.yml")):
             kpi_id = _checked(file, f"{folder.name}/{file.name}: ", taken, problems)
             if kpi_id:
                 found.add(kpi_id)
     return frozenset(found)
+
+
+def _only_yaml(folder: Path, problems: list[str]) -> None:
+    """Refuse what dbt would run or read though nobody checked it: SQL, Python, seeds, folders."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.suffix != ".yml" or not path.is_file():
+            problems.append(f"{folder.name}/{path.name}: expected only KPI files (*.yml) here")
 
 
 @cache
@@ -129,8 +138,11 @@ def _checked(file: Path, place: str, taken: Known, problems: list[str]) -> str |
         problems.append(f"{place}{line}expected YAML, got {what}")
         return None
     top = Table(body, place, problems)
+    _no_template(body, place, problems)
+    top.take("version")
     measures = _measures(top)
     metrics = {table.text("name"): table for table in top.tables("metrics")}
+    top.finish()
     kpis = [table for table in metrics.values() if _kpi_of(table.data) is not None]
     if len(kpis) != 1:
         got = [table.data.get("name") for table in kpis]
@@ -138,6 +150,19 @@ def _checked(file: Path, place: str, taken: Known, problems: list[str]) -> str |
         return None
     _no_clash(top, body, taken)
     return _kpi(kpis[0], metrics, measures, taken)
+
+
+def _no_template(node: object, place: str, problems: list[str]) -> None:
+    """Refuse texts that dbt would render: a template reads the environment, secrets included."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            _no_template(key, place, problems)
+            _no_template(value, f"{place.rstrip()} {key}:", problems)
+    elif isinstance(node, list):
+        for value in node:
+            _no_template(value, place, problems)
+    elif isinstance(node, str) and any(mark in node for mark in _TEMPLATES):
+        problems.append(f"{place} expected plain text, without {{{{, {{% and {{#")
 
 
 def _no_clash(top: Table, body: Any, taken: Known) -> None:
@@ -213,6 +238,10 @@ def _expression(table: Table, columns: Sequence[str] | None) -> frozenset[str]:
     if parsed is None:
         table.problem("expr", "one SQL expression", sql)
         return frozenset()
+    foreign = warehouse.refused(parsed)
+    if foreign is not None:
+        table.problem("expr", "an expression over one row", foreign)
+        return frozenset()
     names = dict.fromkeys(_column_names(parsed))
     for name in names:
         if name.lower() not in columns:
@@ -228,15 +257,10 @@ def _parse(sql: str) -> Any:
     return None if parsed.get("error") or len(parsed["statements"]) != 1 else parsed
 
 
-def _column_names(node: Any) -> Iterable[str]:
-    if isinstance(node, list):
-        for each in node:
-            yield from _column_names(each)
-    elif isinstance(node, Mapping):
+def _column_names(parsed: Any) -> Iterable[str]:
+    for node in warehouse.nodes(parsed):
         if node.get("class") == "COLUMN_REF":
             yield str(node["column_names"][-1])
-        for each in node.values():
-            yield from _column_names(each)
 
 
 def _kpi(

@@ -6,8 +6,9 @@ limits everywhere, so that no engine setting can change a number.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from perfhouse import settings
 
@@ -15,6 +16,28 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MEMORY_SHARE = 0.6
+# Nothing is fetched or loaded that did not come with the engine.
+_CLOSED: Mapping[str, str | int] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+}
+# An expression that knew the clock, chance, our keys or a file would be no function of its row.
+_FORBIDDEN = frozenset(
+    (
+        *("now", "today", "random", "uuid", "uuidv4", "uuidv7", "gen_random_uuid", "setseed"),
+        *("current_date", "current_time", "current_timestamp", "get_current_timestamp"),
+        *("get_current_time", "transaction_timestamp", "current_localtime", "nextval", "currval"),
+        *("current_localtimestamp", "getvariable", "getenv", "current_setting"),
+        *("age", "localtime", "localtimestamp", "pg_postmaster_start_time", "pg_conf_load_time"),
+        *("txid_current", "current_transaction_id", "current_connection_id", "current_query_id"),
+        *("current_query", "current_user", "user", "session_user", "current_role", "version"),
+        *("current_database", "current_catalog", "current_schema", "current_schemas"),
+        *("in_search_path", "stats", "write_log", "sleep_ms", "pg_sleep"),
+        *("read_text", "read_blob", "read_csv", "read_csv_auto", "read_json", "read_parquet"),
+        *("glob", "query", "query_table"),  # table functions: refused here by name, not by luck
+    )
+)
 
 
 def connect(path: Path | str = ":memory:", *, read_only: bool = False) -> DuckDBPyConnection:
@@ -35,7 +58,7 @@ def connect(path: Path | str = ":memory:", *, read_only: bool = False) -> DuckDB
         read_only=read_only and not memory,
         config=dict(engine_config(None if memory else target.parent)),
     )
-    connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set global TimeZone = 'UTC'")  # of every session of the engine
     return connection
 
 
@@ -48,12 +71,50 @@ def answer(path: Path, sql: str) -> str:
     import duckdb
 
     with connect(path, read_only=True) as connection:
-        connection.execute("set enable_external_access = false")
-        connection.execute("set lock_configuration = true")
+        lock(connection)
         try:
             return str(connection.sql(sql))
         except duckdb.Error as error:
             raise ValueError(str(error)) from error
+
+
+def lock(connection: DuckDBPyConnection, *folders: Path) -> None:
+    """Close an engine for others' SQL, for good: it reaches only files in `folders`.
+
+    No other file, network, extension or variable of Python; no setting can be changed any more.
+    """
+    reachable = sorted({str(each) for folder in folders for each in (folder, folder.resolve())})
+    listed = ", ".join("'" + folder.replace("'", "''") + "'" for folder in reachable)
+    connection.execute("set python_enable_replacements = false")
+    if reachable:
+        connection.execute(f"set allowed_directories = [{listed}]")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+
+
+def refused(tree: Any) -> str | None:
+    """Return what in a parsed expression is not of one row alone, or None.
+
+    Args:
+        tree: what `json_serialize_sql` makes of it, or a part of that.
+    """
+    for node in nodes(tree):
+        kind = node.get("class")
+        name = str(node.get("function_name", "")).lower()
+        if kind in ("SUBQUERY", "WINDOW", "STAR", "PARAMETER") or name in _FORBIDDEN:
+            return name or str(kind).lower()
+    return None
+
+
+def nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """Yield every node of a parsed statement."""
+    if isinstance(tree, dict):
+        yield tree
+        for value in tree.values():
+            yield from nodes(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from nodes(value)
 
 
 def engine_config(folder: Path | None) -> dict[str, str | int]:
@@ -62,7 +123,7 @@ def engine_config(folder: Path | None) -> dict[str, str | int]:
     dbt opens the same file in the same process and must ask for the same settings, or DuckDB
     refuses the second connection.
     """
-    config: dict[str, str | int] = {"memory_limit": memory_limit()}
+    config: dict[str, str | int] = {**_CLOSED, "memory_limit": memory_limit()}
     threads = settings.threads()
     if threads is not None:
         config["threads"] = threads
