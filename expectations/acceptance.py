@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 KIND = "accepted"
 # Critical checks that a person may take on. None of them guards who somebody is, how few people
 # a number tells of, or what leaves the house; warnings may be taken on all.
-ACCEPTABLE = frozenset({("raw", "quarantine_share"), ("raw", "month_described")})
+ACCEPTABLE = frozenset(
+    {("raw", "quarantine_share"), ("raw", "month_described"), ("raw", "times_of_day")}
+)
 # Acceptances of another home, for a release that is made again in this one.
 _CARRIED = "accepted.jsonl"
 
