@@ -121,7 +121,7 @@ def stage(folder: Path, home: Home, company: str, release: str) -> None:
     with warehouse.connect() as con:
         found = {table.name: of_parquet(con, folder, table, key) for table in PUBLIC_TABLES}
         lines = [json.loads(line) for line in _lines(con, folder, TOTALS)]
-    pages = _pages(folder, [line[1] for line in lines])
+    pages = pages_of(folder, [line[1] for line in lines])
     found[CARDS] = of_pages(pages, lines[0][0] if lines else "", key)
     for each in found.values():
         listed = "".join(f"{leaf.hex()} {row}\n" for row, leaf in each.leaves)
@@ -290,7 +290,7 @@ def blank(page: bytes) -> bytes:
     return _FILLED.sub(rb"\1", page)
 
 
-def _pages(folder: Path, managers: Sequence[str]) -> dict[str, Path]:
+def pages_of(folder: Path, managers: Sequence[str]) -> dict[str, Path]:
     """Return the pages of those managers that have one."""
     names = cards.file_names(managers)
     paths = {manager: folder / "cards" / name for manager, name in names.items()}

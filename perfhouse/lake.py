@@ -198,6 +198,11 @@ def check_archive(home: Home, receipt: Receipt) -> None:
     """
     folder = archived_path(home, receipt, "")
     names = damaged(folder, receipt.files)
+    if names and not any((folder / f.name).exists() for f in receipt.files):
+        raise SourceMissing(
+            f"{receipt.source} {receipt.month}: the archived bytes were deleted, by `perfhouse "
+            "retention` or `perfhouse erase` (see the ledger); ingest it again"
+        )
     if names:
         raise SourceMissing(
             f"{receipt.source} {receipt.month}: archived {names[0]} is damaged; ingest it again"
@@ -402,6 +407,37 @@ def restore(home: Home, into: Home, source: str, month: Month, manifest_sha256: 
     raise ReleaseError(f"{source} {month}: landing {manifest_sha256[:12]}: {what}")
 
 
+def rehash(home: Home, altered: Collection[str] | None = None) -> None:
+    """Say in every manifest which bytes landed files have since their rows were altered in place.
+
+    `altered` are paths relative to the home, None all. What a manifest's own hash covers stays:
+    releases name their inputs by it.
+    """
+    for file in sorted(home.manifests.rglob("*.json")):
+        known = _load(file)
+        streams = {
+            name: replace(landing, files=tuple(_rehashed(home, f, altered) for f in landing.files))
+            for name, landing in known.streams.items()
+        }
+        manifest = replace(known, streams=streams)
+        if manifest == known:
+            continue
+        if file.parent.name == "history":
+            _remember(home, manifest)
+            file.unlink()
+        else:
+            _replace(file, _stored(manifest))
+
+
+def _rehashed(home: Home, file: LandedFile, altered: Collection[str] | None) -> LandedFile:
+    if altered is not None and file.path not in altered:
+        return file
+    origin = home.root / file.path
+    places = (origin, home.superseded / origin.relative_to(home.raw))
+    lying = next((place for place in places if place.is_file()), None)
+    return replace(file, sha256=file_sha256(lying)) if lying else file
+
+
 def _hashes(manifest: Manifest) -> dict[str, str]:
     return {f.path: f.sha256 for landing in manifest.streams.values() for f in landing.files}
 
@@ -502,12 +538,23 @@ def create_raw_views(
             continue
         for name, landing in manifest.streams.items():
             if _is_read(name, manifest, month):
-                paths = [str((home.root / f.path).resolve()) for f in landing.files]
+                paths = [_landed_path(home, manifest, f) for f in landing.files]
                 found.setdefault(name, []).extend(paths)
     con.execute("create schema if not exists raw")
     for name, columns in streams.items():
         view = _view(con, columns, found[name])
         con.execute(f"create or replace view raw.{_quoted(name)} as {view}")
+
+
+def _landed_path(home: Home, manifest: Manifest, file: LandedFile) -> str:
+    path = (home.root / file.path).resolve()
+    if not path.is_file():
+        raise SourceMissing(
+            f"{manifest.source} {manifest.month}: {file.path} is gone, perhaps by `perfhouse "
+            "retention` (its lines in the ledger say so): ingest the month again, if its source "
+            "still has it"
+        )
+    return str(path)
 
 
 def _view(con: DuckDBPyConnection, columns: Sequence[tuple[str, str]], paths: Sequence[str]) -> str:

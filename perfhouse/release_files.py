@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from perfhouse import (
+    erased,
     evidence,
     exports,
     lake,
@@ -175,6 +176,18 @@ def stage_exports(home: Home, label: Label, folder: Path) -> None:
     chosen = [exports.HR, *([exports.PAYROLL] if label.company.payroll_bands else [])]
     of_month = f"month = date '{label.month.start}'"
     with warehouse.connect(home.warehouse, read_only=True) as con:
+def restage_database(folder: Path) -> None:
+    """Write the DuckDB file again from every Parquet file, those of `stage_evidence` included."""
+    keys = {table.name: table.key for table in PUBLIC_TABLES}
+    with _Database(folder / DATABASE) as con:
+        for file in sorted((folder / "parquet").glob("*.parquet")):
+            if file.stem in keys:
+                _load(con, file.stem, [file], keys[file.stem])
+            else:
+                scan = f"read_parquet({_literal(file)})"
+                con.execute(f"create table release.{_name(file.stem)} as select * from {scan}")
+
+
         tables = [exports.read(con, each.relation, each.key, of_month) for each in chosen]
     for export, table in zip(chosen, tables, strict=True):
         target = folder / "exports" / export.folder
@@ -355,24 +368,36 @@ def same_tables(published: Path, tables: TableHashes) -> bool:
 
 
 def problems(folder: Path) -> list[str]:
-    """Check a release against its release.json; return what does not fit, empty if intact."""
+    """Check a release against its release.json and the erasures that the ledger names since.
+
+    Returns what does not fit, empty if intact.
+    """
     try:
         said = read_manifest(folder)
         listed = {"tables": said["tables"], "files": said["files"]}
         sealed = said.get("evidence")
     except Exception as error:
         return [f"{MANIFEST}: unreadable: {type(error).__name__}"]
-    found = differences("file", said["files"], file_hashes(folder))
+    try:
+        since = erased.of_release(folder)
+    except ReleaseError as error:
+        return [str(error)]
+    files = erased.applied(said["files"], since.files)
+    found = differences("file", files, file_hashes(folder))
     if sealed:
-        names = differences("file", sealed["files"], sealed_files(folder))
+        expected = erased.applied(sealed["files"], since.sealed)
+        names = differences("file", expected, sealed_files(folder))
         found += [name for name in names if name not in found]
     try:
-        found += differences("table", said["tables"], database_hashes(folder / DATABASE))
-        if (folder / CHECKSUM).read_text("ascii").split()[0] != file_sha256(folder / DATABASE):
+        tables = erased.applied(said["tables"], since.tables)
+        found += differences("table", tables, database_hashes(folder / DATABASE))
+        expected = since.database_sha256 or (folder / CHECKSUM).read_text("ascii").split()[0]
+        if expected != file_sha256(folder / DATABASE):
             found.append(f"{DATABASE}: bytes differ from {CHECKSUM}")
     except Exception as error:
         found.append(f"{DATABASE}: unreadable: {type(error).__name__}")
-    if said["release_sha256"] != ledger.sha256_of(listed):
+    named = since.manifest_sha256 is None or since.manifest_sha256 != file_sha256(folder / MANIFEST)
+    if named and said["release_sha256"] != ledger.sha256_of(listed):
         found.append("release_sha256 does not fit what release.json lists")
     return found
 
