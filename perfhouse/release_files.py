@@ -171,11 +171,6 @@ def stage_database(folder: Path) -> None:
             _load(con, table.name, [parquet / f"{table.name}.parquet"], table.key)
 
 
-def stage_exports(home: Home, label: Label, folder: Path) -> None:
-    """Write the exports of the month; payroll's only where the company has bands."""
-    chosen = [exports.HR, *([exports.PAYROLL] if label.company.payroll_bands else [])]
-    of_month = f"month = date '{label.month.start}'"
-    with warehouse.connect(home.warehouse, read_only=True) as con:
 def restage_database(folder: Path) -> None:
     """Write the DuckDB file again from every Parquet file, those of `stage_evidence` included."""
     keys = {table.name: table.key for table in PUBLIC_TABLES}
@@ -188,6 +183,11 @@ def restage_database(folder: Path) -> None:
                 con.execute(f"create table release.{_name(file.stem)} as select * from {scan}")
 
 
+def stage_exports(home: Home, label: Label, folder: Path) -> None:
+    """Write the exports of the month; payroll's only where the company has bands."""
+    chosen = [exports.HR, *([exports.PAYROLL] if label.company.payroll_bands else [])]
+    of_month = f"month = date '{label.month.start}'"
+    with warehouse.connect(home.warehouse, read_only=True) as con:
         tables = [exports.read(con, each.relation, each.key, of_month) for each in chosen]
     for export, table in zip(chosen, tables, strict=True):
         target = folder / "exports" / export.folder
