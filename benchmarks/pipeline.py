@@ -21,13 +21,13 @@ from benchmarks.results import Report, Table, number
 
 DEFAULT_REPEATS = 2
 GOAL_SECONDS = 180
-_STEPS = ("gate_raw", "build", "gate_scorecards", "publish")
+_STEPS = ("gate_raw", "build", "gate_facts", "gate_scorecards", "publish")
 _TASKS = """
 select r.dag_id, r.partition_key, r.queued_at, t.task_id, t.start_date, t.end_date
 from task_instance as t
 join dag_run as r on t.dag_id = r.dag_id and t.run_id = r.run_id
 where t.state = 'success'
-    and t.task_id in ('ingest', 'gate_raw', 'build', 'gate_scorecards', 'publish')
+    and t.task_id in ('ingest', 'gate_raw', 'build', 'gate_facts', 'gate_scorecards', 'publish')
 order by t.end_date
 """
 _NOTES = (

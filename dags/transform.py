@@ -12,7 +12,8 @@ Starts **once for a month when all required sources have delivered it**, and aga
 only when a source re-delivers it changed. The partition key of the run is the month.
 
 `gate_raw` asks whether the data is fit, `build` makes facts, KPIs and scorecards with dbt,
-`gate_scorecards` asks whether the result may go on. A critical finding stops the run: nothing is
+`gate_facts` asks whether every landed row is in a fact or left out for a reason, `gate_scorecards`
+asks whether the result may go on. A critical finding stops the run: nothing is
 published, the last release stands. Months are built one at a time: DuckDB has one writer.
 
 * **By hand:** trigger it with a partition key; `{"as_of": "2026-10"}` counts later deliveries too.
@@ -39,9 +40,14 @@ with DAG(
         """Build facts, KPIs and scorecards."""
         return house.build(context)
 
+    @task(priority_weight=10)
+    def gate_facts(**context: Any) -> dict[str, Any]:
+        """Is every landed row in a fact, or left out for a reason?"""
+        return house.gate_facts(context)
+
     @task(priority_weight=10, outlets=[house.SCORECARDS])
     def gate_scorecards(**context: Any) -> dict[str, Any]:
         """May the scorecards be published?"""
         return house.gate_scorecards(context)
 
-    gate_raw() >> build() >> gate_scorecards()
+    gate_raw() >> build() >> gate_facts() >> gate_scorecards()

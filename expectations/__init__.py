@@ -3,20 +3,7 @@
 Nothing here knows Airflow or a source system.
 """
 
+from expectations.thresholds import DEFAULTS
+
 # what a company may set under [gates.<gate>]; test_company.py holds it against the suites
-THRESHOLDS = {
-    "raw": frozenset(
-        {
-            "allow_empty",
-            "ambiguous_share",
-            "duplicate_share",
-            "quarantine_share",
-            "unmatched_share",
-            "unmatched_warning_share",
-            "vanished_share",
-            "volume_drop",
-        }
-    ),
-    "scorecards": frozenset({"insufficient_share", "uncredited_share"}),
-    "exports": frozenset[str](),
-}
+THRESHOLDS = {gate: frozenset(found) for gate, found in DEFAULTS.items()}

@@ -13,17 +13,11 @@ from expectations.rules import CRITICAL, WARNING, Rule, rows
 if TYPE_CHECKING:
     from expectations.gate import Case
 
-QUARANTINE_SHARE = 0.02
-UNMATCHED_SHARE = 0.05
-DUPLICATE_SHARE = 0.05
-VOLUME_DROP = 0.5
-
 
 def delivery_rules(case: Case) -> list[Rule]:
     """Return the rules over `deliveries`, `counts`, `details` and `broken_files`."""
-    share = case.threshold("raw", "quarantine_share", QUARANTINE_SHARE)
-    twice = case.threshold("raw", "duplicate_share", DUPLICATE_SHARE)
-    drop = case.threshold("raw", "volume_drop", VOLUME_DROP)
+    share = case.threshold("raw", "quarantine_share")
+    twice = case.threshold("raw", "duplicate_share")
     return [
         rows(
             "source_delivered", CRITICAL, "deliveries",
@@ -57,6 +51,7 @@ def delivery_rules(case: Case) -> list[Rule]:
             ("Few rows of any stream are in quarantine", "各数据流被隔离的行占比在限度之内"),
             threshold=f"{share:.2%} of a stream's rows",
             observe=_highest("quarantined"),
+            limit="quarantine_share",
         ),
         rows(
             "duplicate_share", WARNING, "counts",
@@ -65,14 +60,9 @@ def delivery_rules(case: Case) -> list[Rule]:
             ("Few rows were delivered twice", "重复交付的行占比在限度之内"),
             threshold=f"{twice:.2%} of a stream's rows",
             observe=_highest("duplicates"),
+            limit="duplicate_share",
         ),
-        rows(
-            "volume_drop", WARNING, "counts",
-            "select source, stream, landed, previous_landed from batch "
-            f"where landed < {drop!r} * previous_landed",
-            ("No stream is much smaller than the month before", "各数据流的行数没有比上月骤减"),
-            threshold=f"at least {drop:.0%} of the month before",
-        ),
+        *_volume_rules(case),
         _detail("stream_refused", "refused", "No account was refused a stream",
                 "没有账号被拒绝读取数据流", "d.what as refused"),
         _detail("undeclared_fields", "undeclared", "Sources send only fields that are declared",
@@ -84,8 +74,32 @@ def delivery_rules(case: Case) -> list[Rule]:
     ]  # fmt: skip
 
 
+def _volume_rules(case: Case) -> list[Rule]:
+    drop = case.threshold("raw", "volume_drop")
+    rise = case.threshold("raw", "volume_rise")
+    enough = case.threshold("raw", "volume_rows")
+    return [
+        rows(
+            "volume_drop", WARNING, "counts",
+            "select source, stream, landed, previous_landed from batch "
+            f"where landed < {drop!r} * previous_landed and previous_landed >= {enough!r}",
+            ("No stream is much smaller than the month before", "各数据流的行数没有比上月骤减"),
+            threshold=f"at least {drop:.0%} of the month before",
+            limit="volume_drop",
+        ),
+        rows(
+            "volume_rise", WARNING, "counts",
+            "select source, stream, landed, previous_landed from batch "
+            f"where landed > {rise!r} * previous_landed and landed >= {enough!r}",
+            ("No stream is much larger than the month before", "各数据流的行数没有比上月骤增"),
+            threshold=f"at most {rise:g} times the month before",
+            limit="volume_rise",
+        ),
+    ]  # fmt: skip
+
+
 def _emptiness_rules(case: Case) -> list[Rule]:
-    severity = WARNING if case.threshold("raw", "allow_empty", 0) else CRITICAL
+    severity = WARNING if case.threshold("raw", "allow_empty") else CRITICAL
     return [
         rows(
             "stream_not_empty", severity, "counts",
@@ -93,6 +107,7 @@ def _emptiness_rules(case: Case) -> list[Rule]:
             "where required and landed = 0",
             ("Every stream of a required source has rows in the month",
              "必需数据源的每个数据流本月都有数据"),
+            limit="allow_empty",
         ),
     ]  # fmt: skip
 
@@ -117,8 +132,8 @@ def _highest(count: str) -> str:
 
 def people_rules(case: Case) -> list[Rule]:
     """Return the rules over `people` and `identities`."""
-    share = case.threshold("raw", "unmatched_share", UNMATCHED_SHARE)
-    noticed = case.threshold("raw", "unmatched_warning_share", 0.0)
+    share = case.threshold("raw", "unmatched_share")
+    noticed = case.threshold("raw", "unmatched_warning_share")
     unmatched = "sum(rows) filter (where not is_known)"
     of_stream = f"100.0 * coalesce({unmatched}, 0) / nullif(sum(rows), 0)"
     return [
@@ -130,12 +145,14 @@ def people_rules(case: Case) -> list[Rule]:
             threshold=f"{share:.2%} of a stream's rows",
             observe=f"select printf('%.2f%% at most (%s of %s)', {of_stream}, stream, source) from "
             f"people group by source, stream order by {of_stream} desc, stream, source limit 1",
+            limit="unmatched_share",
         ),
         rows(
             "people_unknown", WARNING, "people", _strangers(noticed),
             ("Every row is about a person whom the roster or the identity map knows",
              "每行涉及的人员都能在花名册或身份对照表中找到"),
             threshold=f"{noticed:.2%} of a stream's rows" if noticed else "",
+            limit="unmatched_warning_share",
         ),
         rows(
             "people_ambiguous", WARNING, "identities",

@@ -13,11 +13,12 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expectations.rules import CRITICAL, Rule, without_contacts
+from expectations.rules import CRITICAL, Rule, quoted, without_contacts
+from expectations.thresholds import DEFAULTS, origin
 from perfhouse import warehouse
 from perfhouse.errors import GateFailed, PerfhouseError, without_values
 from perfhouse.ledger import sync_file, sync_folder
@@ -31,10 +32,17 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-GATES = ("raw", "scorecards", "exports")
+GATES = ("raw", "facts", "scorecards", "exports")
 # It announces every folder it may need some day.
 _CHATTY = "great_expectations.data_context.types.base"
 _KEYS_SHOWN = 20
+# of the table ops.gate_verdicts
+_COLUMNS = {
+    **{"month": "date", "gate": "varchar", "check_id": "varchar", "severity": "varchar"},
+    **{"passed": "boolean", "observed": "varchar", "threshold": "varchar", "title_en": "varchar"},
+    **{"title_zh": "varchar", "failing_keys": "varchar"},
+    **{"agreed_by": "varchar", "agreed_on": "date", "agreed_reason": "varchar"},
+}
 _ENGINE = {
     "isolation_level": "AUTOCOMMIT",
     "skip_autocommit_rollback": True,
@@ -44,7 +52,10 @@ _ENGINE = {
 
 @dataclass(frozen=True)
 class Check:
-    """What one rule found; `failing_keys` holds ids only, at most twenty."""
+    """What one rule found; `failing_keys` holds ids only, at most twenty.
+
+    `agreed_by`, `agreed_on` (ISO) and `agreed_reason` tell of the threshold that decides it.
+    """
 
     id: str
     title_en: str
@@ -54,6 +65,9 @@ class Check:
     observed: str
     threshold: str = ""
     failing_keys: tuple[str, ...] = ()
+    agreed_by: str = ""
+    agreed_on: str = ""
+    agreed_reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,7 +94,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Case:
-    """What a suite is given to judge; `streams` only by the raw gate, `staged` only by exports."""
+    """What a suite is given to judge; `streams` by raw and facts, `staged` only by exports."""
 
     home: Home
     company: Company
@@ -89,9 +103,9 @@ class Case:
     streams: Mapping[str, Any]
     staged: Path | None
 
-    def threshold(self, gate: str, name: str, default: float) -> float:
-        """Return the company's threshold, or the suite's own."""
-        return float(self.company.gates.get(gate, {}).get(name, default))
+    def threshold(self, gate: str, name: str) -> float:
+        """Return the company's threshold, or the default of thresholds.py."""
+        return float(self.company.gates.get(gate, {}).get(name, DEFAULTS[gate][name].value))
 
 
 def run(
@@ -107,12 +121,12 @@ def run(
     """Judge a month and keep the verdict, as a file and in the warehouse.
 
     Args:
-        gate: raw, scorecards or exports.
+        gate: raw, facts, scorecards or exports.
         home: where the data lies and the verdict is kept.
         company: whose thresholds hold.
         month: the month that wants to go on.
         as_of: the newest delivery that counts, default the month's own.
-        streams: the canonical streams by name (raw gate).
+        streams: the canonical streams by name (gates raw and facts).
         staged: the folder of the staged release (exports gate).
 
     Raises:
@@ -140,7 +154,7 @@ def run(
 
 
 def subject(gate: str, home: Home, company: Company, month: Month, as_of: Month) -> str:
-    """Return the hash of what a gate would judge now: `raw` deliveries or `scorecards` rows."""
+    """Return the hash of what a gate would judge now: deliveries, facts or scorecards."""
     return _suite(gate).subject(Case(home, company, month, as_of, {}, None))  # type: ignore[no-any-return]
 
 
@@ -178,9 +192,9 @@ def evaluate(scratch: Path, rules: Sequence[Rule]) -> tuple[Check, ...]:
 
 
 def _suite(gate: str) -> Any:
-    from expectations import exports, raw, scorecards
+    from expectations import exports, facts, raw, scorecards
 
-    return {"raw": raw, "scorecards": scorecards, "exports": exports}[gate]
+    return {"raw": raw, "facts": facts, "scorecards": scorecards, "exports": exports}[gate]
 
 
 def _judge(gate: str, case: Case) -> Verdict:
@@ -195,11 +209,49 @@ def _judge(gate: str, case: Case) -> Verdict:
             con.close()
         if not rules:
             raise ValueError("the suite has no rule for this month")
-        checks = evaluate(file, rules)
+        checks = _agreed(gate, case.company, rules, evaluate(file, rules))
+        _keep(case, file, getattr(suite, "KEPT", ()))
     stopped = any(not check.passed and check.severity == CRITICAL for check in checks)
     return Verdict(
         gate, case.month.key, case.as_of.key, subject_sha256, passed=not stopped, checks=checks
     )
+
+
+def _agreed(
+    gate: str, company: Company, rules: Sequence[Rule], checks: Sequence[Check]
+) -> tuple[Check, ...]:
+    """Say of every check that a threshold decides who agreed to it."""
+    own = company.gates.get(gate, {})
+    told = {
+        rule.id: origin(gate, rule.limit, company.agreements, own=rule.limit in own)
+        for rule in rules
+        if rule.limit
+    }
+    return tuple(
+        replace(check, agreed_by=by, agreed_on=on, agreed_reason=reason)
+        for check in checks
+        for by, on, reason in [told.get(check.id, ("", "", ""))]
+    )
+
+
+def _keep(case: Case, scratch: Path, tables: Sequence[str]) -> None:
+    """Replace the month in ops.<table> by what a suite laid out; the tables have a `month`."""
+    if not tables:
+        return
+    con = warehouse.connect(case.home.warehouse)
+    try:
+        con.execute(f"attach {quoted(scratch)} as scratch (read_only)")
+        con.execute("create schema if not exists ops")
+        con.execute("begin")
+        for table in tables:
+            con.execute(
+                f"create table if not exists ops.{table} as from scratch.main.{table} limit 0"
+            )
+            con.execute(f"delete from ops.{table} where month = ?", [case.month.start])
+            con.execute(f"insert into ops.{table} by name from scratch.main.{table}")
+        con.execute("commit")
+    finally:
+        con.close()
 
 
 def _expect(scratch: Path, rules: Sequence[Rule]) -> dict[str, bool]:
@@ -318,22 +370,23 @@ def _record(home: Home, verdict: Verdict) -> None:
     con = warehouse.connect(home.warehouse)
     try:
         con.execute("create schema if not exists ops")
-        con.execute(
-            "create table if not exists ops.gate_verdicts (month date, gate varchar, "
-            "check_id varchar, severity varchar, passed boolean, observed varchar, "
-            "threshold varchar, title_en varchar, title_zh varchar, failing_keys varchar)"
-        )
+        columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
+        con.execute(f"create table if not exists ops.gate_verdicts ({columns})")
+        for name, kind in _COLUMNS.items():  # those younger than the table
+            con.execute(f"alter table ops.gate_verdicts add column if not exists {name} {kind}")
         con.execute("begin")
         first = Month(verdict.month).start
         con.execute(
             "delete from ops.gate_verdicts where month = ? and gate = ?", [first, verdict.gate]
         )
         con.executemany(
-            "insert into ops.gate_verdicts values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"insert into ops.gate_verdicts ({', '.join(_COLUMNS)}) "
+            f"values ({', '.join('?' * len(_COLUMNS))})",
             [
                 [
                     *(first, verdict.gate, c.id, c.severity, c.passed, c.observed, c.threshold),
                     *(c.title_en, c.title_zh, "; ".join(c.failing_keys)),
+                    *(c.agreed_by or None, c.agreed_on or None, c.agreed_reason or None),
                 ]
                 for c in verdict.checks
             ],
@@ -355,7 +408,9 @@ def _write(file: Path, verdict: Verdict) -> None:
 
 
 def _words(check: Check) -> str:
-    allowed = f", allowed {check.threshold}" if check.threshold else ""
+    by = f", {check.agreed_by}" if check.agreed_by else ""
+    by += f" {check.agreed_on}" if check.agreed_on else ""
+    allowed = f", allowed {check.threshold}{by}" if check.threshold else ""
     shown = "; ".join(check.failing_keys[:5])
     more = len(check.failing_keys) - 5
     keys = f" [{shown}{f'; and {more} more' if more > 0 else ''}]" if shown else ""

@@ -138,12 +138,19 @@ def _streams(con: DuckDBPyConnection, case: Case) -> list[str]:
     for stream, path in _files(case, case.month):
         if path not in broken:
             files.setdefault(stream, []).append(str(case.home.root / path))
-    for stream, paths in files.items():
-        con.execute(
-            f"create view raw_{stream} as select * from read_parquet({_list(paths)}, "
-            "union_by_name = true) where coalesce(_op, 'upsert') <> 'delete'"
+    present = sorted(stream for stream in files if stream in case.streams)
+    for stream in present:
+        # a column that is younger than the landed files is empty
+        declared = ", ".join(
+            f"cast(null as {column.type}) as {column.name}"
+            for column in case.streams[stream].columns
         )
-    return sorted(stream for stream in files if stream in case.streams)
+        con.execute(
+            f"create view raw_{stream} as select {declared} where false union all by name "
+            f"select * from read_parquet({_list(files[stream])}, union_by_name = true) "
+            "where coalesce(_op, 'upsert') <> 'delete'"
+        )
+    return present
 
 
 def _files(case: Case, month: Month) -> Iterator[tuple[str, str]]:

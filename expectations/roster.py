@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from expectations.gate import Case
 
-VANISHED_SHARE = 0.2
 _JUDGED = 20  # people; of fewer any share is chance
 _EMPTY = (
     "create table roster (_source varchar, snapshot_date date, employee_id varchar, "
@@ -55,7 +54,7 @@ def rules(case: Case) -> list[Rule]:
     """Return the rules over `roster`, `cycles` and `vanished`."""
     return [
         *_tree_rules(),
-        *_loss_rules(case.threshold("raw", "vanished_share", VANISHED_SHARE)),
+        *_loss_rules(case.threshold("raw", "vanished_share")),
     ]
 
 
@@ -77,6 +76,7 @@ def _loss_rules(share: float) -> list[Rule]:
             threshold=f"{share:.2%} of the people of the month before",
             observe=f"select printf('%.2f%% (%d people)', {of_people}, vanished) "
             f"from (select {lost})",
+            limit="vanished_share",
         ),
         rows(
             "roster_tells_leavers", WARNING, "vanished",

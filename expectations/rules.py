@@ -44,6 +44,7 @@ class Rule:
         keys: columns that name an offender; ids, never names or values of customers.
         threshold: what is allowed, in words.
         observe: SQL for the one value shown as observed; default the number of offenders.
+        limit: the threshold that decides, by its name in thresholds.py.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Rule:
     keys: tuple[str, ...] = ()
     threshold: str = ""
     observe: str | None = None
+    limit: str = ""
 
     def expectation(self) -> Any:
         """Return the Great Expectations object for this rule."""
@@ -119,9 +121,10 @@ def rows(
     *,
     threshold: str = "",
     observe: str | None = None,
+    limit: str = "",
 ) -> Rule:
     """Require that a query finds nothing; it reads `batch` and selects the offenders' keys."""
-    return Rule(id, table, severity, *words, "rows", (query,), (), threshold, observe)
+    return Rule(id, table, severity, *words, "rows", (query,), (), threshold, observe, limit)
 
 
 def between(

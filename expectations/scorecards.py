@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from expectations import drift
 from expectations.rules import CRITICAL, WARNING, Rule, between, in_set, rows
 from perfhouse import warehouse
 from perfhouse.ledger import PUBLIC_TABLES, content_sha256, sha256_of
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
     from expectations.gate import Case
 
-INSUFFICIENT_SHARE = 0.5
-UNCREDITED_SHARE = 0.05
 TOLERANCE = 0.0005
 _KPI_STATUS = ("scored", "insufficient_data", "no_target", "not_available")
 _MANAGER_STATUS = ("scored", "insufficient_coverage", "no_target", "no_team")
@@ -71,16 +70,18 @@ def prepare(con: DuckDBPyConnection, case: Case) -> tuple[Rule, ...]:
     for name, query in _SOURCES.items():
         text = query.format(w="warehouse", m=f"date '{case.month.start}'")
         con.execute(f"create table {name} as {text}")
+    drift.prepare(con, case)
     con.execute("detach warehouse")
     con.execute(_ANSWERED)
-    share = case.threshold("scorecards", "insufficient_share", INSUFFICIENT_SHARE)
-    uncredited = case.threshold("scorecards", "uncredited_share", UNCREDITED_SHARE)
+    share = case.threshold("scorecards", "insufficient_share")
+    uncredited = case.threshold("scorecards", "uncredited_share")
     return (
         *_presence_rules(share),
         *_kpi_rules(),
         *_credit_rules(uncredited),
         *_total_rules(),
         *_rank_rules(),
+        *drift.rules(case),
     )
 
 
@@ -116,6 +117,7 @@ def _presence_rules(share: float) -> list[Rule]:
             f"where unscored > {share!r} * managers",
             ("Most managers have a total", "多数主管有总分"),
             threshold=f"{share:.0%} without a total",
+            limit="insufficient_share",
         ),
         rows(
             "managers_without_team", WARNING, "manager_months",
@@ -221,6 +223,7 @@ def _credit_rules(share: float) -> list[Rule]:
             "uncredited_share", CRITICAL, "employee_months", f"{lost}{share!r}",
             ("Little of any KPI is credited to nobody", "各指标无归属主管的部分在限度之内"),
             threshold=f"{share:.2%} of a KPI's cases",
+            limit="uncredited_share",
         ),
         rows(
             "credits_complete", WARNING, "employee_months", f"{lost}0",

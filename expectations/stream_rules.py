@@ -1,7 +1,6 @@
 """The raw gate's rules about one stream: filled, unique, plausible, coded, in order.
 
-Made from the stream's declaration; nothing here knows which streams there are beyond pairs of
-instants that have an order.
+Made from the stream's declaration and from stream_sense.py; nothing here knows a stream.
 """
 
 from __future__ import annotations
@@ -10,18 +9,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from expectations.rules import CRITICAL, WARNING, Rule, quoted, rows
+from expectations.stream_sense import IMPOSSIBLE, LENGTHS, ODD, ORDERED, UNIT_ROWS, UNIT_SHARE
 from perfhouse.month import Month
 
 if TYPE_CHECKING:
     from expectations.gate import Case
 
-AMBIGUOUS_SHARE = 0.001
-# Pairs of instants that cannot stand the other way round.
-_ORDERED = {
-    "tickets": (("created_at", "first_response_at"), ("created_at", "resolved_at")),
-    "calls": (("started_at", "answered_at"), ("started_at", "ended_at")),
-    "survey_responses": (("sent_at", "submitted_at"),),
-}
 # Parts of keys that stand for a customer or a rater; never shown.
 _CUSTOMERS = {"rater_key"}
 # Columns that hold a keyed hash of an address; the address itself would be personal data.
@@ -35,7 +28,7 @@ def stream_rules(name: str, case: Case) -> list[Rule]:
     stream = case.streams[name]
     table = f"raw_{name}"
     key = ", ".join(("_source", *(c for c in stream.key if c not in _CUSTOMERS)))
-    share = case.threshold("raw", "ambiguous_share", AMBIGUOUS_SHARE)
+    share = case.threshold("raw", "ambiguous_share")
     version = ", ".join(("_source", *stream.key, "source_updated_at", "source_seq"))
     found = [
         rows(
@@ -51,6 +44,7 @@ def stream_rules(name: str, case: Case) -> list[Rule]:
             (f"{name}: no two rows claim to be the same version of the same key",
              f"{name}：同一主键同一版本不出现两行"),
             threshold=f"{share:.2%} of rows",
+            limit="ambiguous_share",
         ),
         rows(
             f"{name}_plausible", CRITICAL, table,
@@ -68,15 +62,75 @@ def stream_rules(name: str, case: Case) -> list[Rule]:
         digits = "'0123456789abcdef'"
         plain = {c: f"length({c}) <> 64 or ltrim({c}, {digits}) <> ''" for c in _HASHES[name]}
         found.append(rows(f"{name}_hashed", CRITICAL, table, _named_columns(key, plain), words))
-    if name in _ORDERED:
+    reversed_share = case.threshold("raw", "reversed_share")
+    impossible_share = case.threshold("raw", "impossible_share")
+    reversed_pairs = {
+        f"{late} before {early}": f"{late} < {early}" for early, late in ORDERED.get(name, ())
+    }
+    impossible = IMPOSSIBLE.get(name, {})
+    if reversed_pairs:
         words = (f"{name}: nothing ends before it begins", f"{name}：结束时间不早于开始时间")
-        conditions = {
-            f"{late} before {early}": f"{late} < {early}" for early, late in _ORDERED[name]
-        }
-        found.append(
-            rows(f"{name}_in_order", WARNING, table, _named_columns(key, conditions), words)
+        found += [
+            _seldom(f"{name}_seldom_reversed", table, key, reversed_pairs, reversed_share,
+                    (f"{name}: hardly anything ends before it begins (else a time zone, a format "
+                     "or a column is wrong)", f"{name}：几乎没有结束早于开始的行"),
+                    "reversed_share"),
+            rows(f"{name}_in_order", WARNING, table, _named_columns(key, reversed_pairs), words),
+        ]  # fmt: skip
+    if impossible:
+        words = (
+            f"{name}: hardly any row is impossible (else a scale, a unit or a column is wrong)",
+            f"{name}：几乎没有不可能的行（否则量表、单位或列有误）",
         )
+        found.append(
+            _seldom(f"{name}_possible", table, key, impossible, impossible_share, words,
+                    "impossible_share")
+        )  # fmt: skip
+    for column, length in LENGTHS.get(name, ()):
+        words = (
+            f"{name}: {column} is in milliseconds, as long as the instants say",
+            f"{name}：{column} 以毫秒计，与起止时间相符",
+        )
+        found.append(rows(f"{name}_{column}_unit", CRITICAL, table, _unit(column, length), words))
+    if impossible or name in ODD:
+        words = (f"{name}: rows make sense", f"{name}：各行合乎情理")
+        doubtful = {**impossible, **ODD.get(name, {})}
+        found.append(rows(f"{name}_sensible", WARNING, table, _named_columns(key, doubtful), words))
     return found
+
+
+def _seldom(
+    id: str,
+    table: str,
+    key: str,
+    conditions: Mapping[str, str],
+    share: float,
+    words: tuple[str, str],
+    limit: str,
+) -> Rule:
+    """Require that few rows of a table meet any of the conditions."""
+    any_of = " or ".join(f"coalesce({test}, false)" for test in conditions.values())
+    too_many = f"(select count(*) filter (where {any_of}) > {share!r} * count(*) from {table})"
+    return rows(
+        id,
+        CRITICAL,
+        table,
+        f"{_named_columns(key, conditions)} and {too_many}",
+        words,
+        threshold=f"{share:.2%} of rows",
+        observe=f"select printf('%.2f%%', 100.0 * count(*) filter (where {any_of}) "
+        f"/ nullif(count(*), 0)) from {table}",
+        limit=limit,
+    )
+
+
+def _unit(column: str, length: str) -> str:
+    """Return SQL that finds a source whose lengths are far below what its instants say."""
+    return (
+        f"select _source as source, sum({column}) as told, sum({length})::bigint as by_instants "
+        f"from batch where {column} > 0 and {length} > 0 group by _source "
+        f"having count(*) >= {UNIT_ROWS} and sum({column}) < {UNIT_SHARE} * sum({length})"
+    )
 
 
 def _required(stream: Any, case: Case) -> list[str]:

@@ -29,7 +29,7 @@ SIZE_LIMIT = 40 * 1024
 # How much a card shows, richest first: agents listed, KPI definitions spelled out.
 _FULLNESS = ((12, True), (8, True), (12, False), (5, False), (4, False), (2, False), (0, False))
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_RUN_BEFORE_CARDS = ("raw", "scorecards")
+_RUN_BEFORE_CARDS = ("raw", "facts", "scorecards")
 
 
 def render_all(

@@ -96,6 +96,8 @@ def _gate(args: argparse.Namespace) -> None:
     ws = _workspace(args)
     if args.gate in ("raw", "all"):
         report.verdict(stages.gate_raw(ws, args.month, args.as_of), echo)
+    if args.gate in ("facts", "all"):
+        report.verdict(stages.gate_facts(ws, args.month, args.as_of), echo)
     if args.gate in ("scorecards", "all"):
         report.verdict(stages.gate_scorecards(ws, args.month, args.as_of), echo)
     if args.gate == "exports":
@@ -321,7 +323,7 @@ def _parser() -> argparse.ArgumentParser:
     _month_command(commands, "build", _build, "facts, KPIs and scorecards of a month", as_of=True)
     gate = _month_command(commands, "gate", _gate, "ask the gates about a month", as_of=True)
     gate.add_argument(
-        "gate", nargs="?", choices=["raw", "scorecards", "exports", "all"], default="all"
+        "gate", nargs="?", choices=["raw", "facts", "scorecards", "exports", "all"], default="all"
     )
     text = "ids that nobody, or not one person, is known for: lines of identity.csv to fill in"
     _month_command(commands, "identities", _identities, text, as_of=True)

@@ -18,6 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from perfhouse.company_exports import read_receivers
+from perfhouse.company_gates import read_gates
 from perfhouse.company_identities import read_identities
 from perfhouse.company_monitors import read_monitors
 from perfhouse.company_packs import TARGETS, effective, read_pack, read_roles, read_samples
@@ -72,7 +73,6 @@ __all__ = [
 ]
 
 FILE = "perfhouse.toml"
-GATES = ("raw", "scorecards", "exports")
 _CLOCKS = ("business", "calendar")
 _PLACES = ("url", "connection", "max_loss")  # options that make no other rows of the same bytes
 _OPENING = re.compile(r"^([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)$")
@@ -158,6 +158,7 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
     sources = read_sources(top, zone, known)
     kpis = _kpis(folder, top, known)
     scoring = _scoring(top.table("scoring"))
+    gates, agreements = read_gates(top, known.thresholds)
     result = Company(
         folder=folder,
         id=about.text("id", pattern=ID, expected="an id of a-z, 0-9, _ and - such as demo"),
@@ -172,7 +173,8 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
         scoring=scoring,
         service=_service(top.table("service_levels")),
         queue_owners=_queue_owners(top),
-        gates=_gates(top.table("gates"), known),
+        gates=gates,
+        agreements=agreements,
         sources=sources,
         monitors=read_monitors(top),
         surveys=read_surveys(top),
@@ -422,16 +424,3 @@ def _together(one: QueueOwner, other: QueueOwner) -> bool:
     return one.valid_from < (other.valid_to or date.max) and other.valid_from < (
         one.valid_to or date.max
     )
-
-
-def _gates(table: Table, known: Known) -> dict[str, dict[str, float]]:
-    gates = {}
-    for gate in GATES:
-        nested = table.table(gate)
-        names = (known.thresholds or {}).get(gate)
-        if names is not None:
-            nested.read.update(names)
-            nested.finish()
-        gates[gate] = {name: nested.number(name, 0, 0) for name in nested.data}
-    table.finish()
-    return gates

@@ -252,6 +252,15 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """Who agreed to a threshold of a gate, a role or a body; on which day, and why."""
+
+    agreed_by: str
+    agreed_on: date
+    reason: str
+
+
+@dataclass(frozen=True)
 class Company:
     """Everything a company's folder says."""
 
@@ -279,6 +288,7 @@ class Company:
     routing_codes: tuple[str, ...] = ()  # wrap-up codes of calls that had to be passed on
     receivers: tuple[Receiver, ...] = ()
     payroll_bands: tuple[PayrollBand, ...] = ()
+    agreements: Mapping[str, Mapping[str, Agreement]] = field(default_factory=dict)
     mart: str | None = None  # connection of the PostgreSQL mart that shows what is published
 
     def source(self, source_id: str) -> Source | None:

@@ -210,6 +210,12 @@ def build(context: Context) -> dict[str, Any]:
     return {"month": month.key, "models": len(result.models)}
 
 
+def gate_facts(context: Context) -> dict[str, Any]:
+    """Is every landed row in a fact, or left out for a reason?"""
+    month, as_of = month_of(context), as_of_of(context)
+    return _verdict(stages.gate_facts(stages.open_workspace(), month, as_of))
+
+
 def gate_scorecards(context: Context) -> dict[str, Any]:
     """May the scorecards be published? When they may, they are announced."""
     month, as_of = month_of(context), as_of_of(context)

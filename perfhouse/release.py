@@ -48,7 +48,7 @@ STEPS = (
     "combined",
     "linked",
 )
-_BEFORE = ("raw", "scorecards")
+_BEFORE = ("raw", "facts", "scorecards")
 _KEPT_VERSIONS = 3
 _LOCK_SECONDS = 900
 _LOCK_PAUSE = 0.2

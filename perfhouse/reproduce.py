@@ -156,6 +156,7 @@ def _build(
         stages.gate_raw(ws, month, as_of)
     stages.build(ws, month, as_of, progress)
     if gates:
+        stages.gate_facts(ws, month, as_of)
         stages.gate_scorecards(ws, month, as_of)
     return ws
 

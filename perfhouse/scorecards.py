@@ -396,7 +396,7 @@ def verdicts(con: duckdb.DuckDBPyConnection, month: Month) -> list[Verdict]:
         con, "ops.gate_verdicts", _CHECK, "month = ?", [month.start]
     ):
         by_gate[gate].append((severity, bool(passed)))
-    order = {"raw": 0, "scorecards": 1, "exports": 2}
+    order = {"raw": 0, "facts": 1, "scorecards": 2, "exports": 3}
     return [
         Verdict(
             gate=gate,

@@ -1,4 +1,4 @@
-"""The stages of a month, in the order they run: ingest, gate, build, gate, publish.
+"""The stages of a month, in the order they run: ingest, gate, build, gates, publish.
 
 The CLI and the DAGs call these and nothing below them; nothing here knows Airflow.
 """
@@ -165,6 +165,11 @@ def build(
         )
 
 
+def gate_facts(ws: Workspace, month: Month, as_of: Month | None = None) -> Verdict:
+    """Is every landed row in a fact or left out for a reason? Raises GateFailed (data owner)."""
+    return _gate(ws, "facts", month, as_of)
+
+
 def gate_scorecards(ws: Workspace, month: Month, as_of: Month | None = None) -> Verdict:
     """May these scorecards be published? Raises GateFailed (data owner)."""
     return _gate(ws, "scorecards", month, as_of)
@@ -241,6 +246,8 @@ def run(
     gate_raw(ws, month, as_of)
     progress(f"{month}: build")
     build(ws, month, as_of, progress)
+    progress(f"{month}: gate facts")
+    gate_facts(ws, month, as_of)
     progress(f"{month}: gate scorecards")
     gate_scorecards(ws, month, as_of)
     progress(f"{month}: publish")

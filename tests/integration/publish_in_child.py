@@ -34,6 +34,7 @@ def everything_passes(_: Path, rules: Sequence[Rule]) -> dict[str, bool]:
 
 def judge(home: Home, company: small.Company, month: Month) -> None:
     gate.run("raw", home, company, month, streams=STREAMS)
+    gate.run("facts", home, company, month, streams=STREAMS)
     gate.run("scorecards", home, company, month)
 
 

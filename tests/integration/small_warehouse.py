@@ -12,6 +12,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from expectations.fact_shapes import SHAPES
+from expectations.readings import READINGS
 from perfhouse import lake, provenance, warehouse
 from perfhouse.company_types import (
     Calendar,
@@ -105,6 +107,7 @@ def _landed(home: Home, source_id: str, month: Month, name: str, sql: str) -> la
     con.execute(
         f"copy (select *, '{source_id}' as _source, 'upsert' as _op, null::timestamptz as "
         "source_updated_at, null::bigint as source_seq, 'a.csv' as _file, 'x' as _row_hash, "
+        f"'{month}' as _window, "
         f"row_number() over () as _row_number from ({sql})) to '{path}' (format parquet)"
     )
     rows = con.execute(f"select count(*) from '{path}'").fetchall()[0][0]
@@ -184,7 +187,14 @@ _EXPORT = f"""
     rank_high integer, peer_count integer, previous_total_score {MEASURE}, change {MEASURE},
     coverage_rate {MEASURE}, status varchar, result_score {MEASURE}, quality_score {MEASURE},
     efficiency_score {MEASURE}, people_score {MEASURE}, innovation_score {MEASURE},
-    agent_count integer, exposure_days integer
+    agent_count integer, exposure_days integer, appeals_open integer, appeals_upheld integer,
+    appeals_rejected integer, appeals_late integer
+"""
+_APPEALS = """
+    month date, manager_id varchar, appeal_key varchar, appeal_id varchar, kpi_id varchar,
+    is_row boolean, effect varchar, state varchar, outcome varchar, row_count integer,
+    is_late boolean, is_admitted boolean, raised_on date, deadline_on date, decide_by date,
+    decided_on date, reason_code varchar, decision_code varchar
 """
 _EMPLOYEE_MONTHS = f"""
     month date, kpi_id varchar, kpi_version integer, manager_id varchar, team_id varchar,
@@ -225,6 +235,7 @@ def build(home: Home, month: Month = MONTH, *, csat: int = 82, as_of: Month | No
         "scorecards.scorecard_manager_months": _MANAGER_MONTHS,
         "scorecards.scorecard_team_months": _TEAM_MONTHS,
         "scorecards.scorecard_explanations": _EXPLANATIONS,
+        "scorecards.scorecard_appeals": _APPEALS,
         "scorecards.scorecard_manager_tree": _MANAGER_TREE,
         "exports.export_hr_manager_months": _EXPORT,
         "kpis.kpi_employee_months": _EMPLOYEE_MONTHS,
@@ -245,7 +256,67 @@ def build(home: Home, month: Month = MONTH, *, csat: int = 82, as_of: Month | No
     con.execute("create or replace table config.grades (grade varchar, from_score double)")
     con.execute("insert into config.grades values ('A', 100), ('B', 80), ('C', 0)")
     _fill(con, month.start, {"M1": csat, "M2": 75})
+    _facts(con, home, month)
     con.close()
+
+
+def _facts(con: Any, home: Home, month: Month) -> None:
+    """Make the facts that the gates read, and fill two of them with what landed for the month."""
+    tables = {
+        **{f"core.{fact}": columns for fact, columns in _fact_columns().items()},
+        "core.dim_months": ("month", "as_of_at"),
+        "core.dim_identities": ("month", "employee_id"),
+        "core.dim_employees": ("month", "employee_id"),
+    }
+    for name, columns in tables.items():
+        con.execute(f"create table if not exists {name} ({', '.join(map(_typed, columns))})")
+        con.execute(f"delete from {name} where month = ?", [month.start])
+    for manifest in lake.manifests(home, month, month):
+        for stream, landing in manifest.streams.items():
+            files = [str(home.root / file.path) for file in landing.files]
+            if stream in _FROM_LANDED:
+                con.execute(_FROM_LANDED[stream].format(files=files, month=f"date '{month.start}'"))
+
+
+_FROM_LANDED = {
+    "calls": "insert into core.fct_calls by name select {month} as month, leg_id as leg_key, "
+    "_source, leg_id, null as agent_employee_id, started_at, answered_at, ended_at, "
+    "cast(timezone('Asia/Shanghai', ended_at) as date) as ended_on, _file, _row_number "
+    "from read_parquet({files}) where date_trunc('month', ended_on) = {month}",
+    "hr_roster": "insert into core.fct_headcount_spans by name select {month} as month, "
+    "employee_id as assignment_key, employee_id, {month} as counted_on, _source, _file, "
+    "_row_number from read_parquet({files})",
+}
+
+
+def _fact_columns() -> dict[str, tuple[str, ...]]:
+    """Return every column that the facts gate reads of a fact."""
+    found = {
+        fact: dict.fromkeys(
+            (
+                *("month", "_source", "_file", "_row_number", *shape.key, *shape.shown),
+                *(*shape.days, *shape.spans, *shape.people),
+                *(name for pair in (*shape.ordered, *shape.told) for name in pair),
+                *(column for column, _, _ in shape.refers),
+            )
+        )
+        for fact, shape in SHAPES.items()
+    }
+    for reading in READINGS:
+        for fact in reading.facts:
+            found[fact.table] |= dict.fromkeys(column for _, column in fact.on)
+    found["fct_ticket_lifecycles"] |= {"comment_count": None}
+    return {fact: tuple(columns) for fact, columns in found.items()}
+
+
+def _typed(column: str) -> str:
+    kinds = {
+        **dict.fromkeys(("month", "valid_from", "valid_to"), "date"),
+        **dict.fromkeys(("_row_number", "comment_count", "employed_days"), "bigint"),
+    }
+    ends = {"at": "timestamptz", "on": "date", "minutes": MEASURE, "seconds": MEASURE}
+    ends |= {"days": "bigint", "count": "bigint", "no": "integer", "headcount": MEASURE}
+    return f"{column} {kinds.get(column) or ends.get(column.rsplit('_', 1)[-1], 'varchar')}"
 
 
 def _fill(con: Any, month: date, satisfied: Mapping[str, int]) -> None:
@@ -291,7 +362,7 @@ def _fill(con: Any, month: date, satisfied: Mapping[str, int]) -> None:
         con.execute(
             "insert into exports.export_hr_manager_months values (?, ?, ?, 'T1', 'Team 1', "
             "'cs_manager', ?, ?, ?, ?, ?, 2, null, null, 1, 'scored', null, null, null, null, "
-            "null, 1, 30)",
+            "null, 1, 30, 0, 0, 0, 0)",
             [month, manager, f"王{manager}", total, grade, rank, rank, rank],
         )
         con.execute(

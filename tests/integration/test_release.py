@@ -98,7 +98,7 @@ def test_a_release_holds_what_every_reader_was_promised(
     assert release_files.problems(first.path) == []
     said = release.describe(first)
     assert said["release_sha256"] == first.sha256
-    assert set(said["gates"]) == {"raw", "scorecards", "exports"}
+    assert set(said["gates"]) == {"raw", "facts", "scorecards", "exports"}
     assert {item["source"] for item in said["inputs"]} == {"hr", "calls"}
 
 

@@ -115,7 +115,8 @@ def test_transform_waits_for_the_sources_or_a_redelivery(bag: dict[str, Any]) ->
     assert "redelivered" in transform["schedule"]
     assert "raw/" in transform["schedule"]
     assert transform["tasks"]["gate_raw"]["down"] == ["build"]
-    assert transform["tasks"]["build"]["down"] == ["gate_scorecards"]
+    assert transform["tasks"]["build"]["down"] == ["gate_facts"]
+    assert transform["tasks"]["gate_facts"]["down"] == ["gate_scorecards"]
     assert transform["tasks"]["gate_scorecards"]["outlets"] == ["scorecards"]
 
 
