@@ -85,6 +85,13 @@ ENVELOPE = (
     Column("_row_number", COUNT),
 )
 
+# Why an appeal was decided as it was, and why one that came late was let in.
+APPEAL_DECISIONS = (
+    *("data_error", "wrong_person", "outside_control", "duplicate", "rule_applies"),
+    *("no_evidence", "out_of_scope", "other"),
+)
+APPEAL_ADMISSIONS = ("absence", "outage", "late_notice", "other")
+
 TICKETS = Stream(
     "tickets",
     key=("ticket_id",),
@@ -350,18 +357,25 @@ IMPROVEMENT_SUGGESTIONS = Stream(
     ),
 )
 
+# A manager's objection to the own numbers of a month; `scorecard_id` holds that month (YYYY-MM).
+# Words of people stay where they were written: what lands of reasons is codes.
 APPEALS = Stream(
     "appeals",
     key=("appeal_id",),
-    event_at=("raised_at",),
+    event_at=("source_updated_at", "decided_at", "raised_at"),
     columns=(
         *_columns(ID, "appeal_id*", "scorecard_id*", "metric_id", "employee_id*"),
         *_columns(AT, "raised_at*"),
         *_columns(TEXT, "reason_code"),
-        _enum("status", "open", "upheld", "partly_upheld", "rejected", "withdrawn"),
+        _enum("status", "open", "accepted", "upheld", "partly_upheld", "rejected", "withdrawn"),
         *_columns(AT, "decided_at"),
         *_columns(ID, "decided_by"),
+        _enum("decision_code", *APPEAL_DECISIONS),
+        _enum("effect", "exclude", "correct"),
+        *_columns(ID, "row_id", "row_source", "credited_to"),
         *_columns(TEXT, "old_value", "new_value"),
+        *_columns(ID, "admitted_by"),
+        _enum("admitted_code", *APPEAL_ADMISSIONS),
         *_columns(ID, "evidence_ref", "approval_ref"),
     ),
 )

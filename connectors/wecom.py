@@ -270,7 +270,8 @@ CONNECTOR = api.connector(
     unfold=wecom_rows.UNFOLD,
     options=(
         *("employee_no_attribute", "hire_date_attribute", "department_names", "backdate"),
-        *("appeal_template", "appeal_fields", "suggestion_template", "suggestion_fields"),
+        *("appeal_template", "appeal_fields", "appeal_decisions"),
+        *("suggestion_template", "suggestion_fields"),
         *("surveys", "kf_account", "kf_servicers"),
     ),
     snapshots=("hr_roster", "source_users", "org_units"),

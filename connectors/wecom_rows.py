@@ -122,15 +122,33 @@ def _approval(stream: str, record: Any, beside: Beside) -> Iterator[Mapping[str,
     none: dict[str, Any] = {}
     last = max(decided, key=lambda detail: int(detail["sptime"]), default=none)
     open_still = record["sp_status"] == 1
+    fields = _fields(record, beside.options.get(f"{_WORDS[stream]}_fields") or {})
+    if fields.get("field_credited_to"):
+        fields["field_credited_to"] = _person(fields["field_credited_to"], beside)
     yield {
         **{k: v for k, v in record.items() if k not in ("apply_data", "comments", "sp_record")},
-        **_fields(record, beside.options.get(f"{_WORDS[stream]}_fields") or {}),
+        **fields,
+        "stage": _stage(stream, record, bool(decided)),
+        "verdict": None if open_still else _verdict(last, beside),
         "applicant": _person(record["applyer"]["userid"], beside),
         "sent_at": _at(record["apply_time"]),
         "decided_at": None if open_still else _at(last.get("sptime")),
         "decided_by": None if open_still else (last.get("approver") or {}).get("userid"),
         "changed_at": _at(last.get("sptime") or record["apply_time"]),
     }
+
+
+def _stage(stream: str, record: Mapping[str, Any], is_seen: bool) -> str:
+    """Return where an approval stands; an appeal that somebody passed on is under review."""
+    is_reviewed = stream == "appeals" and record["sp_status"] == 1 and is_seen
+    return "accepted" if is_reviewed else str(record["sp_status"])
+
+
+def _verdict(last: Mapping[str, Any], beside: Beside) -> str | None:
+    """Return the code of the configured word that an opinion begins with; no other word lands."""
+    said = str(last.get("speech") or "").strip()
+    words = beside.options.get("appeal_decisions") or {}
+    return next((code for word, code in words.items() if said.startswith(word)), None)
 
 
 _WORDS = {"appeals": "appeal", "improvement_suggestions": "suggestion"}
@@ -321,8 +339,8 @@ _DECISIONS = {
 
 
 def _states(pending: str, passed: str) -> ColumnMapping:
-    values = {"1": pending, "2": passed, "10": passed, "3": "rejected"}
-    return column("sp_status", values=values | dict.fromkeys(("4", "6", "7"), "withdrawn"))
+    values = {"1": pending, "2": passed, "10": passed, "3": "rejected", "accepted": "accepted"}
+    return column("stage", values=values | dict.fromkeys(("4", "6", "7"), "withdrawn"))
 
 
 _APPEALS = {
@@ -331,10 +349,12 @@ _APPEALS = {
     "employee_id": column("applicant"),
     "raised_at": column("sent_at"),
     "status": _states("open", "upheld"),
+    "decision_code": column("verdict"),
     **{
         name: column(f"field_{name}")
         for name in (
             *("scorecard_id", "metric_id", "reason_code", "old_value", "new_value"),
+            *("effect", "row_id", "row_source", "credited_to", "admitted_by", "admitted_code"),
             "evidence_ref",
         )
     },

@@ -44,6 +44,10 @@ HR_COLUMNS = (
     ("innovation_score", "DECIMAL(18,6)"),
     ("agent_count", "INTEGER"),
     ("exposure_days", "INTEGER"),
+    ("appeals_open", "INTEGER"),
+    ("appeals_upheld", "INTEGER"),
+    ("appeals_rejected", "INTEGER"),
+    ("appeals_late", "INTEGER"),
 )
 PAYROLL_COLUMNS = (
     ("month", "DATE"),

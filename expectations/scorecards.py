@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from expectations.gate import Case
 
 TOLERANCE = 0.0005
-_KPI_STATUS = ("scored", "insufficient_data", "no_target", "not_available")
+_KPI_STATUS = ("scored", "insufficient_data", "no_target", "not_available", "excluded")
 _MANAGER_STATUS = ("scored", "insufficient_coverage", "no_target", "no_team")
 _KPI_KEY = ("manager_id", "kpi_id")
 

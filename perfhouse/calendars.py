@@ -158,3 +158,15 @@ def _offset(zone: ZoneInfo, at: int) -> int:
 
 def _seconds(day: date) -> int:
     return (day - _EPOCH_DAY).days * DAY
+
+
+def working_day(calendar: Calendar, day: date, count: int) -> date:
+    """Return the so many'th working day after a day: one with opening hours and no holiday.
+
+    A calendar without any opening counts every day.
+    """
+    for _ in range(count):
+        day += timedelta(days=1)
+        while calendar.hours and (day in calendar.holidays or day.weekday() not in calendar.hours):
+            day += timedelta(days=1)
+    return day

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from perfhouse import scorecards
+from perfhouse import card_appeals, scorecards
+from perfhouse.card_appeals import Appeal
 from perfhouse.card_figures import DASH, Bands, bullet, position, trend
 from perfhouse.scorecards import Definition, KpiScore, TeamPart, Total
 
@@ -32,6 +33,7 @@ STATES = {
     "insufficient_data": ("none", "样本不足", "Not enough data"),
     "no_target": ("none", "未设目标", "No target"),
     "not_available": ("none", "暂无数据", "No data"),
+    "excluded": ("none", "申诉剔除", "Left out by an appeal"),
 }
 NEAR_FROM = 60.0
 
@@ -69,6 +71,8 @@ class Sheet:
     people: Mapping[str, Person] = field(default_factory=dict)
     agents: Mapping[str, Sequence[AgentResult]] = field(default_factory=dict)
     parts: Mapping[str, Sequence[TeamPart]] = field(default_factory=dict)
+    appeals: Mapping[str, Sequence[Appeal]] = field(default_factory=dict)
+    appeal_by: date | None = None
     grades: tuple[tuple[str, float], ...] = ()
     coverage_minimum: float | None = None
     verdicts: tuple[scorecards.Verdict, ...] = ()
@@ -91,6 +95,10 @@ def card(sheet: Sheet, total: Total, agent_limit: int, with_definitions: bool) -
     order = [r["kpi_id"] for g in groups for r in g["rows"]]
     ordered = sorted(scores, key=lambda s: order.index(s.kpi_id))
     person = sheet.people.get(total.manager_id, Person())
+    appeals = sheet.appeals.get(total.manager_id, ())
+    appealed = card_appeals.changed(appeals)
+    for row in rows:
+        row["appealed"] = appealed.get(row["kpi_id"])
     return {
         "month": f"{sheet.month:%Y-%m}",
         "title_zh": f"{sheet.month.year}年{sheet.month.month}月",
@@ -106,6 +114,8 @@ def card(sheet: Sheet, total: Total, agent_limit: int, with_definitions: bool) -
         "has_interval": any(r["bullet"]["ci"] for r in rows),
         "is_shrunk": any(r["basis"] for r in rows),
         "parts": _parts(sheet.parts.get(total.manager_id, ()), order, known),
+        "appeals": card_appeals.view(appeals, _names(sheet)),
+        "appeal_by": sheet.appeal_by,
         "agents": _agents(sheet, total, scores, known, agent_limit),
         "definitions": [_definition(known[s.kpi_id], s) for s in ordered]
         if with_definitions
@@ -116,6 +126,11 @@ def card(sheet: Sheet, total: Total, agent_limit: int, with_definitions: bool) -
         "command": f"perfhouse explain --month {sheet.month:%Y-%m} "
         f"--manager {shlex.quote(total.manager_id)} --kpi KPI",
     }
+
+
+def _names(sheet: Sheet) -> dict[str, tuple[str, str]]:
+    """Return the names of every KPI, in Chinese and English."""
+    return {kpi: (d.name_zh, d.name_en) for (kpi, _), d in sheet.definitions.items()}
 
 
 # ---------------------------------------------------------------- the head

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import scorecards
+from perfhouse import card_appeals, scorecards
 from perfhouse.card_figures import Band
 from perfhouse.card_view import AgentResult, Person, Sheet, card
 from perfhouse.month import Month
@@ -137,6 +137,8 @@ def read_sheet(
         people=_people(con, month),
         agents=_agents(con, month),
         parts=scorecards.team_parts(con, month),
+        appeals=card_appeals.read(con, month),
+        appeal_by=card_appeals.deadline(con, month),
         grades=_grades(con),
         coverage_minimum=minimum[0][0] if minimum else None,
         verdicts=tuple(v for v in scorecards.verdicts(con, month) if v.gate in _RUN_BEFORE_CARDS),

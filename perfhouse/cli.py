@@ -145,6 +145,13 @@ def _deliver(args: argparse.Namespace) -> None:
 
 
 def _deliveries(args: argparse.Namespace) -> None:
+def _appeals(args: argparse.Namespace) -> None:
+    from perfhouse import appeals, stages
+
+    ws = _workspace(args)
+    echo(appeals.as_text(stages.appeals(ws, args.month), appeals.newest_delivery(ws.home)))
+
+
     from perfhouse import deliver, report
 
     ws = _workspace(args)
@@ -410,6 +417,11 @@ def _month_command(
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     _paths(parser)
     parser.add_argument("--month", type=_month, required=True, help="YYYY-MM")
+    text = "appeals that landed: where they stand, until when, and what is to be restated"
+    appealed = commands.add_parser("appeals", help=text, description=text)
+    _paths(appealed)
+    appealed.add_argument("--month", type=_month, help="about one month (default: all)")
+    appealed.set_defaults(func=_appeals)
     if as_of:
         parser.add_argument(
             "--as-of", type=_month, help="count deliveries up to this month (default: the month)"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from perfhouse.company_appeals import read_appeals
 from perfhouse.company_exports import read_receivers
 from perfhouse.company_gates import read_gates
 from perfhouse.company_identities import read_identities
@@ -185,6 +186,7 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
         payroll_bands=read_bands(folder, top, _grades(scoring)),
         receivers=read_receivers(folder, top, _grades(scoring)),
         roles=(*read_roles(top), *(kpis.pack.roles if kpis.pack else ())),
+        appeals=read_appeals(top),
         mart=_mart(top),
     )
     about.finish()

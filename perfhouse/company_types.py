@@ -203,6 +203,19 @@ class Survey:
 
 
 @dataclass(frozen=True)
+class Appeals:
+    """How long a month may be appealed, and how soon it is decided, in working days.
+
+    `published_on`: by month, the day its cards were handed out, where that was not the day on
+    which the month closes.
+    """
+
+    raise_within_days: int = 5
+    decide_within_days: int = 10
+    published_on: Mapping[str, date] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ColumnMapping:
     """How one canonical column is read: from a source column, an expression or a constant.
 
@@ -289,6 +302,7 @@ class Company:
     receivers: tuple[Receiver, ...] = ()
     payroll_bands: tuple[PayrollBand, ...] = ()
     agreements: Mapping[str, Mapping[str, Agreement]] = field(default_factory=dict)
+    appeals: Appeals = field(default_factory=Appeals)
     mart: str | None = None  # connection of the PostgreSQL mart that shows what is published
 
     def source(self, source_id: str) -> Source | None:

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import company_monitors
+from perfhouse import appeal_days, company_monitors
 from perfhouse.calendars import business_hours, span, utc_offsets, zones
 from perfhouse.company_types import PRIORITIES, Company, Location, ServiceLevels
 from perfhouse.month import Month
@@ -100,6 +100,7 @@ TABLES: dict[str, dict[str, str]] = {
         "valid_to": "DATE",
         "version": "VARCHAR",
     },
+    "appeal_days": {"raised_on": "DATE", "deadline_on": "DATE", "decide_by": "DATE"},
     "released_answers": {
         "kpi_id": "VARCHAR",
         "manager_id": "VARCHAR",
@@ -160,6 +161,7 @@ def _rows(company: Company, month: Month, as_of: Month) -> dict[str, list[Row]]:
             tuple(getattr(band, column) for column in TABLES["payroll_bands"])
             for band in company.payroll_bands
         ],
+        "appeal_days": [*appeal_days.days(company, month)],
         "routing_codes": [(code,) for code in company.routing_codes],
         "settings": [
             ("answer_within_seconds", service.answer_within_seconds),

@@ -64,6 +64,7 @@ _EN = {
     "insufficient_data": "not enough data: the sample is below the minimum",
     "no_target": "no target is set for this role and month",
     "not_available": "no source delivers this KPI",
+    "excluded": "an upheld appeal left it out of this month",
     "insufficient_coverage": "too little of the weight has enough data",
 }
 _ZH = {
@@ -97,6 +98,7 @@ _ZH = {
     "insufficient_data": "样本不足:低于最少样本量",
     "no_target": "该岗位本月未设目标",
     "not_available": "没有来源提供该指标",
+    "excluded": "经申诉核实,本月不计入",
     "insufficient_coverage": "有足够数据的权重太少",
 }
 Words = dict[str, str]

@@ -28,12 +28,16 @@ EXPORTS = {
         *("grade", "rank", "rank_low", "rank_high", "peer_count", "previous_total_score"),
         *("change", "coverage_rate", "status", "result_score", "quality_score"),
         *("efficiency_score", "people_score", "innovation_score", "agent_count", "exposure_days"),
+        *("appeals_open", "appeals_upheld", "appeals_rejected", "appeals_late"),
     ),
     "payroll": ("month", "employee_number", "points", "multiplier", "band_version"),
 }
 _OF_A_DELIVERY = ("month_end", "release")
 _DAYS = ("month", "month_end")
-_WHOLE = ("rank", "rank_low", "rank_high", "peer_count", "agent_count", "exposure_days")
+_WHOLE = (
+    *("rank", "rank_low", "rank_high", "peer_count", "agent_count", "exposure_days"),
+    *("appeals_open", "appeals_upheld", "appeals_rejected", "appeals_late"),
+)
 _NUMBERS = ("change", "points", "multiplier")
 _ALWAYS = {"required": True}
 _SCORE = {"minimum": 0, "maximum": 120}
@@ -104,6 +108,22 @@ COLUMNS = {
     "exposure_days": Column(
         "Days responsible", "在岗天数", "Days on which the manager answered for somebody",
         "主管当月有下属的天数", _COUNT,
+    ),
+    "appeals_open": Column(
+        "Appeals open", "未决申诉", "Appeals about the month that are not decided",
+        "关于该月尚未裁定的申诉数", _COUNT,
+    ),
+    "appeals_upheld": Column(
+        "Appeals upheld", "成立申诉", "Appeals about the month that were upheld",
+        "关于该月裁定成立的申诉数", _COUNT,
+    ),
+    "appeals_rejected": Column(
+        "Appeals rejected", "驳回申诉", "Appeals about the month that were rejected",
+        "关于该月被驳回的申诉数", _COUNT,
+    ),
+    "appeals_late": Column(
+        "Appeals late", "逾期申诉", "Appeals raised after the deadline and not let in",
+        "逾期提出且未被受理的申诉数", _COUNT,
     ),
     "status": Column(
         "Status", "状态",

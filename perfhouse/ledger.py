@@ -61,6 +61,7 @@ PUBLIC_TABLES = (
     PublicTable("kpi_references", "kpis", ("month", "kpi_id", "kpi_version", "stratum")),
     PublicTable("kpi_reliabilities", "kpis", ("month", "kpi_id", "kpi_version")),
     PublicTable("kpi_definitions", "kpis", ("kpi_id", "version"), by_month=False),
+    PublicTable("scorecard_appeals", "scorecards", ("month", "manager_id", "appeal_key")),
 )
 # Columns that name a person; they stay out of everything but the HR export and the cards.
 PERSONAL_COLUMNS = frozenset({"display_name", "manager_name", "employee_name", "full_name"})

@@ -20,6 +20,7 @@ from perfhouse.settings import Home, defaults
 if TYPE_CHECKING:
     from expectations.gate import Verdict
     from expectations.people import Stranger
+    from perfhouse.appeals import Appeal
     from perfhouse.build import BuildResult
     from perfhouse.lake import Manifest
     from perfhouse.release import Release
@@ -173,6 +174,15 @@ def gate_facts(ws: Workspace, month: Month, as_of: Month | None = None) -> Verdi
 def gate_scorecards(ws: Workspace, month: Month, as_of: Month | None = None) -> Verdict:
     """May these scorecards be published? Raises GateFailed (data owner)."""
     return _gate(ws, "scorecards", month, as_of)
+def appeals(ws: Workspace, month: Month | None = None) -> list[Appeal]:
+    """Return every appeal that landed about a month, or about any; nothing needs to be built."""
+    from connectors import streams
+    from perfhouse import appeals as listed
+
+    columns = streams.declarations()[listed.STREAM]
+    return listed.listing(ws.home, ws.company, columns, month)
+
+
 
 
 def publish(

@@ -51,9 +51,10 @@
     {%- set params = entry.metric.type_params -%}
     {%- set above = kpi_measure(params.numerator.name) -%}
     {%- set below = kpi_measure(params.denominator.name) -%}
+    {%- set named = {'kpi_id': entry.id, 'kpi_version': kpi.version, 'number': 1} -%}
     {%- if above.fact == below.fact and 'denominator_credit' not in kpi -%}
-        {{ return([{'fact': above.fact, 'numerator': above.expr, 'denominator': below.expr,
-            'credit': kpi.credit, 'row_id': kpi.row_id, 'strata': kpi.get('strata') or []}]) }}
+        {{ return([dict(named, fact=above.fact, numerator=above.expr, denominator=below.expr,
+            credit=kpi.credit, row_id=kpi.row_id, strata=kpi.get('strata') or [])]) }}
     {%- endif -%}
     {%- if kpi.get('strata') -%}
         {{ exceptions.raise_compiler_error("KPI " ~ entry.id ~ ": strata need both sums in one fact") }}
@@ -62,11 +63,11 @@
         {{ exceptions.raise_compiler_error("KPI " ~ entry.id ~ ": both sums must count for the same managers; give a credit to a manager its `path`") }}
     {%- endif -%}
     {{ return([
-        {'fact': above.fact, 'numerator': above.expr, 'denominator': '0',
-            'credit': kpi.credit, 'row_id': kpi.row_id, 'strata': []},
-        {'fact': below.fact, 'numerator': '0', 'denominator': below.expr,
-            'credit': kpi.get('denominator_credit', kpi.credit),
-            'row_id': kpi.get('denominator_row_id', kpi.row_id), 'strata': []},
+        dict(named, fact=above.fact, numerator=above.expr, denominator='0',
+            credit=kpi.credit, row_id=kpi.row_id, strata=[]),
+        dict(named, number=2, fact=below.fact, numerator='0', denominator=below.expr,
+            credit=kpi.get('denominator_credit', kpi.credit),
+            row_id=kpi.get('denominator_row_id', kpi.row_id), strata=[]),
     ]) }}
 {% endmacro %}
 
@@ -76,23 +77,25 @@
 {%- endmacro %}
 
 {# Who answers for a row `f` of a fact: manager_id, management_path (null: for that manager only), team_id,
-   employee_id; `credited_joins` must follow. #}
-{% macro credited_columns(credit) -%}
+   employee_id; `credited_joins` must follow. `employee` is SQL of the credited employee where an appeal
+   may have mended it. #}
+{% macro credited_columns(credit, employee=none) -%}
+    {%- set employee = employee or 'f.' ~ credit.id -%}
     {%- set of_queue = {
         'manager_id': 'coalesce(q.manager_id, w.manager_id)',
         'management_path': 'case when q.manager_id is not null then q.management_path else w.management_path end',
         'team_id': 'case when not q.is_configured then q.queue_id end',
     } -%}
     {%- if credit.to == 'employee' and credit.queue %}
-        case when f.{{ credit.id }} is not null then e.responsible_manager_id else {{ of_queue.manager_id }} end as manager_id,
-        case when f.{{ credit.id }} is not null then e.management_path else {{ of_queue.management_path }} end as management_path,
-        case when f.{{ credit.id }} is not null then e.team_id else {{ of_queue.team_id }} end as team_id,
-        f.{{ credit.id }} as employee_id
+        case when {{ employee }} is not null then e.responsible_manager_id else {{ of_queue.manager_id }} end as manager_id,
+        case when {{ employee }} is not null then e.management_path else {{ of_queue.management_path }} end as management_path,
+        case when {{ employee }} is not null then e.team_id else {{ of_queue.team_id }} end as team_id,
+        {{ employee }} as employee_id
     {%- elif credit.to == 'employee' %}
         e.responsible_manager_id as manager_id,
         e.management_path,
         e.team_id,
-        f.{{ credit.id }} as employee_id
+        {{ employee }} as employee_id
     {%- elif credit.to == 'queue' %}
         {{ of_queue.manager_id }} as manager_id,
         {{ of_queue.management_path }} as management_path,
@@ -108,14 +111,14 @@
     {%- endif %}
 {%- endmacro %}
 
-{% macro credited_joins(credit, qualified=true) -%}
+{% macro credited_joins(credit, qualified=true, employee=none) -%}
     {%- set employees = ref('dim_employees') if qualified else ref('dim_employees').include(database=false) -%}
     {%- set queues = ref('dim_queues') if qualified else ref('dim_queues').include(database=false) -%}
     {%- set queue = credit.id if credit.to == 'queue' else credit.queue -%}
     {%- if credit.to == 'employee' %}
     left join {{ employees }} as e
         on f.month = e.month
-        and f.{{ credit.id }} = e.employee_id
+        and {{ employee or 'f.' ~ credit.id }} = e.employee_id
         and f.{{ credit.day }} >= e.valid_from
         and f.{{ credit.day }} < e.valid_to
     {%- endif %}
@@ -130,13 +133,15 @@
 
 {# Fact rows behind one part of a KPI, credited: month, manager_id, management_path (null: for that manager
    only), team_id, employee_id, stratum, source, source_row_id, file, row_number, event_on, numerator,
-   denominator. #}
-{% macro kpi_rows(part, where='true', qualified=true) -%}
+   denominator. `is_appealed`: as upheld appeals leave them. #}
+{% macro kpi_rows(part, where='true', qualified=true, is_appealed=true) -%}
     {%- set credit = part.credit -%}
+    {%- set employee = 'coalesce(f.appealed_employee_id, f.' ~ credit.id ~ ')'
+        if is_appealed and credit.to == 'employee' else none -%}
     {%- set fact = ref(part.fact) if qualified else ref(part.fact).include(database=false) -%}
     select
         f.month,
-        {{- credited_columns(credit) }},
+        {{- credited_columns(credit, employee) }},
         {{ stratum_of(part.strata) }} as stratum,
         f._source as source,
         cast(f.{{ part.row_id }} as varchar) as source_row_id,
@@ -148,12 +153,15 @@
     from (
         select
             *,
-            cast(coalesce({{ part.numerator }}, 0) as numeric(28, 10)) as kpi_numerator,
+            {{ appealed_numerator(part, 'numeric(28, 10)') if is_appealed else 'cast(coalesce(' ~ part.numerator ~ ', 0) as numeric(28, 10))' }} as kpi_numerator,
             cast(coalesce({{ part.denominator }}, 0) as numeric(28, 10)) as kpi_denominator
         from {{ fact }}
-        where {{ where }}
+        {%- if is_appealed %}
+        {{ appealed_join(part, qualified) }}
+        {%- endif %}
+        where {{ where }}{{ " and coalesce(appeal_effect, '') <> 'exclude'" if is_appealed }}
     ) as f
-    {{- credited_joins(credit, qualified) }}
+    {{- credited_joins(credit, qualified, employee) }}
     where f.{{ credit.day }} >= f.month
         and f.{{ credit.day }} < f.month + interval '1 month'
         and (f.kpi_numerator <> 0 or f.kpi_denominator <> 0)
@@ -190,13 +198,17 @@
             sum(case when kpi_denominator <> 0 then 1 else 0 end) as row_count
         from (
             select
-                {{ keys | join(', ') }},
-                cast(coalesce({{ part.numerator }}, 0) as numeric(28, 10)) as kpi_numerator,
+                {% for key in keys -%}
+                {{ 'coalesce(appealed_employee_id, ' ~ key ~ ') as ' ~ key if credit.to == 'employee' and key == credit.id else key }},
+                {% endfor -%}
+                {{ appealed_numerator(part, 'numeric(28, 10)') }} as kpi_numerator,
                 cast(coalesce({{ part.denominator }}, 0) as numeric(28, 10)) as kpi_denominator,
-                cast(coalesce({{ part.numerator }}, 0) as numeric(19, 6)) as coarse_numerator,
+                {{ appealed_numerator(part, 'numeric(19, 6)') }} as coarse_numerator,
                 cast(coalesce({{ part.denominator }}, 0) as numeric(19, 6)) as coarse_denominator
             from {{ ref(part.fact) }}
+            {{ appealed_join(part) }}
             where month = {{ month_start() }} and {{ in_month(credit.day) }}
+                and coalesce(appeal_effect, '') <> 'exclude'
         ) as fact_rows
         where kpi_numerator <> 0 or kpi_denominator <> 0
         group by {{ keys | join(', ') }}

@@ -63,11 +63,20 @@
         on (t.team_id = '*' or t.team_id = m.team_id) and (t.role = '*' or t.role = m.role)
 {%- endmacro %}
 
+{# Whole KPIs that an upheld appeal takes out of a manager's month. #}
+{% macro excluded_kpis() -%}
+    select manager_id, kpi_id
+    from {{ ref('scorecard_appeals') }}
+    where month = {{ month_start() }} and outcome = 'applied' and not is_row
+    group by manager_id, kpi_id
+{%- endmacro %}
+
 {# Why a KPI is scored or is not. #}
 {% macro status_of_kpi() -%}
     case
         when not is_available then 'not_available'
         when not has_target then 'no_target'
+        when is_excluded then 'excluded'
         when is_too_new then 'insufficient_data'
         when is_hidden or denominator <= 0 or denominator < needed_sample or row_count < minimum_rows
             then 'insufficient_data'

@@ -42,6 +42,7 @@ _OF_MANAGERS = {
     "scorecard_manager_months": _own("manager_id"),
     "scorecard_team_months": _own("manager_id"),
     "scorecard_explanations": _own("manager_id"),
+    "scorecard_appeals": _own("manager_id"),
     "export_hr_manager_months": _own("employee_number"),
     "scorecard_manager_tree": f"ancestor_id in {_OWN_IDS}",
     "kpi_definitions": "true",

@@ -54,6 +54,7 @@ KEYS = {
     "kpi_version": ("1", "10", "9"),
     "version": ("1", "2"),
     "stratum": ("-", "voice · 夜班"),
+    "appeal_key": ("a1", "a2"),
 }
 
 

@@ -42,6 +42,7 @@ MANAGED = {
     "scorecard_manager_months": "manager_id",
     "scorecard_team_months": "manager_id",
     "scorecard_explanations": "manager_id",
+    "scorecard_appeals": "manager_id",
     "scorecard_manager_tree": "manager_id",
     "export_hr_manager_months": "employee_number",
 }

@@ -13,7 +13,7 @@ PACKAGES = ("connectors", "expectations", "perfhouse")
 GROUND = {
     "perfhouse.month", "perfhouse.errors", "perfhouse.settings", "perfhouse.config_reader",
     "perfhouse.company", "perfhouse.company_types", "perfhouse.company_sources",
-    "perfhouse.company_identities", "perfhouse.company_monitors",
+    "perfhouse.company_identities", "perfhouse.company_monitors", "perfhouse.company_appeals",
     "perfhouse.company_packs", "perfhouse.company_surveys", "perfhouse.company_targets",
     "perfhouse.company_exports", "perfhouse.company_gates", "perfhouse.company_mappings", "perfhouse.company_payroll",
     "perfhouse.export_columns", "perfhouse.export_types",

@@ -23,6 +23,20 @@ categories as (
     where month = {{ month_start() }}
     group by manager_id
 
+),
+
+appeals as (
+
+    select
+        manager_id,
+        sum(case when state in ('submitted', 'accepted') then 1 else 0 end) as appeals_open,
+        sum(case when state = 'upheld' then 1 else 0 end) as appeals_upheld,
+        sum(case when state = 'rejected' then 1 else 0 end) as appeals_rejected,
+        sum(case when state = 'late' then 1 else 0 end) as appeals_late
+    from {{ ref('scorecard_appeals') }}
+    where month = {{ month_start() }}
+    group by manager_id
+
 )
 
 select
@@ -48,9 +62,15 @@ select
     {{ measure('c.people_score') }} as people_score,
     {{ measure('c.innovation_score') }} as innovation_score,
     s.agent_count,
-    s.exposure_days
+    s.exposure_days,
+    cast(coalesce(a.appeals_open, 0) as integer) as appeals_open,
+    cast(coalesce(a.appeals_upheld, 0) as integer) as appeals_upheld,
+    cast(coalesce(a.appeals_rejected, 0) as integer) as appeals_rejected,
+    cast(coalesce(a.appeals_late, 0) as integer) as appeals_late
 from managers as m
 inner join scorecards as s
     on m.manager_id = s.manager_id
 left join categories as c
     on m.manager_id = c.manager_id
+left join appeals as a
+    on m.manager_id = a.manager_id

@@ -17,6 +17,7 @@
 -- depends_on: {{ ref('fct_headcount_months') }}
 -- depends_on: {{ ref('dim_employees') }}
 -- depends_on: {{ ref('dim_queues') }}
+-- depends_on: {{ ref('kpi_appeal_rows') }}
 {{ config(materialized='table') }}
 
 with definitions as (

@@ -161,6 +161,7 @@ scored as (
             when is_hidden
                 then name_en || ' is not shown, so that nobody''s answer can be worked out, and is not scored'
             when value is null then name_en || ' is not scored: there was nothing to count this month'
+            when status = 'excluded' then name_en || ' is left out of this month by an upheld appeal'
             when status = 'insufficient_data' and sample_size >= minimum_sample and row_count >= minimum_rows
                 then name_en || ' was ' || value_text || unit_en
                     || ' and is not scored: too few months of it are known for a figure of a year'
@@ -198,6 +199,7 @@ scored as (
             when status = 'not_available' then name_zh || '不计分：本月没有来源提供该数据'
             when is_hidden then name_zh || '不予显示，以免推算出任何人的答卷，因此不计分'
             when value is null then name_zh || '不计分：本月没有样本'
+            when status = 'excluded' then name_zh || '本月经申诉核实，不计入总分'
             when status = 'insufficient_data' and sample_size >= minimum_sample and row_count >= minimum_rows
                 then name_zh || '为 ' || value_text || unit_zh || '，已有数据的月份不足以得出全年数字，不计分'
             when status = 'insufficient_data' and sample_size >= minimum_sample

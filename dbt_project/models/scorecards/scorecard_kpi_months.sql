@@ -54,6 +54,12 @@ targets as (
 
 ),
 
+excluded as (
+
+    {{ excluded_kpis() }}
+
+),
+
 matched_targets as (
 
     {{ fitting_targets('managers', 'targets') }}
@@ -92,6 +98,7 @@ joined as (
         {{ double('t.weight') }} as weight,
         t.version as target_version,
         t.kpi_id is not null as has_target,
+        x.kpi_id is not null as is_excluded,
         coalesce(y.month_count, 0) < {{ minimum_months('k.kpi_id', 'k.version') }} as is_too_new
     from managers as m
     cross join kpis as k
@@ -105,6 +112,8 @@ joined as (
         on k.kpi_id = a.kpi_id and k.version = a.kpi_version
     left join matched_targets as t
         on m.manager_id = t.manager_id and k.kpi_id = t.kpi_id and t.fit_rank = 1
+    left join excluded as x
+        on m.manager_id = x.manager_id and k.kpi_id = x.kpi_id
     where t.kpi_id is not null or s.denominator > 0
 
 ),

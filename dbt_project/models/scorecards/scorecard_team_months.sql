@@ -60,6 +60,12 @@ targets as (
 
 ),
 
+excluded as (
+
+    {{ excluded_kpis() }}
+
+),
+
 parts as (
 
     select distinct
@@ -97,6 +103,7 @@ joined as (
         {{ double('t.weight') }} as weight,
         t.version as target_version,
         t.kpi_id is not null as has_target,
+        x.kpi_id is not null as is_excluded,
         coalesce(y.month_count, 0) < {{ minimum_months('s.kpi_id', 's.kpi_version') }} as is_too_new
     from sums as s
     inner join kpis as k
@@ -112,6 +119,8 @@ joined as (
         on s.kpi_id = a.kpi_id and s.kpi_version = a.kpi_version
     left join histories as y
         on s.manager_id = y.manager_id and s.kpi_id = y.kpi_id
+    left join excluded as x
+        on s.manager_id = x.manager_id and s.kpi_id = x.kpi_id
     left join matched_targets as t
         on s.manager_id = t.manager_id
         and s.team_id = t.led_team_id

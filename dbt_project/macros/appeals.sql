@@ -1,0 +1,52 @@
+{# Appeals: where one stands, and the rows that upheld ones take out of a KPI or mend in it. #}
+
+{# Where an appeal stands; `late` is shown and not applied until somebody lets it in by name and reason.
+   The command line renders this macro, too. #}
+{% macro appeal_state(status, is_late, is_admitted) -%}
+    case
+        when {{ status }} in ('withdrawn', 'rejected') then {{ status }}
+        when {{ is_late }} and not {{ is_admitted }} then 'late'
+        when {{ status }} in ('upheld', 'partly_upheld') then 'upheld'
+        when {{ status }} = 'accepted' then 'accepted'
+        else 'submitted'
+    end
+{%- endmacro %}
+
+{# A number that somebody typed, or null. #}
+{% macro typed_number(text) -%}
+    {{ return(adapter.dispatch('typed_number', 'perfhouse')(text)) }}
+{%- endmacro %}
+
+{% macro default__typed_number(text) -%}
+    try_cast({{ text }} as numeric(28, 10))
+{%- endmacro %}
+
+{# Join of a fact with what upheld appeals change in one part of a KPI; nearly always there is nothing. #}
+{% macro appealed_join(part, qualified=true) -%}
+    {%- set rows = ref('kpi_appeal_rows') if qualified else ref('kpi_appeal_rows').include(database=false) -%}
+    left join (
+        select
+            month as appealed_month,
+            source as appealed_source,
+            source_row_id as appealed_row_id,
+            effect as appeal_effect,
+            credited_employee_id as appealed_employee_id,
+            corrected_numerator as appealed_numerator
+        from {{ rows }}
+        where is_applied
+            and kpi_id = {{ text_literal(part.kpi_id) }}
+            and kpi_version = {{ text_literal(part.kpi_version) }}
+            and part = {{ part.number }}
+            {%- if qualified %}
+            and month = {{ month_start() }}
+            {%- endif %}
+    ) as appealed
+        on month = appealed_month and _source = appealed_source
+        and cast({{ part.row_id }} as varchar) = appealed_row_id
+{%- endmacro %}
+
+{# What a row counts above the line, as `type`, once a corrected value is taken for it. #}
+{% macro appealed_numerator(part, type) -%}
+    {%- set plain = 'cast(coalesce(' ~ part.numerator ~ ', 0) as ' ~ type ~ ')' -%}
+    {{ 'coalesce(cast(appealed_numerator as ' ~ type ~ '), ' ~ plain ~ ')' if part.number == 1 else plain }}
+{%- endmacro %}
