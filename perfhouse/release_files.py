@@ -391,8 +391,8 @@ def problems(folder: Path) -> list[str]:
     try:
         tables = erased.applied(said["tables"], since.tables)
         found += differences("table", tables, database_hashes(folder / DATABASE))
-        expected = since.database_sha256 or (folder / CHECKSUM).read_text("ascii").split()[0]
-        if expected != file_sha256(folder / DATABASE):
+        checksum = since.database_sha256 or (folder / CHECKSUM).read_text("ascii").split()[0]
+        if checksum != file_sha256(folder / DATABASE):
             found.append(f"{DATABASE}: bytes differ from {CHECKSUM}")
     except Exception as error:
         found.append(f"{DATABASE}: unreadable: {type(error).__name__}")
