@@ -24,6 +24,7 @@ from perfhouse.company_identities import read_identities
 from perfhouse.company_monitors import read_monitors
 from perfhouse.company_packs import TARGETS, effective, read_pack, read_roles, read_samples
 from perfhouse.company_payroll import read_bands
+from perfhouse.company_retention import read_retention
 from perfhouse.company_sources import ID, ConnectorKeys, Known, read_sources
 from perfhouse.company_surveys import (
     read_certification_grace,
@@ -187,6 +188,7 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
         receivers=read_receivers(folder, top, _grades(scoring)),
         roles=(*read_roles(top), *(kpis.pack.roles if kpis.pack else ())),
         appeals=read_appeals(top),
+        retention=read_retention(top),
         mart=_mart(top),
     )
     about.finish()

@@ -303,6 +303,7 @@ class Company:
     payroll_bands: tuple[PayrollBand, ...] = ()
     agreements: Mapping[str, Mapping[str, Agreement]] = field(default_factory=dict)
     appeals: Appeals = field(default_factory=Appeals)
+    retention: Mapping[str, int] = field(default_factory=dict)  # months to keep, by kind
     mart: str | None = None  # connection of the PostgreSQL mart that shows what is published
 
     def source(self, source_id: str) -> Source | None:
