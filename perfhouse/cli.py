@@ -110,6 +110,13 @@ def _identities(args: argparse.Namespace) -> None:
     report.identities(stages.strangers(_workspace(args), args.month, args.as_of), echo)
 
 
+def _appeals(args: argparse.Namespace) -> None:
+    from perfhouse import appeals, stages
+
+    ws = _workspace(args)
+    echo(appeals.as_text(stages.appeals(ws, args.month), appeals.newest_delivery(ws.home)))
+
+
 def _publish(args: argparse.Namespace) -> None:
     from perfhouse import report, stages
 
@@ -145,13 +152,6 @@ def _deliver(args: argparse.Namespace) -> None:
 
 
 def _deliveries(args: argparse.Namespace) -> None:
-def _appeals(args: argparse.Namespace) -> None:
-    from perfhouse import appeals, stages
-
-    ws = _workspace(args)
-    echo(appeals.as_text(stages.appeals(ws, args.month), appeals.newest_delivery(ws.home)))
-
-
     from perfhouse import deliver, report
 
     ws = _workspace(args)
@@ -334,6 +334,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     text = "ids that nobody, or not one person, is known for: lines of identity.csv to fill in"
     _month_command(commands, "identities", _identities, text, as_of=True)
+    text = "appeals that landed: where they stand, until when, and what is to be restated"
+    appealed = commands.add_parser("appeals", help=text, description=text)
+    _paths(appealed)
+    appealed.add_argument("--month", type=_month, help="about one month (default: all)")
+    appealed.set_defaults(func=_appeals)
     text = "release a built month"
     _restating(_month_command(commands, "publish", _publish, text, as_of=True))
     explain = _month_command(commands, "explain", _explain, "why a manager has this score")
@@ -417,11 +422,6 @@ def _month_command(
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     _paths(parser)
     parser.add_argument("--month", type=_month, required=True, help="YYYY-MM")
-    text = "appeals that landed: where they stand, until when, and what is to be restated"
-    appealed = commands.add_parser("appeals", help=text, description=text)
-    _paths(appealed)
-    appealed.add_argument("--month", type=_month, help="about one month (default: all)")
-    appealed.set_defaults(func=_appeals)
     if as_of:
         parser.add_argument(
             "--as-of", type=_month, help="count deliveries up to this month (default: the month)"

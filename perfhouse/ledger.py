@@ -56,12 +56,12 @@ PUBLIC_TABLES = (
         "scorecard_team_months", "scorecards", ("month", "team_id", "manager_id", "kpi_id")
     ),
     PublicTable("scorecard_explanations", "scorecards", ("month", "manager_id", "kpi_id")),
+    PublicTable("scorecard_appeals", "scorecards", ("month", "manager_id", "appeal_key")),
     PublicTable("scorecard_manager_tree", "scorecards", ("month", "manager_id", "ancestor_id")),
     PublicTable("export_hr_manager_months", "exports", ("month", "employee_number")),
     PublicTable("kpi_references", "kpis", ("month", "kpi_id", "kpi_version", "stratum")),
     PublicTable("kpi_reliabilities", "kpis", ("month", "kpi_id", "kpi_version")),
     PublicTable("kpi_definitions", "kpis", ("kpi_id", "version"), by_month=False),
-    PublicTable("scorecard_appeals", "scorecards", ("month", "manager_id", "appeal_key")),
 )
 # Columns that name a person; they stay out of everything but the HR export and the cards.
 PERSONAL_COLUMNS = frozenset({"display_name", "manager_name", "employee_name", "full_name"})

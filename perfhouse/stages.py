@@ -146,6 +146,15 @@ def strangers(ws: Workspace, month: Month, as_of: Month | None = None) -> list[S
         return raw.strangers(con, case)
 
 
+def appeals(ws: Workspace, month: Month | None = None) -> list[Appeal]:
+    """Return every appeal that landed about a month, or about any; nothing needs to be built."""
+    from connectors import streams
+    from perfhouse import appeals as listed
+
+    columns = streams.declarations()[listed.STREAM]
+    return listed.listing(ws.home, ws.company, columns, month)
+
+
 def build(
     ws: Workspace, month: Month, as_of: Month | None = None, progress: Progress = _log.info
 ) -> BuildResult:
@@ -174,15 +183,6 @@ def gate_facts(ws: Workspace, month: Month, as_of: Month | None = None) -> Verdi
 def gate_scorecards(ws: Workspace, month: Month, as_of: Month | None = None) -> Verdict:
     """May these scorecards be published? Raises GateFailed (data owner)."""
     return _gate(ws, "scorecards", month, as_of)
-def appeals(ws: Workspace, month: Month | None = None) -> list[Appeal]:
-    """Return every appeal that landed about a month, or about any; nothing needs to be built."""
-    from connectors import streams
-    from perfhouse import appeals as listed
-
-    columns = streams.declarations()[listed.STREAM]
-    return listed.listing(ws.home, ws.company, columns, month)
-
-
 
 
 def publish(
