@@ -8,7 +8,7 @@ import pytest
 SERVERS = (
     "kamailio", "mariadb", "moto", "postgres", "prism", "ralph", "rt", "scim", "slapd", "sshd",
 )  # fmt: skip
-pytest_plugins = tuple(f"servers.{name}" for name in SERVERS)
+pytest_plugins = ("parsed_once", *(f"servers.{name}" for name in SERVERS))
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

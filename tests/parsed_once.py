@@ -1,0 +1,67 @@
+"""Lets the tests of one process parse the dbt project once, not again for each home they build.
+
+A warehouse of another path is another profile to dbt, and costs a full parse.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perfhouse import build, settings
+
+_parsed: dict[tuple[Any, ...], Any] = {}
+
+
+def run_dbt(arguments: Sequence[str], *more: Any, **named: Any) -> Any:
+    """Run dbt as the product does, over the project as it was parsed before."""
+    from dbt.cli import main
+
+    runner = main.dbtRunner
+
+    class Parsed(runner):  # type: ignore[misc, valid-type]
+        def invoke(self, args: list[str], **flags: Any) -> Any:
+            if args[0] != "parse":
+                self.manifest = _manifest(runner, args)
+            return super().invoke(args, **flags)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(main, "dbtRunner", Parsed)
+        return _run_dbt(arguments, *more, **named)
+
+
+def _manifest(runner: Any, args: Sequence[str]) -> Any:
+    key = _sources()
+    if key not in _parsed:
+        flags = list(args[args.index("--log-level") :])
+        outcome = runner().invoke(["parse", *flags])
+        if not outcome.success:
+            return None  # the command itself parses again, and says what is wrong
+        _parsed[key] = outcome.result
+    return _parsed[key].deepcopy()
+
+
+def _sources() -> tuple[Any, ...]:
+    """Return what a parse depends on: each file of the project and of the company's own KPIs."""
+    project = settings.project_dir()
+    own = project / os.environ.get("PERFHOUSE_COMPANY_KPIS", "company_kpis")
+    files = [*_files(project, "models"), *_files(project, "macros"), *_files(project, "tests")]
+    files += [project / "dbt_project.yml", project / "profiles.yml", *own.rglob("*.yml")]
+    stamps = ((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in sorted(files))
+    return (os.environ.get("PERFHOUSE_COMPANY_KPIS"), *stamps)
+
+
+def _files(project: Path, folder: str) -> list[Path]:
+    return [path for path in (project / folder).rglob("*") if path.is_file()]
+
+
+_run_dbt = build.run_dbt
+
+
+def pytest_configure() -> None:
+    """Take the place of the product's own call in every test of this process."""
+    build.run_dbt = run_dbt
