@@ -39,7 +39,8 @@ create view kpis.kpi_employee_months as select month, kpi_id, kpi_version, manag
     null::varchar as team_id, null::varchar as employee_id, numerator, denominator
     from kpis.kpi_manager_strata where is_direct;
 create view kpis.kpi_stratum_months as select month, kpi_id, kpi_version, manager_id,
-    null::varchar as management_path, null::varchar as team_id, numerator, denominator
+    null::varchar as management_path, null::varchar as team_id, numerator, denominator,
+    denominator_squares, row_count
     from kpis.kpi_manager_strata where is_direct;
 create table core.dim_manager_tree (month date, management_path varchar, ancestor_id varchar,
     distance integer);

@@ -134,7 +134,8 @@ def run_dbt(
     if outcome.exception is not None:
         return (), without_values(str(outcome.exception))
     results = getattr(outcome.result, "results", None) or ()
-    return tuple(_node_run(result) for result in results), None
+    runs = (_node_run(result) for result in results)
+    return tuple(run for run in runs if run.kind != "operation" or run.status not in _OK), None
 
 
 def _close_logs() -> None:

@@ -41,4 +41,4 @@ def run(patch: pytest.MonkeyPatch, *arguments: str) -> tuple[builder.NodeRun, ..
     patch.setattr("dbt.compilation.inject_ctes_into_sql", inject)
     runs, failure = builder.run_dbt(["test", *arguments])
     assert failure is None
-    return tuple(run for run in runs if run.kind != "operation")
+    return runs
