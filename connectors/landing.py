@@ -217,7 +217,7 @@ def _check_loss(
                 f"{source.id} {month}: {name}: {landed.rows_in:,} rows, {rows:,} in {when}; a loss "
                 f"of more than {allowed:.0%} (max_loss) is refused, nothing was landed; ask the "
                 f"source's owner: {source.owner}. If it is right: perfhouse ingest --source "
-                f"{source.id} --month {month} --accept-loss"
+                f'{source.id} --month {month} --accept-loss --reason "..." --by NAME'
             )
 
 

@@ -65,8 +65,13 @@ def delivery_rules(case: Case) -> list[Rule]:
         *_volume_rules(case),
         _detail("stream_refused", "refused", "No account was refused a stream",
                 "没有账号被拒绝读取数据流", "d.what as refused"),
-        _detail("undeclared_fields", "undeclared", "Sources send only fields that are declared",
-                "数据源没有送来未声明的字段", "d.what as field"),
+        rows(
+            # one line a stream: a source of many such fields must not hide another's one
+            "undeclared_fields", WARNING, "details",
+            "select source, stream, string_agg(what, ', ' order by what) as field from batch "
+            "where kind = 'undeclared' group by source, stream",
+            ("Sources send only fields that are declared", "数据源没有送来未声明的字段"),
+        ),
         _detail("unknown_values", "unknown", "No value had to be set to unknown",
                 "没有被置为未知的值", "d.what as field, d.rows"),
         _detail("late_rows", "late", "No row describes an earlier month",

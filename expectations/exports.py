@@ -90,7 +90,9 @@ def prepare(con: DuckDBPyConnection, case: Case) -> tuple[Rule, ...]:
         con.execute("insert into faults values (?)", [fault])
     _read_pages(con, case.staged / "cards")
     _read_texts(con)
-    of_hr = (*_column_rules(), *_row_rules(), *_value_rules(), *_text_rules())
+    of_hr: tuple[Rule, ...] = tuple(_column_rules())
+    if _has_all(con, "hr_csv", HR_COLUMNS):  # else the columns are what is told
+        of_hr = (*of_hr, *_row_rules(), *_value_rules(), *_text_rules())
     return (*of_hr, *payroll, *_page_rules())
 
 
@@ -111,7 +113,24 @@ def _read_database(con: DuckDBPyConnection, path: Path) -> None:
         "create table published_columns as select table_name, column_name, column_index as place, "
         "data_type from duckdb_columns() where database_name = 'staged'"
     )
+    _read_published_texts(con)
     con.execute("detach staged")
+
+
+def _read_published_texts(con: DuckDBPyConnection) -> None:
+    """Add to `contacts` every published text that may be an address or a number; ids are none."""
+    found = con.execute(
+        "select table_name, column_name from published_columns where data_type = 'VARCHAR' "
+        "and not ends_with(column_name, '_id') and column_name not in ('employee_number', "
+        "'failing_keys') order by all"
+    ).fetchall()
+    for table, column in found:
+        con.execute(
+            f'insert into contacts select distinct ?, ?, text from (select "{column}" as text from '
+            f"staged.\"{table}\") where contains(text, '@') "
+            "or regexp_matches(text, '1[3-9][0-9]{9}')",
+            [table, column],
+        )
 
 
 def _read_pages(con: DuckDBPyConnection, folder: Path) -> None:
@@ -166,6 +185,11 @@ def _read_texts(con: DuckDBPyConnection) -> None:
             said = text or ""
             if len(said) > _LONGEST or "\n" in said or (name in _NAMES and has_contact(said)):
                 con.execute("insert into texts values (?, ?)", [number, name])
+
+
+def _has_all(con: DuckDBPyConnection, table: str, agreed: tuple[tuple[str, str], ...]) -> bool:
+    held = {row[0] for row in con.execute(f"describe {table}").fetchall()}
+    return {name for name, _ in agreed} <= held
 
 
 def _column_rules() -> list[Rule]:
@@ -341,8 +365,8 @@ def _page_rules() -> list[Rule]:
         ),
         rows(
             "no_contacts", CRITICAL, "contacts", "select place, name from batch",
-            ("No card and no evidence holds an e-mail address or a phone number",
-             "绩效卡页面与检查记录不含邮箱或手机号"),
+            ("No card, no published text and no evidence holds an e-mail address or a phone number",
+             "绩效卡页面、对外发布的文本与检查记录不含邮箱或手机号"),
         ),
     ]  # fmt: skip
 

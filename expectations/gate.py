@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from expectations import acceptance
 from expectations.rules import CRITICAL, Rule, quoted, without_contacts
 from expectations.thresholds import DEFAULTS, origin
 from perfhouse import warehouse
@@ -42,6 +43,7 @@ _COLUMNS = {
     **{"passed": "boolean", "observed": "varchar", "threshold": "varchar", "title_en": "varchar"},
     **{"title_zh": "varchar", "failing_keys": "varchar"},
     **{"agreed_by": "varchar", "agreed_on": "date", "agreed_reason": "varchar"},
+    **{"accepted_by": "varchar", "accepted_reason": "varchar"},
 }
 _ENGINE = {
     "isolation_level": "AUTOCOMMIT",
@@ -68,6 +70,8 @@ class Check:
     agreed_by: str = ""
     agreed_on: str = ""
     agreed_reason: str = ""
+    accepted_by: str = ""
+    accepted_reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,13 +87,22 @@ class Verdict:
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """Critical checks that failed, in words."""
-        return tuple(_words(c) for c in self.checks if not c.passed and c.severity == CRITICAL)
+        """Critical checks that failed and that nobody took on, in words."""
+        return tuple(_words(c) for c in self._open if c.severity == CRITICAL)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Checks that failed without stopping the month, in words."""
-        return tuple(_words(c) for c in self.checks if not c.passed and c.severity != CRITICAL)
+        """Checks that failed without stopping the month and that nobody took on, in words."""
+        return tuple(_words(c) for c in self._open if c.severity != CRITICAL)
+
+    @property
+    def accepted(self) -> tuple[Check, ...]:
+        """Checks that failed and that a person took on."""
+        return tuple(c for c in self.checks if not c.passed and c.accepted_by)
+
+    @property
+    def _open(self) -> tuple[Check, ...]:
+        return tuple(c for c in self.checks if not c.passed and not c.accepted_by)
 
 
 @dataclass(frozen=True)
@@ -136,7 +149,7 @@ def run(
     file = verdict_path(home, month, gate)
     file.unlink(missing_ok=True)
     try:
-        verdict = _judge(gate, case)
+        verdict = acceptance.applied(home, _judge(gate, case))
         _record(home, verdict)
     except Exception as error:
         # No traceback and no message: an engine quotes values in both.
@@ -173,6 +186,12 @@ def verdict(home: Home, month: Month, gate: str) -> Verdict | None:
         Check(**{**check, "failing_keys": tuple(check["failing_keys"])}) for check in body["checks"]
     )
     return Verdict(**{**body, "checks": checks})
+
+
+def keep(home: Home, verdict: Verdict) -> None:
+    """Replace the kept verdict of a gate, in its file and in the warehouse."""
+    _record(home, verdict)
+    _write(verdict_path(home, Month(verdict.month), verdict.gate), verdict)
 
 
 def verdicts(home: Home, month: Month) -> list[Verdict]:
@@ -387,6 +406,7 @@ def _record(home: Home, verdict: Verdict) -> None:
                     *(first, verdict.gate, c.id, c.severity, c.passed, c.observed, c.threshold),
                     *(c.title_en, c.title_zh, "; ".join(c.failing_keys)),
                     *(c.agreed_by or None, c.agreed_on or None, c.agreed_reason or None),
+                    *(c.accepted_by, c.accepted_reason),
                 ]
                 for c in verdict.checks
             ],

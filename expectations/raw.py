@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from expectations import people, roster
+from expectations import likeness, people, roster
 from expectations.deliveries import delivery_rules, people_rules
 from expectations.rules import Rule, quoted
 from expectations.stream_rules import stream_rules
@@ -48,10 +48,12 @@ def prepare(con: DuckDBPyConnection, case: Case) -> tuple[Rule, ...]:
     """Lay out deliveries, counts, streams, roster and people; return the rules over them."""
     present = _lay_out(con, case)
     roster.prepare(con, case.month, _roster_files(case))
+    likeness.prepare(con, present, _files_before(case))
     return tuple(
         [
             *delivery_rules(case),
             *(rule for name in present for rule in stream_rules(name, case)),
+            *likeness.rules(case),
             *roster.rules(case),
             *people_rules(case),
         ]
@@ -160,6 +162,15 @@ def _files(case: Case, month: Month) -> Iterator[tuple[str, str]]:
             continue
         for name, stream in sorted(manifest.streams.items()):
             yield from ((name, file.path) for file in stream.files)
+
+
+def _files_before(case: Case) -> dict[str, list[str]]:
+    """Return the files of the month before that are there, by stream."""
+    found: dict[str, list[str]] = {}
+    for stream, path in _files(case, case.month.plus(-1)):
+        if (case.home.root / path).exists():
+            found.setdefault(stream, []).append(str(case.home.root / path))
+    return found
 
 
 def _roster_files(case: Case) -> list[str]:

@@ -43,6 +43,9 @@ DEFAULTS: dict[str, dict[str, Threshold]] = {
         "impossible_share": Threshold(
             0.001, "critical above this share of a stream's rows that can be no true row"
         ),
+        "late_share": Threshold(
+            0.5, "critical above this share of a stream's rows that describe earlier months"
+        ),
         "duplicate_share": Threshold(0.05, "warning above this share of exact duplicates"),
         "volume_drop": Threshold(0.5, "warning below this share of the month before"),
         "volume_rise": Threshold(3, "warning above this multiple of the month before"),

@@ -24,6 +24,9 @@ from perfhouse.errors import (
 from perfhouse.ledger import KINDS
 from perfhouse.month import Month
 
+# those whose verdicts stand before a release; of exports, nothing may be accepted
+GATES = ("raw", "facts", "scorecards")
+
 if TYPE_CHECKING:
     from perfhouse.restatement import Reason
     from perfhouse.stages import Workspace
@@ -69,6 +72,7 @@ def _ingest(args: argparse.Namespace) -> None:
 
     ws = _workspace(args)
     wanted = [args.source] if args.source else [s.id for s in ws.company.sources]
+    loss = _loss(args)
     for source_id in wanted:
         source = stages.source_of(ws, source_id)
         if args.dry_run:
@@ -76,11 +80,33 @@ def _ingest(args: argparse.Namespace) -> None:
             continue
         step = stages.land if args.again else stages.ingest
         try:
-            report.manifest(step(ws, source_id, args.month, _progress, args.accept_loss), echo)
+            report.manifest(step(ws, source_id, args.month, _progress, loss), echo)
         except SourceMissing as missing:
             if args.source or source.required:
                 raise
             echo(f"{source_id}: optional, not delivered: {missing}")
+
+
+def _loss(args: argparse.Namespace) -> Reason | None:
+    """Return who lets a loss land and why; both words are needed, and only with the flag."""
+    from perfhouse.restatement import Reason
+
+    if args.accept_loss:
+        return Reason.of(args.reason, args.by)
+    if args.reason or args.by:
+        raise ConfigError(["--accept-loss: expected it where --reason and --by are given"])
+    return None
+
+
+def _accept(args: argparse.Namespace) -> None:
+    from perfhouse import stages
+    from perfhouse.restatement import Reason
+    from perfhouse.settings import Home
+
+    home, reason = Home(_home(args)), Reason.of(args.reason, args.by)
+    line = stages.accept(home, args.month, args.gate, args.check, reason, args.at)
+    echo(f"line {line.sequence} of the ledger: {line.kind}, hash {line.entry_sha256}")
+    echo("it holds for what was found, not for another delivery; go on with `perfhouse run`")
 
 
 def _build(args: argparse.Namespace) -> None:
@@ -93,6 +119,14 @@ def _build(args: argparse.Namespace) -> None:
 def _gate(args: argparse.Namespace) -> None:
     from perfhouse import report, stages
 
+    if args.docs:
+        from expectations import data_docs
+        from perfhouse.settings import Home
+
+        echo(str(data_docs.rebuild(Home(_home(args)))))
+        return
+    if args.month is None:
+        raise ConfigError(["gate: expected --month, or --docs"])
     ws = _workspace(args)
     if args.gate in ("raw", "all"):
         report.verdict(stages.gate_raw(ws, args.month, args.as_of), echo)
@@ -325,13 +359,29 @@ def _parser() -> argparse.ArgumentParser:
     ingest.add_argument("--dry-run", action="store_true", help="show what would be fetched")
     ingest.add_argument("--again", action="store_true", help="land again from the archive only")
     ingest.add_argument(
-        "--accept-loss", action="store_true", help="land a delivery that lost many rows"
+        "--accept-loss",
+        action="store_true",
+        help="land a delivery that lost many rows; needs --reason and --by",
     )
+    _saying(ingest, "the loss is accepted", required=False)
     _month_command(commands, "build", _build, "facts, KPIs and scorecards of a month", as_of=True)
-    gate = _month_command(commands, "gate", _gate, "ask the gates about a month", as_of=True)
+    gate = _month_command(
+        commands, "gate", _gate, "ask the gates about a month", as_of=True, required=False
+    )
+    text = "write the pages of all verdicts anew, and ask no gate"
+    gate.add_argument("--docs", action="store_true", help=text)
     gate.add_argument(
         "gate", nargs="?", choices=["raw", "facts", "scorecards", "exports", "all"], default="all"
     )
+    text = "take on what a gate found, as it was found: a warning, or a quarantine with a reason"
+    accept = commands.add_parser("accept", help=text, description=text)
+    accept.add_argument("--month", type=_month, required=True, help="YYYY-MM")
+    accept.add_argument("--gate", required=True, choices=GATES, help="the gate that found it")
+    accept.add_argument("--check", required=True, help="the check that failed")
+    _saying(accept, "it may go on", required=True)
+    accept.add_argument("--at", type=_day, help="on which day, YYYY-MM-DD")
+    accept.add_argument("--home", type=Path, help="where gates/ is (default ./data)")
+    accept.set_defaults(func=_accept)
     text = "ids that nobody, or not one person, is known for: lines of identity.csv to fill in"
     _month_command(commands, "identities", _identities, text, as_of=True)
     text = "appeals that landed: where they stand, until when, and what is to be restated"
@@ -418,16 +468,23 @@ def _month_command(
     func: Callable[[argparse.Namespace], Any],
     text: str,
     as_of: bool = False,
+    required: bool = True,
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     _paths(parser)
-    parser.add_argument("--month", type=_month, required=True, help="YYYY-MM")
+    parser.add_argument("--month", type=_month, required=required, help="YYYY-MM")
     if as_of:
         parser.add_argument(
             "--as-of", type=_month, help="count deliveries up to this month (default: the month)"
         )
     parser.set_defaults(func=func)
     return parser
+
+
+def _saying(parser: argparse.ArgumentParser, what: str, *, required: bool) -> None:
+    text = f"why {what}: published, so name nobody it is about"
+    parser.add_argument("--reason", required=required, help=text)
+    parser.add_argument("--by", required=required, help="who decided it: an office or its holder")
 
 
 def _restating(parser: argparse.ArgumentParser) -> None:

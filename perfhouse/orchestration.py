@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import (
     Asset,
@@ -24,12 +24,15 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from perfhouse import settings, stages
+from perfhouse import report, settings, stages
 from perfhouse.company import Company, Source
-from perfhouse.errors import ConfigError, TransientError
+from perfhouse.errors import ConfigError, GateFailed, TransientError
 from perfhouse.month import Month
 from perfhouse.restatement import Reason
-from perfhouse.settings import option
+from perfhouse.settings import Home, option
+
+if TYPE_CHECKING:
+    from expectations.gate import Verdict
 
 _log = logging.getLogger(__name__)
 Context = Mapping[str, Any]
@@ -199,8 +202,7 @@ def redelivered(context: Context) -> None:
 
 def gate_raw(context: Context) -> dict[str, Any]:
     """May what was landed be built?"""
-    month, as_of = month_of(context), as_of_of(context)
-    return _verdict(stages.gate_raw(stages.open_workspace(), month, as_of))
+    return _judged(context, "raw", stages.gate_raw)
 
 
 def build(context: Context) -> dict[str, Any]:
@@ -212,17 +214,17 @@ def build(context: Context) -> dict[str, Any]:
 
 def gate_facts(context: Context) -> dict[str, Any]:
     """Is every landed row in a fact, or left out for a reason?"""
-    month, as_of = month_of(context), as_of_of(context)
-    return _verdict(stages.gate_facts(stages.open_workspace(), month, as_of))
+    return _judged(context, "facts", stages.gate_facts)
 
 
 def gate_scorecards(context: Context) -> dict[str, Any]:
     """May the scorecards be published? When they may, they are announced."""
     month, as_of = month_of(context), as_of_of(context)
-    verdict = _verdict(stages.gate_scorecards(stages.open_workspace(), month, as_of))
-    facts = {"as_of": as_of.key} if as_of else {}
+    told = _judged(context, "scorecards", stages.gate_scorecards)
+    facts: dict[str, Any] = {"as_of": as_of.key} if as_of else {}
+    facts["gates"] = _said_by_gates(month)
     _announce(context, SCORECARDS, month, {**facts, **_said_of(context)})
-    return verdict
+    return told
 
 
 def publish(context: Context) -> dict[str, Any]:
@@ -233,6 +235,7 @@ def publish(context: Context) -> dict[str, Any]:
         "release": f"{month}.r{release.number}",
         "sha256": release.sha256,
         "unchanged": release.unchanged,
+        "gates": _said_by_gates(month),
     }
     _announce(context, RELEASES, month, facts)
     return facts
@@ -247,11 +250,35 @@ def deliver(context: Context) -> dict[str, Any]:
     return {"month": month.key, "sent": [event.delivery for event in sent]}
 
 
-def _verdict(verdict: Any) -> dict[str, Any]:
-    failed = [check.id for check in verdict.checks if not check.passed]
-    for name in failed:
-        _log.warning("gate %s, warning: %s", verdict.gate, name)
-    return {"gate": verdict.gate, "checks": len(verdict.checks), "warnings": failed}
+def _judged(
+    context: Context, gate: str, judge: Callable[[stages.Workspace, Month, Month | None], Verdict]
+) -> dict[str, Any]:
+    """Ask a gate; its verdict stands in the task's log, in words, and in XCom, even if it fails."""
+    ws, month = stages.open_workspace(), month_of(context)
+    try:
+        verdict = judge(ws, month, as_of_of(context))
+    except GateFailed:
+        stopped = _kept(ws.home, month, gate)
+        if stopped is not None:
+            report.verdict(stopped, _log.error)
+            context["ti"].xcom_push(key="verdict", value=report.facts(stopped))
+        raise
+    report.verdict(verdict, _log.info)
+    return report.facts(verdict)
+
+
+def _kept(home: Home, month: Month, gate: str) -> Verdict | None:
+    from expectations import gate as gates
+
+    return gates.verdict(home, month, gate)
+
+
+def _said_by_gates(month: Month) -> dict[str, str]:
+    """Return what every gate said of a month so far, in a line each, for an asset's event."""
+    from expectations import gate as gates
+
+    home = stages.open_workspace().home
+    return {verdict.gate: report.headline(verdict) for verdict in gates.verdicts(home, month)}
 
 
 def _is_complete(ws: stages.Workspace, source_id: str, month: Month) -> bool:

@@ -55,7 +55,9 @@ _PERSONAL_CHECKS = frozenset(
 )
 _VERDICT_COLUMNS = (
     "month date, gate varchar, check_id varchar, title_en varchar, title_zh varchar, "
-    "severity varchar, passed boolean, observed varchar, threshold varchar, failing_keys varchar"
+    "severity varchar, passed boolean, observed varchar, threshold varchar, failing_keys varchar, "
+    "agreed_by varchar, agreed_on date, agreed_reason varchar, "
+    "accepted_by varchar, accepted_reason varchar"
 )
 
 
@@ -78,6 +80,16 @@ class Check(Protocol):
     def threshold(self) -> str: ...  # noqa: D102
     @property
     def failing_keys(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def agreed_by(self) -> str: ...  # noqa: D102
+    @property
+    def agreed_on(self) -> str: ...  # noqa: D102
+    @property
+    def agreed_reason(self) -> str: ...  # noqa: D102
+    @property
+    def accepted_by(self) -> str: ...  # noqa: D102
+    @property
+    def accepted_reason(self) -> str: ...  # noqa: D102
 
 
 class Verdict(Protocol):
@@ -209,6 +221,13 @@ def stage_evidence(folder: Path, label: Label, verdicts: Sequence[Verdict]) -> N
         [
             *(label.month.start, v.gate, c.id, c.title_en, c.title_zh, c.severity, c.passed),
             *(c.observed, c.threshold, _published_keys(c)),
+            *(
+                c.agreed_by or None,
+                c.agreed_on or None,
+                c.agreed_reason or None,
+                c.accepted_by,
+                c.accepted_reason,
+            ),
         ]
         for v in verdicts
         for c in v.checks
@@ -217,7 +236,7 @@ def stage_evidence(folder: Path, label: Label, verdicts: Sequence[Verdict]) -> N
         con.execute(f"create or replace table release.{_VERDICTS} ({_VERDICT_COLUMNS})")
         if rows:
             con.executemany(
-                f"insert into release.{_VERDICTS} values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+                f"insert into release.{_VERDICTS} values ({', '.join('?' * len(rows[0]))})", rows
             )
         con.execute(
             "create or replace table release.releases as select ?::varchar as release, "
@@ -554,10 +573,12 @@ def _hash(con: DuckDBPyConnection, relation: str, key: Sequence[str]) -> dict[st
 
 def _summary(verdict: Verdict) -> dict[str, Any]:
     failed = [check for check in verdict.checks if not check.passed]
+    accepted = [check.id for check in failed if check.accepted_by]
     return {
         "passed": verdict.passed,
         "checks": len(verdict.checks),
         "warnings": [check.id for check in failed if check.severity == "warning"],
+        **({"accepted": accepted} if accepted else {}),
     }
 
 

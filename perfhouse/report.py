@@ -9,7 +9,7 @@ import csv
 import io
 import shlex
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from perfhouse import company_identities, lake, warehouse
 from perfhouse.errors import ConfigError, ReleaseError
@@ -71,14 +71,40 @@ def manifest(landed: lake.Manifest, echo: Echo) -> None:
 
 
 def verdict(judged: Verdict, echo: Echo) -> None:
-    """Say what a gate found; warnings and failures in words, with the failing keys."""
-    word = "passed" if judged.passed else "STOPPED THE MONTH"
-    warned = [c for c in judged.checks if not c.passed]
-    tail = f", {len(warned)} to read" if warned else ""
-    echo(f"gate {judged.gate} {judged.month}: {word} ({len(judged.checks)} checks{tail})")
-    for check in warned:
+    """Say what a gate found; what nobody took on in words, with thresholds and failing keys."""
+    echo(f"gate {judged.gate} {judged.month}: {headline(judged)}")
+    for check in (c for c in judged.checks if not c.passed and not c.accepted_by):
         keys = f" [{', '.join(check.failing_keys[:5])}]" if check.failing_keys else ""
-        echo(f"  {check.severity}: {check.title_en}: {check.observed}{keys}")
+        allowed = f", allowed {check.threshold}" if check.threshold else ""
+        echo(f"  {check.severity}: {check.title_en}: {check.observed}{allowed}{keys}")
+    for check in judged.accepted:
+        echo(f"  accepted by {check.accepted_by} ({check.accepted_reason}): {check.title_en}")
+
+
+def headline(judged: Verdict) -> str:
+    """Return what a gate said in one line."""
+    unread = sum(not c.passed and not c.accepted_by for c in judged.checks)
+    parts = [f"{len(judged.checks)} checks"]
+    parts += [f"{unread} to read"] if unread else []
+    parts += [f"{len(judged.accepted)} accepted"] if judged.accepted else []
+    return f"{'passed' if judged.passed else 'STOPPED THE MONTH'} ({', '.join(parts)})"
+
+
+def facts(judged: Verdict) -> dict[str, Any]:
+    """Return a verdict as plain data, without the keys of rows: for XCom, which many may read."""
+    return {
+        **{"gate": judged.gate, "month": judged.month, "as_of": judged.as_of},
+        **{"passed": judged.passed, "said": headline(judged)},
+        "failed": [
+            {
+                **{"check": c.id, "severity": c.severity, "title_en": c.title_en},
+                **{"title_zh": c.title_zh, "observed": c.observed, "threshold": c.threshold},
+                "accepted_by": c.accepted_by,
+            }
+            for c in judged.checks
+            if not c.passed
+        ],
+    }
 
 
 def release(released: Release, home: Home, echo: Echo) -> None:
@@ -155,7 +181,7 @@ def status(home: Home, company: Company | None, month: Month | None, echo: Echo)
         for source, name, what in _refused(landed):
             echo(f"  {source}: {name}: the account is refused {what}")
         for judged in gate.verdicts(home, each):
-            warnings = sum(not c.passed for c in judged.checks)
+            warnings = sum(not c.passed and not c.accepted_by for c in judged.checks)
             echo(
                 f"  gate {judged.gate}: {'passed' if judged.passed else 'STOPPED'}"
                 f"{f', {warnings} to read' if warnings else ''}"
@@ -261,6 +287,7 @@ def whats_next(home: Home, months: list[Month], echo: Echo) -> None:
     explain = f"perfhouse explain --home {home.root} --month {last} --manager {manager}"
     echo(f"explain      .venv/bin/{explain}")
     echo(f"             .venv/bin/{explain} --kpi {kpi}")
+    echo(f"gates        {home.data_docs / 'index.html'}")
     echo(f"verify       .venv/bin/perfhouse verify --home {home.root}")
     echo("Airflow      make up")
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from expectations import acceptance
 from perfhouse import confidential, lake, ledger, provenance, release, release_files, stages
 from perfhouse.errors import ConfigError, ReleaseError
 from perfhouse.month import Month
@@ -62,6 +63,7 @@ def reproduce(home: Home, name: str, progress: Progress = _log.info) -> Reproduc
             progress(f"{_name(before)}: building again, for {name} was compared with it")
             _build(home, other, release_files.read_manifest(home.published / before.path), progress)
         progress(f"{name}: building again")
+        acceptance.carry(home, other, before=entry.sequence)
         ws = _build(home, other, said, progress, gates=True)
         folder = other.tmp / "again"
         folder.mkdir(parents=True)

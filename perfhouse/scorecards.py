@@ -106,6 +106,7 @@ _CHECK: Columns = {
     "check_id": "varchar",
     "severity": "varchar",
     "passed": "boolean",
+    "accepted_by": "varchar",
 }
 
 
@@ -225,12 +226,16 @@ class Definition:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a gate said about the month: passed when no critical check failed."""
+    """What a gate said about the month: passed when no critical check failed that nobody took on.
+
+    `accepted` names the checks that failed and were taken on, each with who did.
+    """
 
     gate: str
     passed: bool
     checks: int
     warnings: int
+    accepted: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -391,18 +396,19 @@ def definition_of(
 
 def verdicts(con: duckdb.DuckDBPyConnection, month: Month) -> list[Verdict]:
     """Read what the gates said about the month; empty before any gate ran."""
-    by_gate: dict[str, list[tuple[str, bool]]] = defaultdict(list)
-    for gate, _, severity, passed in read(
+    by_gate: dict[str, list[tuple[str, str, bool, str]]] = defaultdict(list)
+    for gate, check, severity, passed, by in read(
         con, "ops.gate_verdicts", _CHECK, "month = ?", [month.start]
     ):
-        by_gate[gate].append((severity, bool(passed)))
+        by_gate[gate].append((check, severity, bool(passed), by or ""))
     order = {"raw": 0, "facts": 1, "scorecards": 2, "exports": 3}
     return [
         Verdict(
             gate=gate,
-            passed=not any(severity != "warning" and not passed for severity, passed in checks),
+            passed=not any(kind != "warning" and not (ok or by) for _, kind, ok, by in checks),
             checks=len(checks),
-            warnings=sum(severity == "warning" and not passed for severity, passed in checks),
+            warnings=sum(kind == "warning" and not (ok or by) for _, kind, ok, by in checks),
+            accepted=tuple(sorted((name, by) for name, _, ok, by in checks if by and not ok)),
         )
         for gate, checks in sorted(by_gate.items(), key=lambda i: (order.get(i[0], 9), i[0]))
     ]

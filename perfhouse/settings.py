@@ -73,6 +73,11 @@ class Home:
         return self.root / "gates"
 
     @property
+    def data_docs(self) -> Path:
+        """Pages of the verdicts; they name failing rows, so they are no publication."""
+        return self.root / "docs" / "gates"
+
+    @property
     def configurations(self) -> Path:
         """The settings that releases were made under, by hash."""
         return self.root / "configurations"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from perfhouse.appeals import Appeal
     from perfhouse.build import BuildResult
     from perfhouse.lake import Manifest
+    from perfhouse.ledger import Record
     from perfhouse.release import Release
     from perfhouse.restatement import Reason
 
@@ -105,14 +106,18 @@ def ingest(
     source_id: str,
     month: Month,
     progress: Progress = _log.info,
-    accept_loss: bool = False,
+    accept_loss: Reason | None = None,
 ) -> Manifest:
-    """Extract, archive, land and commit one source's month; replaces what it delivered before."""
+    """Extract, archive, land and commit one source's month; replaces what it delivered before.
+
+    `accept_loss` says who lets a delivery land that lost many rows, and why: it goes on record.
+    """
     from connectors import landing
 
-    source = source_of(ws, source_id)
+    source, accepts = source_of(ws, source_id), accept_loss is not None
     with _exclusive(ws.home, f"ingest-{source_id}-{month}"):
-        return landing.ingest(source, ws.company, month, ws.data, ws.home, progress, accept_loss)
+        landed = landing.ingest(source, ws.company, month, ws.data, ws.home, progress, accepts)
+        return _with_loss(ws, landed, accept_loss)
 
 
 def land(
@@ -120,14 +125,37 @@ def land(
     source_id: str,
     month: Month,
     progress: Progress = _log.info,
-    accept_loss: bool = False,
+    accept_loss: Reason | None = None,
 ) -> Manifest:
     """Land one source's month again from its archive, after a mapping was mended."""
     from connectors import landing
 
-    source = source_of(ws, source_id)
+    source, accepts = source_of(ws, source_id), accept_loss is not None
     with _exclusive(ws.home, f"ingest-{source_id}-{month}"):
-        return landing.land(source, ws.company, month, ws.home, progress, accept_loss)
+        landed = landing.land(source, ws.company, month, ws.home, progress, accepts)
+        return _with_loss(ws, landed, accept_loss)
+
+
+def _with_loss(ws: Workspace, landed: Manifest, reason: Reason | None) -> Manifest:
+    if reason is not None:
+        from perfhouse import accept as accepting
+
+        accepting.loss(ws.home, landed, reason)
+    return landed
+
+
+def accept(
+    home: Home, month: Month, gate: str, check: str, reason: Reason, at: str | None = None
+) -> Record:
+    """Put on record that a person takes on a failed check; the gate's verdict follows.
+
+    Raises:
+        ConfigError: there is nothing of that name to accept, or nobody may (operator).
+    """
+    from perfhouse import accept as accepting
+
+    with _exclusive(home, "warehouse"):
+        return accepting.accept(home, month, gate, check, reason, at)
 
 
 def gate_raw(ws: Workspace, month: Month, as_of: Month | None = None) -> Verdict:
@@ -200,9 +228,12 @@ def publish(
     from perfhouse import release
 
     with _exclusive(ws.home, "warehouse"):
-        released = release.publish(
-            ws.company, ws.home, month, as_of=as_of, reason=reason, progress=progress
-        )
+        try:
+            released = release.publish(
+                ws.company, ws.home, month, as_of=as_of, reason=reason, progress=progress
+            )
+        finally:
+            _document(ws.home, "exports", month)
     if ws.company.mart is not None:
         try:
             publish_mart(ws, progress)
@@ -272,7 +303,24 @@ def _gate(ws: Workspace, name: str, month: Month, as_of: Month | None) -> Verdic
     from perfhouse import lake
 
     with _exclusive(ws.home, "warehouse"), lake.reading(ws.home):
-        return gate.run(name, ws.home, ws.company, month, as_of=as_of, streams=streams.STREAMS)
+        try:
+            return gate.run(name, ws.home, ws.company, month, as_of=as_of, streams=streams.STREAMS)
+        finally:
+            _document(ws.home, name, month)
+
+
+def _document(home: Home, name: str, month: Month) -> None:
+    """Let Data Docs follow a verdict; pages that cannot be written stop no month."""
+    from expectations import data_docs, gate
+
+    verdict = gate.verdict(home, month, name)
+    if verdict is None:
+        return
+    try:
+        data_docs.update(home, verdict)
+    except Exception as error:
+        what = type(error).__name__
+        _log.warning("Data Docs of gate %s, %s: %s; `perfhouse gate --docs`", name, month, what)
 
 
 @contextmanager

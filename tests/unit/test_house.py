@@ -47,6 +47,7 @@ NAMED = {
     **dict.fromkeys(FILES, "files"),
     **dict.fromkeys(ROOF, "roof"),
     "perfhouse.stages": "stages",
+    "perfhouse.accept": "stages",
     "perfhouse.deliver": "stages",
     "perfhouse.reproduce": "stages",
     "perfhouse.release": "release",

@@ -15,17 +15,35 @@ from typing import Any
 import pytest
 
 PROGRAM = """
-import json, sys
+import json, logging, sys, tempfile
+from pathlib import Path
 from types import SimpleNamespace as N
 from airflow.sdk import Connection, RetryAction
 from airflow.sdk.exceptions import AirflowNotFoundException
+from expectations import gate
 from perfhouse import errors, lake, orchestration as house, settings, stages
 
 cases = json.loads(sys.argv[1])
 source = lambda id, required=True: N(id=id, required=required)
 company = N(sources=[source("a"), source("b"), source("maybe", False)])
-stages.open_workspace = lambda *a: N(company=company, home=None)
-stages.gate_scorecards = lambda ws, m, as_of: N(gate="scorecards", checks=[])
+home = settings.Home(Path(tempfile.mkdtemp()))
+stages.open_workspace = lambda *a: N(company=company, home=home)
+
+
+broken = False
+
+
+def judge(ws, month, as_of):
+    words = ("quarantine_share", "Few rows", "少", "critical", False, "9%", "2%", ("k=1",))
+    found = (gate.Check(*words),) * broken
+    verdict = gate.Verdict("scorecards", month.key, month.key, "", not broken, found)
+    gate._write(gate.verdict_path(home, month, "scorecards"), verdict)
+    if broken:
+        raise errors.GateFailed("scorecards", month.key, verdict.failures)
+    return verdict
+
+
+stages.gate_scorecards = judge
 
 
 class Event:
@@ -56,13 +74,28 @@ def stored(name):
 Connection.get = stored
 
 
+class Lines(logging.Handler):
+    def emit(self, record):
+        self.said.append(record.getMessage())
+
+
+lines = Lines()
+house._log.addHandler(lines)
+house._log.setLevel("INFO")
+
+
 def answer(case):
+    global broken
     told = {"announced": {}}
+    broken, lines.said = case.get("broken", False), []
     lake.read_manifest = lambda home, each, month: each in case.get("landed", []) or None
     stages.ingest = lambda ws, s, m, p: N(unchanged=case.get("unchanged", False))
     context = {
         "dag_run": N(run_id="r", partition_key=case.get("key"), conf=case.get("conf")),
-        "ti": N(try_number=case.get("attempt", 1)),
+        "ti": N(
+            try_number=case.get("attempt", 1),
+            xcom_push=lambda key, value: told.update({key: value}),
+        ),
         "outlet_events": Events(told["announced"]),
         "triggering_asset_events": {"x": [N(extra=case.get("extra", {}))]},
     }
@@ -70,7 +103,7 @@ def answer(case):
         if case["do"] == "ingest":
             told["again"] = house.ingest(case["source"], context)
         elif case["do"] == "gate":
-            house.gate_scorecards(context)
+            told["returned"] = house.gate_scorecards(context)
         elif case["do"] == "connection":
             found = settings.connection(case["name"])
             told["found"] = [found.url(), repr(found), found.extra]
@@ -84,9 +117,9 @@ def answer(case):
             kind = getattr(errors, case["error"], ValueError)
             error = kind.__new__(kind)
             told["retried"] = house.RETRIES.evaluate(error, 1, 3).action is RetryAction.RETRY
-    except errors.ConfigError as error:
+    except (errors.ConfigError, errors.GateFailed) as error:
         told["refused"] = str(error)
-    return told
+    return {**told, "lines": lines.said}
 
 
 print("@@" + json.dumps({name: answer(case) for name, case in cases.items()}))
@@ -104,6 +137,7 @@ KINDS = (
     "TransientError", "SourceMissing", "SourceChanged", "ConfigError", "GateFailed", "BuildFailed",
     "ReleaseError", "MonthClosed", "ValueError",
 )  # fmt: skip
+SAID = {"scorecards": "passed (0 checks)"}
 WHY = {"reason": "late answers", "by": "HR"}
 CASES: dict[str, dict[str, Any]] = {
     "both": {"do": "month", "key": "2026-09", "conf": {"month": "2026-08"}},
@@ -119,6 +153,7 @@ CASES: dict[str, dict[str, Any]] = {
     "an optional source comes early": landing("maybe", "a"),
     "as of": {"do": "gate", "key": "2026-08", "conf": {"as_of": "2026-10"}},
     "as of, announced": {"do": "gate", "key": "2026-08", "extra": {"as_of": "2026-11"}},
+    "a gate that stops": {"do": "gate", "key": "2026-08", "broken": True},
     "a reason": {"do": "gate", "key": "2026-08", "conf": WHY},
     "a reason, announced": {"do": "redelivered", "key": "2026-08", "extra": WHY},
     "a reason, by hand": {"do": "publish", "key": "2026-08", "conf": WHY},
@@ -178,14 +213,30 @@ def test_a_change_of_a_complete_month_is_a_redelivery(
 
 
 def test_the_as_of_month_travels_from_transform_to_publish(told: dict[str, Any]) -> None:
-    assert told["as of"]["announced"] == {"scorecards": [["2026-08"], {"as_of": "2026-10"}]}
-    assert told["as of, announced"]["announced"]["scorecards"][1] == {"as_of": "2026-11"}
+    announced = {"as_of": "2026-10", "gates": SAID}
+    assert told["as of"]["announced"] == {"scorecards": [["2026-08"], announced]}
+    assert told["as of, announced"]["announced"]["scorecards"][1]["as_of"] == "2026-11"
+
+
+def test_a_verdict_stands_in_the_log_in_xcom_and_in_the_assets_event(told: dict[str, Any]) -> None:
+    passed, stopped = told["as of"], told["a gate that stops"]
+    assert passed["lines"] == ["gate scorecards 2026-08: passed (0 checks)"]
+    assert passed["returned"]["said"] == SAID["scorecards"]
+    assert stopped["announced"] == {}
+    assert stopped["lines"] == [
+        "gate scorecards 2026-08: STOPPED THE MONTH (1 checks, 1 to read)",
+        "  critical: Few rows: 9%, allowed 2% [k=1]",
+    ]
+    assert stopped["verdict"]["passed"] is False
+    assert stopped["verdict"]["failed"][0]["check"] == "quarantine_share"
+    assert "k=1" not in json.dumps(stopped["verdict"]), "keys of rows are not for everybody"
+    assert "gate scorecards stopped 2026-08" in stopped["refused"]
 
 
 def test_why_a_closed_month_is_restated_travels_to_publish_in_one_piece(
     told: dict[str, Any],
 ) -> None:
-    assert told["a reason"]["announced"] == {"scorecards": [["2026-08"], WHY]}
+    assert told["a reason"]["announced"]["scorecards"] == [["2026-08"], {"gates": SAID, **WHY}]
     assert told["a reason, announced"]["announced"] == {"redelivered": [["2026-08"], WHY]}
     assert told["a reason, by hand"]["reason"] == WHY
     assert told["a reason, arrived"]["reason"] == WHY
