@@ -177,6 +177,38 @@ def _months(args: argparse.Namespace) -> None:
     report.months(ws.home, ws.company, echo)
 
 
+def _releases(args: argparse.Namespace) -> None:
+    from perfhouse import release_list
+
+    ws = _workspace(args)
+    found = release_list.releases(ws.company, ws.home, args.month)
+    for line in [release_list.as_json(found)] if args.json else release_list.as_text(found):
+        echo(line)
+
+
+def _diff(args: argparse.Namespace) -> None:
+    from perfhouse import release_diff
+    from perfhouse.settings import Home
+
+    found = release_diff.diff(Home(_home(args)), args.before, args.after)
+    for line in release_diff.as_text(found):
+        echo(line)
+    if args.csv:
+        release_diff.write_csv(found, args.csv)
+
+
+def _rollback(args: argparse.Namespace) -> None:
+    from perfhouse import stages
+    from perfhouse.restatement import Reason
+
+    why = Reason.of(args.reason, args.by)
+    name = f"{args.month}.{args.to}" if args.to.startswith("r") else args.to
+    if not name.startswith(f"{args.month}.r"):
+        raise ConfigError([f"--to: expected a release of {args.month}, got {args.to!r}"])
+    released = stages.rollback(_workspace(args), name, why, _progress)
+    echo(f"release {released.name}: stands, sha256 {released.sha256}")
+
+
 def _deliver(args: argparse.Namespace) -> None:
     from perfhouse import deliver
 
@@ -411,6 +443,7 @@ def _parser() -> argparse.ArgumentParser:
     months = commands.add_parser("months", help="which months are open, provisional or closed")
     _paths(months)
     months.set_defaults(func=_months)
+    _release_commands(commands)
     text = "hand the exports of a released month to HR and payroll"
     deliver = _month_command(commands, "deliver", _deliver, text)
     deliver.add_argument("--receiver", help="one receiver's id (default: all)")
@@ -435,6 +468,30 @@ def _parser() -> argparse.ArgumentParser:
     _paths(airflow)
     airflow.set_defaults(func=_airflow)
     return parser
+
+
+def _release_commands(commands: Any) -> None:
+    text = "every release: where it stands, since when, by whom, made from what"
+    listed = commands.add_parser("releases", help=text, description=text)
+    _paths(listed)
+    listed.add_argument("--month", type=_month, help="one month (default: all)")
+    listed.add_argument("--json", action="store_true")
+    listed.set_defaults(func=_releases)
+    text = "every value that differs between two releases"
+    diff = commands.add_parser("diff", help=text, description=text)
+    diff.add_argument("before", help="a release's name such as 2026-09.r1")
+    diff.add_argument("after", help="another, such as 2026-09.r2")
+    diff.add_argument("--csv", type=Path, help="write every difference to this file, too")
+    diff.add_argument("--home", type=Path, help="where published/ is (default ./data)")
+    diff.set_defaults(func=_diff)
+    text = "make an earlier release of a month stand again, for every reader at once"
+    back = commands.add_parser("rollback", help=text, description=text)
+    back.add_argument("month", type=_month, help="YYYY-MM")
+    back.add_argument("--to", required=True, help="the release: r1, or 2026-09.r1")
+    back.add_argument("--reason", required=True, help="why: published, so name nobody")
+    back.add_argument("--by", required=True, help="who decided it: kept in the ledger")
+    _paths(back)
+    back.set_defaults(func=_rollback)
 
 
 def _evidence_commands(commands: Any) -> None:

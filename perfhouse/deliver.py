@@ -41,10 +41,11 @@ def deliver(
     again: bool = False,
     progress: Callable[[str], None] = _log.info,
 ) -> list[Event]:
-    """Deliver the newest release of a month to its receivers; return what was sent.
+    """Deliver the release of a month that stands to its receivers; return what was sent.
 
     A receiver gets everything the first time, and then the rows that differ from what it accepted
-    last. What was sent already is not sent again; with `again` everything is.
+    last, after a rollback too; everything again where it has not answered what was sent last. What
+    was sent last is not sent again; with `again` everything is.
 
     Raises:
         ConfigError: there is no receiver or no release, or a place refuses us (operator).
@@ -134,9 +135,9 @@ def _due(
         progress(f"{receiver.id}: has accepted all of {release[0]}")
         return None
     own = [event for event in known if event.kind == SENT and event.receiver == receiver.id]
-    before = [event for event in own if event.sha256 == made.sha256]
-    if before and not again:
-        progress(f"{receiver.id}: {before[-1].delivery} was sent at {before[-1].at}, not again")
+    last_sent = [event for event in own if event.month == month.key][-1:]
+    if last_sent and last_sent[0].sha256 == made.sha256 and not again:
+        progress(f"{receiver.id}: {last_sent[0].delivery} was sent at {last_sent[0].at}, not again")
         return None
     return _named_anew(made, own)
 

@@ -105,13 +105,18 @@ def standings(known: Sequence[Event], days: int, now: float) -> list[Standing]:
 
 
 def accepted(known: Sequence[Event], receiver: str, month: str) -> Event | None:
-    """Return the delivery of a month's newest release that a receiver accepted, or None."""
-    of_them = [
-        event
-        for event in known
-        if (event.kind, event.receiver, event.month) == (ACCEPTED, receiver, month)
-    ]
-    return max(of_them, key=lambda event: int(event.release.rpartition(".r")[2]), default=None)
+    """Return the delivery of a month that a receiver holds for certain, or None.
+
+    That is the one that was sent last and not rejected, if it was accepted. Where it has no answer
+    yet the receiver may hold this or what came before: no difference fits both.
+    """
+    of_them = [event for event in known if (event.receiver, event.month) == (receiver, month)]
+    answers = {event.delivery: event for event in of_them if event.kind != SENT}
+    for sent in reversed([event for event in of_them if event.kind == SENT]):
+        answer = answers.get(sent.delivery)
+        if answer is None or answer.kind == ACCEPTED:
+            return answer
+    return None
 
 
 def instant(seconds: float) -> str:

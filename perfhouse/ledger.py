@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 # What a person may have put on record about what is published.
 KINDS = ("accepted", "approved", "appealed", "decided")
+# A line of this kind makes another release of a month stand; only `rollback` writes it.
+ROLLED_BACK = "rolled_back"
+# What has become of a release.
+STANDS, SUPERSEDED, WITHDRAWN = "stands", "superseded", "withdrawn"
 LEDGER = "ledger.jsonl"
 _GENESIS = "0" * 64
 _BATCH = 10_000
@@ -141,11 +146,14 @@ def lines(file: Path) -> list[Line]:
 def read(file: Path) -> tuple[list[Line], str | None]:
     """Read the lines of a ledger up to the first that does not hold; say what is wrong with it."""
     found: list[Line] = []
+    names: set[str] = set()
     for line in _whole_lines(file):
         try:
-            found.append(_verified(line, found[-1] if found else None))
+            found.append(_verified(line, found[-1] if found else None, names))
         except ReleaseError as error:
             return found, str(error)
+        if isinstance(found[-1], Entry):
+            names.add(found[-1].name)
     return found, None
 
 
@@ -156,23 +164,59 @@ def is_signed(line: Line, keys: Sequence[PublicKey]) -> bool:
 
 
 def latest(home: Home, month: Month) -> Entry | None:
-    """Return the newest release of a month, or None."""
-    of_month = [entry for entry in entries(home) if entry.month == month.key]
-    return max(of_month, key=lambda entry: entry.number) if of_month else None
+    """Return the release of a month that stands: its newest, unless it was rolled back; or None."""
+    return standing(lines(ledger_path(home))).get(month.key)
 
 
 def newest(home: Home) -> list[Entry]:
-    """List the newest release of every month, in the order of the months."""
-    return newest_of(entries(home))
+    """List the release of every month that stands, in the order of the months."""
+    found = standing(lines(ledger_path(home)))
+    return [found[key] for key in sorted(found)]
 
 
-def newest_of(releases: Iterable[Entry]) -> list[Entry]:
-    """List the newest of some releases of every month, in the order of the months."""
-    by_month: dict[str, Entry] = {}
-    for entry in releases:
-        if entry.month not in by_month or by_month[entry.month].number < entry.number:
-            by_month[entry.month] = entry
-    return [by_month[key] for key in sorted(by_month)]
+def standing(known: Iterable[Line]) -> dict[str, Entry]:
+    """Return the release of every month that stands after these lines, by month."""
+    named: dict[str, Entry] = {}
+    found: dict[str, Entry] = {}
+    for line in known:
+        if isinstance(line, Entry):
+            named[line.name] = found[line.month] = line
+        elif line.kind == ROLLED_BACK:
+            found[line.what["month"]] = named[line.what["release"]]
+    return found
+
+
+def fates(known: Iterable[Line]) -> dict[str, str]:
+    """Say of every release, by name, whether it stands, is superseded or was withdrawn.
+
+    A rollback withdraws what was published after the release that it makes stand.
+    """
+    found: dict[str, str] = {}
+    numbers: dict[str, list[int]] = {}
+    for line in known:
+        if isinstance(line, Entry):
+            of_month = numbers.setdefault(line.month, [])
+            _supersede(found, line.month, of_month)
+            of_month.append(line.number)
+            found[line.name] = STANDS
+        elif line.kind == ROLLED_BACK:
+            month, name = line.what["month"], line.what["release"]
+            _supersede(found, month, numbers[month])
+            after = numbers[month][numbers[month].index(int(name.rpartition(".r")[2])) + 1 :]
+            found |= dict.fromkeys((f"{month}.r{number}" for number in after), WITHDRAWN)
+            found[name] = STANDS
+    return found
+
+
+def _supersede(found: dict[str, str], month: str, numbers: Iterable[int]) -> None:
+    for name in (f"{month}.r{number}" for number in numbers):
+        if found[name] == STANDS:
+            found[name] = SUPERSEDED
+
+
+def next_number(home: Home, month: Month) -> int:
+    """Return the number of a month's next release; a number is never given twice."""
+    return max((e.number for e in entries(home) if e.month == month.key), default=0) + 1
 
 
 def append(
@@ -229,13 +273,22 @@ def _append(home: Home, body: dict[str, Any], key: SecretKey | None) -> dict[str
         content, comment = body["entry_sha256"].encode(), f"ledger {body['sequence']}"
         body["signature"] = signing.sign(key, content, comment).decode("ascii")
     created = not file.exists()
-    with file.open("ab") as handle:
-        handle.write(canonical_json(body) + b"\n")
-        handle.flush()
-        os.fsync(handle.fileno())
+    with file.open("ab", buffering=0) as handle:
+        size = handle.seek(0, os.SEEK_END)
+        try:
+            _write_whole(handle, canonical_json(body) + b"\n")
+            os.fsync(handle.fileno())
+        except OSError:
+            handle.truncate(size)  # a full disk leaves no torn line
+            raise
     if created:
         sync_folder(file.parent)
     return body
+
+
+def _write_whole(handle: FileIO, content: bytes) -> None:
+    while content:
+        content = content[handle.write(content) :]
 
 
 def repair(home: Home) -> bool:
@@ -324,7 +377,7 @@ def _whole_lines(file: Path) -> list[bytes]:
     return file.read_bytes().split(b"\n")[:-1]
 
 
-def _verified(line: bytes, before: Line | None) -> Line:
+def _verified(line: bytes, before: Line | None, names: Collection[str]) -> Line:
     expected = before.sequence + 1 if before else 1
     try:
         body: Mapping[str, Any] = json.loads(line)
@@ -340,4 +393,10 @@ def _verified(line: bytes, before: Line | None) -> Line:
             f"published/ledger.jsonl: line {expected} ({of}) "
             "does not fit the chain; it was changed, moved or the line before was removed"
         )
+    if isinstance(entry, Record) and entry.kind == ROLLED_BACK:
+        name, month = entry.what.get("release", ""), entry.what.get("month", "")
+        if name not in names or not name.startswith(f"{month}.r"):
+            raise ReleaseError(
+                f"published/ledger.jsonl: line {expected} (rolled_back) names no release before it"
+            )
     return entry

@@ -5,6 +5,7 @@ This module owns published files; it may not compute a number or read a source.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -12,10 +13,10 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from perfhouse import (
     evidence,
@@ -23,11 +24,13 @@ from perfhouse import (
     months,
     provenance,
     release_files,
+    release_shown,
     restatement,
     signing,
 )
 from perfhouse.errors import ConfigError, GateFailed, MonthClosed, ReleaseError, TransientError
 from perfhouse.month import Month
+from perfhouse.release_shown import Shown
 from perfhouse.settings import Home
 
 if TYPE_CHECKING:
@@ -43,15 +46,17 @@ STEPS = (
     "audited",
     "sealed",
     "synced",
+    "combined",
+    "loaded",
     "moved",
     "recorded",
-    "combined",
     "linked",
+    "committed",
 )
 _BEFORE = ("raw", "facts", "scorecards")
-_KEPT_VERSIONS = 3
 _LOCK_SECONDS = 900
 _LOCK_PAUSE = 0.2
+_REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
 
 
 def _passed(step: str) -> None:
@@ -59,6 +64,21 @@ def _passed(step: str) -> None:
 
 
 reached: Callable[[str], None] = _passed
+
+
+class Beside(Protocol):
+    """Another target that changes with the files: loaded when entered, shown when left."""
+
+    def __call__(
+        self, database: Path, folders: Mapping[str, Path]
+    ) -> AbstractContextManager[object]:
+        """Take the combined database and the folder of each month's release."""
+        ...
+
+
+def nothing_beside(database: Path, folders: Mapping[str, Path]) -> AbstractContextManager[object]:
+    """Stand in where there is no other target."""
+    return nullcontext()
 
 
 @dataclass(frozen=True)
@@ -85,25 +105,29 @@ def publish(
     *,
     as_of: Month | None = None,
     reason: restatement.Reason | None = None,
+    beside: Beside = nothing_beside,
     progress: Callable[[str], None] = _log.info,
 ) -> Release:
     """Publish what the warehouse holds of a month, unless its newest release says the same.
 
-    Finishes first what an earlier publish that died left undone. `reason` restates a closed month.
+    Finishes first what an earlier publish that died left undone. `reason` restates a closed month,
+    and brings back what a rollback withdrew.
 
     Raises:
-        MonthClosed: the month is closed, would change, and nobody said why (data owner).
+        MonthClosed: the month is closed, or this was withdrawn, and nobody said why (data owner).
         GateFailed: a gate has not passed this very content, it was built from something else,
             or the exports gate failed (data owner); nothing was published.
         ReleaseError: published files were changed by someone else (data engineer).
+        TransientError: the disk is full, or may not be written any more; readers see what they saw.
     """
     window = as_of or month
-    with _only_publisher(home):
+    with only_publisher(home):
         signing.release_key(home)
         mend(home)
         reached("mended")
         verdicts = [_standing_verdict(home, company, month, window, g) for g in _BEFORE]
         _require_origin(home, company, month, window)
+        _require_nothing_withdrawn(home, month)
         before = latest(home, month)
         with _staging(home, month) as folder:
             work = _Work(company, home, month, window, verdicts, progress)
@@ -112,8 +136,7 @@ def publish(
                 progress(f"{before.name}: unchanged, {before.sha256[:12]}")
                 return replace(before, unchanged=True)
             provenance.keep_configuration(home, company)
-            released = _cut_over(home, staged)
-        _show(home)
+            released = _cut_over(home, staged, beside)
         progress(f"{released.name}: published, {released.sha256[:12]}")
         return released
 
@@ -135,21 +158,21 @@ def record(
     missing = [n for n, said in (("--by", who), ("--reason", why)) if not said.strip()]
     if missing:
         raise ConfigError([f"{name}: expected words, got nothing" for name in missing])
-    with _only_publisher(home):
+    with only_publisher(home):
         mend(home)
         key = signing.release_key(home)
         return ledger.record(home, kind=kind, what=what, who=who, why=why, key=key, at=at)
 
 
 def latest(home: Home, month: Month) -> Release | None:
-    """Return the newest release of a month, or None."""
+    """Return the release of a month that stands, or None."""
     entry = ledger.latest(home, month)
-    return _release(home, entry) if entry else None
+    return of_entry(home, entry) if entry else None
 
 
 def releases(home: Home) -> list[Release]:
     """List every release in the order they were published."""
-    return [_release(home, entry) for entry in ledger.entries(home)]
+    return [of_entry(home, entry) for entry in ledger.entries(home)]
 
 
 def mend(home: Home) -> None:
@@ -166,8 +189,10 @@ def mend(home: Home) -> None:
     for folder in sorted(home.published.glob("[0-9]*/r[0-9]*"), key=_order):
         if folder.relative_to(home.published).as_posix() not in recorded:
             _adopt(home, folder)
-    if ledger.newest(home):
-        _show(home)
+    shown = release_shown.standing(home)
+    if shown and not release_shown.is_shown(home, shown):
+        with _staging(home, Month(shown[-1].month)) as draft:
+            release_shown.show(home, release_shown.prepare(home, shown, draft))
 
 
 def _order(folder: Path) -> tuple[str, int]:
@@ -225,6 +250,7 @@ def _staged(
     reached("tables staged")
     if before is None:
         return _stage(work, 1, folder / "first")
+    withdrawn = _withdrawn(work.home, work.month, tables)
     if release_files.same_tables(before.path, tables):
         release_files.copy_changes(before.path, folder / "first")
         again = _stage(work, before.number, folder / "first", _said_of(before))
@@ -232,19 +258,33 @@ def _staged(
             return again
         work.progress(f"{before.name}: the numbers are the same, other files differ")
         release_files.stage_tables(work.home, work.month, folder / "second")
-        return _stage_next(work, before, folder / "second", reason)
-    return _stage_next(work, before, folder / "first", reason)
+        return _stage_next(work, before, folder / "second", reason, None)
+    return _stage_next(work, before, folder / "first", reason, withdrawn)
 
 
-def _closed(work: _Work, before: Release, found: Sequence[restatement.Change]) -> MonthClosed:
+def _withdrawn(home: Home, month: Month, tables: release_files.TableHashes) -> str | None:
+    """Name the release with these very numbers that a rollback withdrew, if there is one."""
+    for name, fate in ledger.fates(ledger.lines(ledger.ledger_path(home))).items():
+        if fate != ledger.WITHDRAWN or not name.startswith(f"{month}.r"):
+            continue
+        if release_files.same_tables(home.published / name.replace(".r", "/r"), tables):
+            return name
+    return None
+
+
+def _closed(
+    work: _Work, before: Release, found: Sequence[restatement.Change], withdrawn: str | None
+) -> MonthClosed:
     """Return what stops a closed month; values are in a file only its operator can read."""
     file = work.home.gates / work.month.key / f"changes_after_r{before.number}.csv"
     file.parent.mkdir(exist_ok=True)
     restatement.write_csv(found, file)
-    day = months.closes_on(work.company, work.month)
+    why = f"since {months.closes_on(work.company, work.month)}"
+    if withdrawn:
+        why = f"to these numbers: they were withdrawn as {withdrawn}"
     return MonthClosed(
         work.month.key,
-        f"since {day}, {before.name} stands",
+        f"{why}, {before.name} stands",
         restatement.told(found),
         len(found),
         file,
@@ -252,13 +292,17 @@ def _closed(work: _Work, before: Release, found: Sequence[restatement.Change]) -
 
 
 def _stage_next(
-    work: _Work, before: Release, folder: Path, reason: restatement.Reason | None
+    work: _Work,
+    before: Release,
+    folder: Path,
+    reason: restatement.Reason | None,
+    withdrawn: str | None,
 ) -> Release:
     """Stage the release that follows `before`, with every value that differs from it."""
     found = restatement.changes(before.path, folder)
-    closed = _is_locked(work, before, found)
+    closed = withdrawn is not None or _is_locked(work, before, found)
     if closed and reason is None:
-        raise _closed(work, before, found)
+        raise _closed(work, before, found, withdrawn)
     if reason is not None and not closed:
         work.progress(f"{work.month}: not closed, so this is no restatement")
     restatement.write(found, folder)
@@ -267,7 +311,7 @@ def _stage_next(
         len(found),
         reason if closed else None,
     )
-    return _stage(work, before.number + 1, folder, said)
+    return _stage(work, ledger.next_number(work.home, work.month), folder, said)
 
 
 def restage(
@@ -369,60 +413,70 @@ def _require_origin(home: Home, company: Company, month: Month, as_of: Month) ->
         )
 
 
-def _cut_over(home: Home, staged: Release) -> Release:
-    """Move a synced staging folder to its place, then record it."""
+def _require_nothing_withdrawn(home: Home, month: Month) -> None:
+    """Refuse numbers that were compared with what a rollback withdrew.
+
+    A rollback changes what is shown, not what the warehouse holds of that month.
+    """
+    lines = ledger.lines(ledger.ledger_path(home))
+    fates, stands = ledger.fates(lines), ledger.standing(lines)
+    problems = []
+    for entry in (line for line in lines if isinstance(line, ledger.Entry)):
+        if fates[entry.name] != ledger.WITHDRAWN or entry.month >= month.key:
+            continue
+        built = provenance.read(home, Month(entry.month))
+        shown = stands[entry.month]
+        is_withdrawn = built == release_files.origin(home, entry)
+        if is_withdrawn and built != release_files.origin(home, shown):
+            problems.append(
+                f"{entry.month} was rolled back to {shown.name}, but {month} was compared with "
+                f"{entry.name}: deliver {entry.month} as it should be and build both again"
+            )
+    if problems:
+        raise GateFailed("scorecards", month.key, problems)
+
+
+def _cut_over(home: Home, staged: Release, beside: Beside) -> Release:
+    """Show a synced staging folder as the release of its month, in all targets."""
     release_files.sync(staged.path)
     reached("synced")
-    target = home.published / staged.month.key / f"r{staged.number}"
+    path = f"{staged.month}/r{staged.number}"
+    target = home.published / path
     target.parent.mkdir(exist_ok=True)
     if target.exists():
-        raise ReleaseError(f"{target.relative_to(home.published)}: exists, but is not the newest")
-    staged.path.rename(target)
-    ledger.sync_folder(target.parent)
-    ledger.sync_folder(home.published)
-    reached("moved")
-    _record(home, target, release_files.read_manifest(target))
-    reached("recorded")
+        raise ReleaseError(f"{path}: exists, but is not the newest")
+
+    def decide() -> None:
+        staged.path.rename(target)
+        ledger.sync_folder(target.parent)
+        ledger.sync_folder(home.published)
+        reached("moved")
+        _record(home, target, release_files.read_manifest(target))
+
+    coming = Shown(staged.month.key, staged.number, path, staged.sha256, staged.path)
+    cut_over(home, coming, decide, beside)
     return replace(staged, path=target)
 
 
-def _show(home: Home) -> None:
-    """Point published/scorecards.duckdb at a file with the newest release of every month."""
-    newest = ledger.newest(home)
-    version = ledger.sha256_of([[e.month, e.number, e.release_sha256] for e in newest])
-    relative = Path(".versions") / version / "scorecards.duckdb"
-    link = home.published / "scorecards.duckdb"
-    if link.is_symlink() and link.readlink() == relative and link.exists():
-        return
-    target = home.published / relative
-    if not target.exists():
-        with _staging(home, Month(newest[-1].month)) as folder:
-            release_files.combine([home.published / e.path for e in newest], newest, folder)
-            release_files.sync(folder / "combined")
-            target.parent.parent.mkdir(exist_ok=True)
-            (folder / "combined").rename(target.parent)
-    ledger.sync_folder(target.parent.parent)
+def cut_over(home: Home, coming: Shown, decide: Callable[[], None], beside: Beside) -> None:
+    """Make one release stand for its month; the caller is the only publisher.
+
+    Everything that takes time comes first, where nobody looks: the database of all months and what
+    is `beside` (the mart, in a transaction that is open still). Then, at once: `decide` writes the
+    ledger, the link is swapped, and what is beside is committed.
+    """
+    shown = release_shown.standing(home, coming)
+    with _staging(home, Month(coming.month)) as draft:
+        version = release_shown.prepare(home, shown, draft)
     reached("combined")
-    _swap_link(link, relative)
-    reached("linked")
-    _forget_old_versions(target.parent)
-
-
-def _swap_link(link: Path, relative: Path) -> None:
-    """Replace the link in one step; a reader resolves the old one or the new one."""
-    draft = link.with_name(f".{link.name}.new")
-    draft.unlink(missing_ok=True)
-    draft.symlink_to(relative)
-    draft.replace(link)
-    ledger.sync_folder(link.parent)
-
-
-def _forget_old_versions(current: Path) -> None:
-    """Keep the shown version and the newest few before it, for readers that just resolved them."""
-    others = [path for path in current.parent.iterdir() if path != current]
-    others.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    for old in others[_KEPT_VERSIONS - 1 :]:
-        shutil.rmtree(old, ignore_errors=True)
+    folders = {each.month: each.files for each in shown}
+    with beside(version / release_files.DATABASE, folders):
+        reached("loaded")
+        decide()
+        reached("recorded")
+        release_shown.show(home, version)
+        reached("linked")
+    reached("committed")
 
 
 @contextmanager
@@ -437,8 +491,43 @@ def _staging(home: Home, month: Month) -> Iterator[Path]:
 
 
 @contextmanager
-def _only_publisher(home: Home) -> Iterator[None]:
-    """Hold the publisher's lock; the system drops it when the process dies."""
+def only_publisher(home: Home) -> Iterator[None]:
+    """Hold the publisher's lock; the system drops it when the process dies.
+
+    What a disk refuses meanwhile becomes a TransientError.
+    """
+    with _disk_told(), _locked(home):
+        yield
+
+
+@contextmanager
+def _disk_told() -> Iterator[None]:
+    """Tell what a disk refuses in our words, without the names of files: cards bear managers'."""
+    import duckdb
+
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        raise _refused(os.strerror(error.errno)) from None
+    except (duckdb.IOException, duckdb.FatalException) as error:
+        known = (os.strerror(number) for number in _REFUSALS)
+        words = next((each for each in known if each in str(error)), None)
+        if words is None:
+            raise
+        raise _refused(words) from None
+
+
+def _refused(words: str) -> TransientError:
+    return TransientError(
+        f"published/: the disk refuses ({words}): readers see what they saw; mend it and publish "
+        "again, which finishes what was begun"
+    )
+
+
+@contextmanager
+def _locked(home: Home) -> Iterator[None]:
     import fcntl
 
     home.tmp.mkdir(parents=True, exist_ok=True)
@@ -455,7 +544,8 @@ def _only_publisher(home: Home) -> Iterator[None]:
         yield
 
 
-def _release(home: Home, entry: ledger.Entry) -> Release:
+def of_entry(home: Home, entry: ledger.Entry) -> Release:
+    """Return a release that the ledger names."""
     path = home.published / entry.path
     if not (path / "release.json").exists():
         raise ReleaseError(f"published/{entry.path}: in the ledger but not on disk")

@@ -356,17 +356,24 @@ def _release_behind(home: Home, month: Month) -> dict[str, str | None]:
     for entry in reversed(ledger.entries(home)):
         if entry.month != month.key:
             continue
-        said = read_manifest(home.published / entry.path)
-        inputs, configuration = ledger.sha256_of(said["inputs"]), said["configuration_sha256"]
-        if built == provenance.Origin(entry.as_of, inputs, configuration):
+        if built == origin(home, entry):
             name = f"{month}.r{entry.number}"
             return {"release": name, "release_sha256": entry.release_sha256}
     return {"release": None, "release_sha256": None}
 
 
+def origin(home: Home, entry: ledger.Entry) -> provenance.Origin:
+    """Return what a release was built from."""
+    said = read_manifest(home.published / entry.path)
+    inputs, configuration = ledger.sha256_of(said["inputs"]), said["configuration_sha256"]
+    return provenance.Origin(entry.as_of, inputs, configuration)
+
+
 def sync(folder: Path) -> None:
     """Force every file and folder below, and the folder itself, to disk."""
     for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            continue  # its folder holds it
         if path.is_dir():
             ledger.sync_folder(path)
         else:
@@ -427,7 +434,16 @@ def differences(kind: str, said: Mapping[str, object], found: Mapping[str, objec
     return [f"{kind} {name} differs" for name in names if said.get(name) != found.get(name)]
 
 
-def combine(releases: Sequence[Path], entries: Sequence[ledger.Entry], folder: Path) -> None:
+class Named(Protocol):
+    """What the combined database tells of a release."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def release_sha256(self) -> str: ...  # noqa: D102
+
+
+def combine(releases: Sequence[Path], entries: Sequence[Named], folder: Path) -> None:
     """Write folder/combined/scorecards.duckdb: every table over the given releases."""
     target = folder / "combined"
     target.mkdir()
@@ -442,7 +458,7 @@ def combine(releases: Sequence[Path], entries: Sequence[ledger.Entry], folder: P
         con.execute("alter table release.releases add column release_sha256 varchar")
         con.executemany(
             "update release.releases set release_sha256 = ? where release = ?",
-            [[e.release_sha256, f"{e.month}.r{e.number}"] for e in entries],
+            [[e.release_sha256, e.name] for e in entries],
         )
     (target / DATABASE).chmod(0o444)
 

@@ -6,8 +6,8 @@ The CLI and the DAGs call these and nothing below them; nothing here knows Airfl
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from perfhouse.build import BuildResult
     from perfhouse.lake import Manifest
     from perfhouse.ledger import Record
-    from perfhouse.release import Release
+    from perfhouse.release import Beside, Release
     from perfhouse.restatement import Reason
 
 _log = logging.getLogger(__name__)
@@ -223,24 +223,66 @@ def publish(
     """Stage, audit (gate exports) and cut over one month's release, or say it is unchanged.
 
     A closed month changes only with a `reason`: else MonthClosed says what would change. The
-    mart follows, if the company has one; where it cannot, the release stands all the same.
+    mart changes with the files, if the company has one; where it cannot, the release stands all
+    the same.
     """
     from perfhouse import release
 
+    beside = _mart_beside(ws, progress) or release.nothing_beside
     with _exclusive(ws.home, "warehouse"):
         try:
             released = release.publish(
-                ws.company, ws.home, month, as_of=as_of, reason=reason, progress=progress
+                *(ws.company, ws.home, month),
+                as_of=as_of,
+                reason=reason,
+                beside=beside,
+                progress=progress,
             )
         finally:
             _document(ws.home, "exports", month)
-    if ws.company.mart is not None:
-        try:
-            publish_mart(ws, progress)
-        except PerfhouseError:
-            progress(f"{released.name} stands; the mart is behind until `perfhouse mart publish`")
-            raise
+    _follow(ws, released, progress)
     return released
+
+
+def rollback(ws: Workspace, to: str, reason: Reason, progress: Progress = _log.info) -> Release:
+    """Make an earlier release of a month stand again, in every target; `to` is its name.
+
+    Raises:
+        ConfigError: there is no such release, or it stands (operator).
+        ReleaseError: it is not intact (data engineer).
+    """
+    from perfhouse import release
+    from perfhouse import rollback as rolling
+
+    beside = _mart_beside(ws, progress) or release.nothing_beside
+    released = rolling.rollback(ws.home, to, reason, beside=beside, progress=progress)
+    _follow(ws, released, progress)
+    return released
+
+
+def _mart_beside(ws: Workspace, progress: Progress) -> Beside | None:
+    """Return what brings the mart along while files are cut over, if there is a mart."""
+    connection = ws.company.mart
+    if connection is None:
+        return None
+
+    def beside(database: Path, folders: Mapping[str, Path]) -> AbstractContextManager[object]:
+        from perfhouse.mart import load
+
+        return load.Beside(ws.home, ws.company.id, connection, (database, folders), progress)
+
+    return beside
+
+
+def _follow(ws: Workspace, released: Release, progress: Progress) -> None:
+    """Bring the mart to what it did not take together with the files."""
+    if ws.company.mart is None:
+        return
+    try:
+        publish_mart(ws, progress)
+    except PerfhouseError:
+        progress(f"{released.name} stands; the mart is behind until `perfhouse mart publish`")
+        raise
 
 
 def publish_mart(ws: Workspace, progress: Progress = _log.info, again: bool = False) -> list[Month]:

@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import evidence, ledger, release_files, warehouse
+from perfhouse import evidence, ledger, release_files, release_shown, warehouse
 from perfhouse.errors import ConfigError
 from perfhouse.lake import file_sha256
 from perfhouse.ledger import Entry, PublicTable
@@ -122,17 +122,21 @@ def _everything(published: Path, said: _Ledger, keys: Sequence[PublicKey]) -> Ve
             problems.append(f"published/{path}: the ledger does not name it")
         problems += _release(published, path, known.get(path), keys)
     if said.entries and not problems:
-        problems += _shown_database(published, said.entries)
+        problems += _shown_database(published, ledger.standing(said.lines))
     if not said.lines and not there:
         problems.append(f"{published}: nothing is published there")
     notes = [*said.notes, f"{len(there)} releases", *_unsigned(said.entries)]
     return Verification(str(published), tuple(problems), tuple(notes))
 
 
-def _shown_database(published: Path, entries: Sequence[Entry]) -> Iterator[str]:
-    """Compare what BI opens with the releases it is made of, table by table."""
+def _shown_database(published: Path, stands: Mapping[str, Entry]) -> Iterator[str]:
+    """Compare what BI opens with the releases it is made of, table by table; and their links."""
     link = published / DATABASE
-    newest = ledger.newest_of(entries)
+    newest = [stands[month] for month in sorted(stands)]
+    shown = release_shown.months(published)
+    for entry in newest if (published / release_shown.CURRENT).exists() else ():
+        if shown.get(entry.month) != (published / entry.path).resolve():
+            yield f"published/{release_shown.CURRENT}/{entry.month}: does not lead to {entry.name}"
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder)
         release_files.combine([published / entry.path for entry in newest], newest, made)
@@ -266,9 +270,10 @@ def _card(
     notes = [f"{claim.release} of {claim.company}, root {claim.merkle_root}"]
     if said.lines:
         problems += [*said.problems, *_entry_problems(claim, said)]
-        newer = [e.name for e in said.entries if e.month == claim.release[:7]][-1:]
-        if newer and newer != [claim.release]:
-            notes.append(f"a newer release of this month stands: {newer[0]}")
+        stands = ledger.standing(said.lines).get(claim.release[:7])
+        if stands is not None and stands.name != claim.release:
+            fate = ledger.fates(said.lines).get(claim.release, ledger.SUPERSEDED)
+            notes.append(f"it is {fate}: of this month {stands.name} stands")
     else:
         notes += [*said.notes, "so whether it is the newest release is not known"]
     if not problems:

@@ -7,13 +7,16 @@ before anybody sees one of them; it may not make or change a release.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import warehouse
-from perfhouse.errors import ConfigError, ReleaseError
+from perfhouse import ledger, warehouse
+from perfhouse.errors import ConfigError, PerfhouseError, ReleaseError
 from perfhouse.mart import migration, server, shape
 from perfhouse.month import Month
 from perfhouse.settings import Home
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 # Where a loader may die in a test of what is left, in order.
 STEPS = ("begun", "copied", "moved", "compared", "committed")
 _BATCH = 10_000
+# How long a release waits for another loader before it goes first, and the mart follows.
+_TURN_BESIDE = "20s"
 
 
 def _passed(step: str) -> None:
@@ -81,7 +86,7 @@ def load(
         _require_shape(con)
         with _Source(home) as source:
             published, held = source.releases(), _held(con)
-            _require_same_world(company, published, held)
+            _require_same_world(company, published, held, _known(home))
             months = [m for m in published if again or held.get(m) != published[m]]
             if months:
                 reached("begun")
@@ -91,6 +96,73 @@ def load(
     if months:
         reached("committed")
     return [Month.of(month) for month in months]
+
+
+class Beside:
+    """The mart while files are cut over: loaded when entered, committed when left.
+
+    Readers of files and of the mart so change within moments. A release waits for no server: what
+    fails here is told, rolled back and left to the next `load`.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        company: str,
+        connection: str,
+        shown: tuple[Path, Mapping[str, Path]],
+        progress: Callable[[str], None],
+    ) -> None:
+        self._home, self._company, self._shown = home, company, shown
+        self._transaction = server.transaction(connection)
+        self._progress = progress
+        self._is_open = False
+        self._taken: list[str] = []
+
+    def __enter__(self) -> None:
+        try:
+            con = self._transaction.__enter__()
+            try:
+                self._load(con)
+                self._is_open = True
+            except BaseException:
+                self._transaction.__exit__(*sys.exc_info())
+                raise
+        except PerfhouseError as error:
+            self._told(error)
+
+    def _load(self, con: Connection) -> None:
+        server.only_one(con, lock_timeout="30s", turn=_TURN_BESIDE)
+        _require_shape(con)
+        with _Source(self._home, *self._shown) as source:
+            published, held = source.releases(), _held(con)
+            _require_same_world(self._company, published, held, _known(self._home))
+            months = [month for month in published if held.get(month) != published[month]]
+            if months:
+                reached("begun")
+                _replace(con, source, months)
+            self._taken = [published[month].release for month in months]
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not self._is_open:
+            return
+        try:
+            self._transaction.__exit__(kind, error, trace)
+            for release in self._taken if kind is None else ():
+                self._progress(f"mart: {release}")
+            reached("committed")
+        except PerfhouseError as lost:
+            if kind is not None:
+                raise
+            self._told(lost)
+
+    def _told(self, error: PerfhouseError) -> None:
+        self._progress(f"mart: not together with the files: {error}")
 
 
 def standings(home: Home, connection: str, *, compare: bool = False) -> list[Standing]:
@@ -121,16 +193,24 @@ def standings(home: Home, connection: str, *, compare: bool = False) -> list[Sta
 
 
 class _Source:
-    """The published database as it stands now, with the names of the HR exports beside it."""
+    """A published database, by default what stands now, with the names of HR exports beside it.
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
+    `folders` are those of the months' releases where they are not yet in their places.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        database: Path | None = None,
+        folders: Mapping[str, Path] | None = None,
+    ) -> None:
+        self._home, self._folders = home, folders or {}
+        self._database = database or home.published / "scorecards.duckdb"
 
     def __enter__(self) -> _Source:
-        link = self._home.published / "scorecards.duckdb"
-        if not link.exists():
+        if not self._database.exists():
             raise ConfigError(["the mart: nothing is published yet; publish a month first"])
-        self.con = warehouse.connect(link.resolve(), read_only=True)
+        self.con = warehouse.connect(self._database.resolve(), read_only=True)
         self.con.execute(
             f"create temp table {shape.NAMES} "
             "(month date, manager_id varchar, display_name varchar)"
@@ -154,7 +234,8 @@ class _Source:
         newest = self.releases()
         for month in months:
             key = Month.of(month).key
-            release = self._home.published / key / f"r{newest[month].number}"
+            place = self._home.published / key / f"r{newest[month].number}"
+            release = self._folders.get(key, place)
             for file in sorted(release.glob(f"exports/**/hr_manager_months_{key}.parquet")):
                 self.con.execute(
                     f"insert into {shape.NAMES} select month, employee_number, display_name "
@@ -202,17 +283,31 @@ def _require_shape(con: Connection) -> None:
         )
 
 
+def _known(home: Home) -> set[tuple[str, str]]:
+    """Return name and hash of every release of this home, rolled back ones too."""
+    return {(entry.name, entry.release_sha256) for entry in ledger.entries(home)}
+
+
 def _require_same_world(
-    company: str, published: dict[date, _Shown], held: dict[date, _Shown]
+    company: str,
+    published: dict[date, _Shown],
+    held: dict[date, _Shown],
+    known: set[tuple[str, str]],
 ) -> None:
-    """Refuse to write over what another home published: it would be lost to its readers."""
+    """Refuse to write over what another home published: it would be lost to its readers.
+
+    A later release may only make way for an earlier one where this home published both.
+    """
     problems = [
         f"the mart shows {there.release} of {there.company}, which this home has not published"
         for month, there in sorted(held.items())
         if there.company != company
         or month not in published
-        or published[month].number < there.number
-        or (published[month].number == there.number and published[month] != there)
+        or (
+            published[month] != there
+            and published[month].number <= there.number
+            and (there.release, there.sha256) not in known
+        )
     ]
     if problems:
         raise ConfigError(problems)

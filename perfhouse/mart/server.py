@@ -66,13 +66,13 @@ def transaction(name: str) -> Iterator[Connection]:
         raise _told(error) from None
 
 
-def only_one(connection: Connection, *, lock_timeout: str) -> None:
-    """Wait to be the only loader or migration until the transaction ends.
+def only_one(connection: Connection, *, lock_timeout: str, turn: str = _TURN) -> None:
+    """Wait, at most `turn`, to be the only loader or migration until the transaction ends.
 
     From then on it waits `lock_timeout` for a lock that somebody else holds.
     """
     set_timeout = "select set_config('lock_timeout', %s, true)"
-    connection.execute(set_timeout, [_TURN])
+    connection.execute(set_timeout, [turn])
     connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
     connection.execute(set_timeout, [lock_timeout])
 

@@ -269,7 +269,7 @@ def test_a_proof_fits_the_room_that_a_card_leaves_for_it(published: Path) -> Non
 def test_a_card_tells_that_a_newer_release_stands(published: Path) -> None:
     said = verify.verify(published, str(one_card(published)), signing.public_keys([], published))
     assert said.problems == ()
-    assert "a newer release of this month stands: 2026-09.r2" in said.notes
+    assert "it is superseded: of this month 2026-09.r2 stands" in said.notes
 
 
 def test_any_flipped_byte_of_a_card_alone_is_found(published: Path) -> None:

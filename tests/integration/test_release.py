@@ -394,5 +394,5 @@ def test_publishers_wait_for_each_other(
     home: Home, company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(release, "_LOCK_SECONDS", 0.4)
-    with release._only_publisher(home), pytest.raises(Exception, match="another publish"):
+    with release.only_publisher(home), pytest.raises(Exception, match="another publish"):
         publish(home, company)

@@ -50,7 +50,7 @@ NAMED = {
     "perfhouse.accept": "stages",
     "perfhouse.deliver": "stages",
     "perfhouse.reproduce": "stages",
-    "perfhouse.release": "release",
+    **dict.fromkeys(("perfhouse.release", "perfhouse.rollback"), "release"),
 }
 
 
