@@ -16,7 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from expectations import acceptance
-from perfhouse import confidential, lake, ledger, provenance, release, release_files, stages
+from perfhouse import (
+    confidential,
+    erased,
+    lake,
+    ledger,
+    provenance,
+    release,
+    release_files,
+    retention,
+    stages,
+)
 from perfhouse.errors import ConfigError, ReleaseError
 from perfhouse.month import Month
 from perfhouse.settings import Home
@@ -88,7 +98,7 @@ def reproduce(home: Home, name: str, progress: Progress = _log.info) -> Reproduc
         said["release_sha256"],
         again["release_sha256"],
         tuple(differences),
-        (*_notes(said, again), *_key_notes(said, again)),
+        (*_notes(said, again), *_key_notes(said, again), *(_since(home) if differences else ())),
     )
 
 
@@ -175,7 +185,7 @@ def _workspace(home: Home, other: Home, said: Mapping[str, Any]) -> stages.Works
     if provenance.configuration_sha256(ws.company) != sha256:
         raise ReleaseError(
             f"{said['release']}: its configuration {sha256[:12]} was changed, or the KPI pack it "
-            "chose comes in another version with this perfhouse"
+            f"chose comes in another version with this perfhouse{_because(home)}"
         )
     return ws
 
@@ -184,9 +194,25 @@ def _deliver(home: Home, other: Home, inputs: Sequence[Mapping[str, Any]]) -> No
     """Make exactly the deliveries that a release names the current ones."""
     shutil.rmtree(other.manifests, ignore_errors=True)
     for each in inputs:
-        lake.restore(
-            home, other, str(each["source"]), Month(each["month"]), str(each["manifest_sha256"])
-        )
+        source, month = str(each["source"]), Month(each["month"])
+        try:
+            lake.restore(home, other, source, month, str(each["manifest_sha256"]))
+        except ReleaseError as error:
+            raise ReleaseError(f"{error}{_because(home)}") from error
+
+
+def _because(home: Home) -> str:
+    return "".join(f"\n  {line}" for line in _since(home))
+
+
+def _since(home: Home) -> Iterator[str]:
+    """Tell of what was deleted or erased on record: then nothing can come out as it was."""
+    for line in ledger.lines(ledger.ledger_path(home)):
+        if isinstance(line, ledger.Record) and line.kind == retention.KIND:
+            told = "; ".join(f"{kind}: {what}" for kind, what in line.what.items())
+            yield f"deleted by {line.who} (line {line.sequence} of the ledger): {told}; {line.why}"
+    for line in erased.records(home.published):
+        yield erased.told(line)
 
 
 def _evidence_differences(said: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:

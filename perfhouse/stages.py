@@ -115,7 +115,7 @@ def ingest(
     from connectors import landing
 
     source, accepts = source_of(ws, source_id), accept_loss is not None
-    with _exclusive(ws.home, f"ingest-{source_id}-{month}"):
+    with exclusive(ws.home, f"ingest-{source_id}-{month}"):
         landed = landing.ingest(source, ws.company, month, ws.data, ws.home, progress, accepts)
         return _with_loss(ws, landed, accept_loss)
 
@@ -131,7 +131,7 @@ def land(
     from connectors import landing
 
     source, accepts = source_of(ws, source_id), accept_loss is not None
-    with _exclusive(ws.home, f"ingest-{source_id}-{month}"):
+    with exclusive(ws.home, f"ingest-{source_id}-{month}"):
         landed = landing.land(source, ws.company, month, ws.home, progress, accepts)
         return _with_loss(ws, landed, accept_loss)
 
@@ -154,7 +154,7 @@ def accept(
     """
     from perfhouse import accept as accepting
 
-    with _exclusive(home, "warehouse"):
+    with exclusive(home, "warehouse"):
         return accepting.accept(home, month, gate, check, reason, at)
 
 
@@ -197,7 +197,7 @@ def build(
             f"{month}: KPI pack {pack.id} {pack.version} is a proposal: nobody is scored by it "
             "until [kpis] pack says who approved it and when it was announced"
         )
-    with _exclusive(ws.home, "warehouse"), lake.reading(ws.home):
+    with exclusive(ws.home, "warehouse"), lake.reading(ws.home):
         return builder.build(
             ws.company, ws.home, month, as_of or month, streams.declarations(), progress
         )
@@ -229,7 +229,7 @@ def publish(
     from perfhouse import release
 
     beside = _mart_beside(ws, progress) or release.nothing_beside
-    with _exclusive(ws.home, "warehouse"):
+    with exclusive(ws.home, "warehouse"):
         try:
             released = release.publish(
                 *(ws.company, ws.home, month),
@@ -344,7 +344,7 @@ def _gate(ws: Workspace, name: str, month: Month, as_of: Month | None) -> Verdic
     from expectations import gate
     from perfhouse import lake
 
-    with _exclusive(ws.home, "warehouse"), lake.reading(ws.home):
+    with exclusive(ws.home, "warehouse"), lake.reading(ws.home):
         try:
             return gate.run(name, ws.home, ws.company, month, as_of=as_of, streams=streams.STREAMS)
         finally:
@@ -366,7 +366,7 @@ def _document(home: Home, name: str, month: Month) -> None:
 
 
 @contextmanager
-def _exclusive(home: Home, name: str) -> Iterator[None]:
+def exclusive(home: Home, name: str) -> Iterator[None]:
     """Hold a named lock of the home: one warehouse writer, one ingest of a source's month."""
     import fcntl
 

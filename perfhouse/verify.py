@@ -13,8 +13,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import evidence, ledger, release_files, release_shown, warehouse
-from perfhouse.errors import ConfigError
+from perfhouse import erased, evidence, ledger, merkle, release_files, release_shown, warehouse
+from perfhouse.errors import ConfigError, ReleaseError
 from perfhouse.lake import file_sha256
 from perfhouse.ledger import Entry, PublicTable
 from perfhouse.release_files import CHECKSUM, DATABASE, MANIFEST
@@ -47,6 +47,17 @@ class _Ledger:
     def entries(self) -> list[Entry]:
         return [line for line in self.lines if isinstance(line, Entry)]
 
+    def erasures(self, folder: Path | None = None) -> list[str]:
+        """Tell of the erasures on record, or of those that altered one release."""
+        found = erased.of_lines(self.lines)
+        if folder is not None:
+            try:
+                altering = erased.of_release(folder).lines
+            except ReleaseError:
+                return []  # told as a problem of the release
+            found = [line for line in found if line.sequence in altering]
+        return [erased.told(line) for line in found]
+
     def entry(self, name: str) -> Entry | None:
         return next((entry for entry in self.entries if entry.name == name), None)
 
@@ -74,12 +85,16 @@ def verify(
             known = ", ".join(each.name for each in said.entries) or "none"
             raise ConfigError([f"release: expected one of {known}; got {what!r}"])
         found = [*said.problems, *_release(published, entry.path, entry, keys)]
-        return Verification(what, tuple(found), (*said.notes, *_unsigned([entry])))
+        of_release = said.erasures(published / entry.path)
+        return Verification(what, tuple(found), (*said.notes, *_unsigned([entry]), *of_release))
     path = Path(what)
     if not path.is_file():
         raise ConfigError([f"verify: expected a file or a release such as 2026-09.r1: {what!r}"])
     page = path.read_bytes()
     shown = _shown(page)
+    altered = _altered(path, published, said)
+    if altered is not None:
+        return altered
     if "proof" in shown:
         return _card(path.name, page, shown, published, said, keys)
     return _file(path, published, said, keys)
@@ -123,9 +138,13 @@ def _everything(published: Path, said: _Ledger, keys: Sequence[PublicKey]) -> Ve
         problems += _release(published, path, known.get(path), keys)
     if said.entries and not problems:
         problems += _shown_database(published, ledger.standing(said.lines))
+    named = {line.what["file"] for line in erased.of_lines(said.lines)}
+    for file in sorted(published.glob(f"{erased.FOLDER}/*")):
+        if file.relative_to(published).as_posix() not in named and not said.problems:
+            problems.append(f"published/{erased.FOLDER}/{file.name}: the ledger does not name it")
     if not said.lines and not there:
         problems.append(f"{published}: nothing is published there")
-    notes = [*said.notes, f"{len(there)} releases", *_unsigned(said.entries)]
+    notes = [*said.notes, f"{len(there)} releases", *_unsigned(said.entries), *said.erasures()]
     return Verification(str(published), tuple(problems), tuple(notes))
 
 
@@ -188,7 +207,8 @@ def _release_problems(
 
 
 def _rows(folder: Path, root: str, problems: Sequence[str]) -> Iterator[str]:
-    """Name the rows that are not those of the signed root."""
+    """Name the rows that are not those of the signed root, but those that were erased."""
+    since = erased.of_release(folder)
     nonces = evidence.read_nonces(folder)
     tables = evidence.read_tables(folder)
     if evidence.root_of(tables) != root:
@@ -196,24 +216,43 @@ def _rows(folder: Path, root: str, problems: Sequence[str]) -> Iterator[str]:
     con = warehouse.connect(folder / DATABASE, read_only=True)
     try:
         for said in tables:
+            if said.name in since.rows:
+                yield from _hashes_kept(folder, said)
             if said.name == evidence.CARDS:
                 continue
             public = PublicTable(said.name, "main", tuple(said.key))
             found = evidence.of_relation(con, f'"{said.name}"', public, nonces)
-            yield from _changed(folder, said, found, DATABASE)
+            gone = since.places(said.name)
+            yield from _changed(folder, said, found, DATABASE, gone)
             if f"file parquet/{said.name}.parquet differs" in problems:
                 found = evidence.of_parquet(con, folder, public, nonces)
-                yield from _changed(folder, said, found, f"parquet/{said.name}.parquet")
+                yield from _changed(folder, said, found, f"parquet/{said.name}.parquet", gone)
     finally:
         con.close()
 
 
+def _hashes_kept(folder: Path, said: evidence.Table) -> Iterator[str]:
+    """Say so if the hashes of a table's rows, erased ones among them, no longer make its root."""
+    leaves = [leaf for _, leaf in evidence.read_leaves(folder, said.name)]
+    if merkle.Tree(leaves).root.hex() != said.root:
+        yield f"{evidence.FOLDER}/{said.name}.leaves does not lead to the root"
+
+
 def _changed(
-    folder: Path, said: evidence.Table, found: evidence.Hashed, place: str
+    folder: Path,
+    said: evidence.Table,
+    found: evidence.Hashed,
+    place: str,
+    gone: frozenset[int],
 ) -> Iterator[str]:
     if found.table.root == said.root and list(found.table.columns) == list(said.columns):
         return
-    old, new = dict(evidence.read_leaves(folder, said.name)), dict(found.leaves)
+    leaves = [
+        leaf for at, leaf in enumerate(evidence.read_leaves(folder, said.name)) if at not in gone
+    ]
+    if leaves == list(found.leaves) and list(found.table.columns) == list(said.columns):
+        return
+    old, new = dict(leaves), dict(found.leaves)
     rows = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
     for key in rows[:_ROWS_TOLD]:
         word = "was changed" if key in old and key in new else "is gone"
@@ -325,6 +364,22 @@ def _entry_problems(claim: evidence.Claim, said: _Ledger) -> Iterator[str]:
         yield f"the ledger does not name {claim.release}: it was cut, or is of another company"
     elif entry.merkle_root != claim.merkle_root:
         yield f"the ledger has another root for {claim.release}"
+
+
+def _altered(path: Path, published: Path, said: _Ledger) -> Verification | None:
+    """Recognise a page that an erasure altered: its proof is that of the page it was before."""
+    sha256 = file_sha256(path)
+    for entry in said.entries if erased.of_lines(said.lines) else ():
+        folder = published / entry.path
+        try:
+            since = erased.of_release(folder)
+        except ReleaseError as error:
+            return Verification(path.name, (*said.problems, str(error)), ())
+        name = next((name for name, of in since.sealed.items() if of == sha256), None)
+        if name is not None:
+            notes = (f"{name} of {entry.name}, altered since", *said.erasures(folder))
+            return Verification(path.name, tuple(said.problems), notes)
+    return None
 
 
 def _file(path: Path, published: Path, said: _Ledger, keys: Sequence[PublicKey]) -> Verification:

@@ -15,14 +15,21 @@ GROUND = {
     "perfhouse.company", "perfhouse.company_types", "perfhouse.company_sources",
     "perfhouse.company_identities", "perfhouse.company_monitors", "perfhouse.company_appeals",
     "perfhouse.company_packs", "perfhouse.company_surveys", "perfhouse.company_targets",
-    "perfhouse.company_exports", "perfhouse.company_gates", "perfhouse.company_mappings", "perfhouse.company_payroll",
+    "perfhouse.company_exports", "perfhouse.company_gates", "perfhouse.company_mappings",
+    "perfhouse.company_payroll", "perfhouse.company_retention",
     "perfhouse.export_columns", "perfhouse.export_types",
 }  # fmt: skip
 FILES = {
     "perfhouse.lake", "perfhouse.warehouse", "perfhouse.ledger", "perfhouse.merkle",
     "perfhouse.signing",
 }  # fmt: skip
-ROOF = {"perfhouse.cli", "perfhouse.orchestration", "perfhouse.embedded", "perfhouse.report"}
+ROOF = {
+    "perfhouse.cli",
+    "perfhouse.orchestration",
+    "perfhouse.embedded",
+    "perfhouse.report",
+    "perfhouse.cli_privacy",
+}
 
 # room -> the rooms of this project it may import from
 MAY_IMPORT = {
@@ -50,6 +57,8 @@ NAMED = {
     "perfhouse.accept": "stages",
     "perfhouse.deliver": "stages",
     "perfhouse.reproduce": "stages",
+    "perfhouse.erasure": "stages",
+    "perfhouse.retention": "stages",
     **dict.fromkeys(("perfhouse.release", "perfhouse.rollback"), "release"),
 }
 
