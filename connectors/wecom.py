@@ -275,4 +275,5 @@ CONNECTOR = api.connector(
         *("surveys", "kf_account", "kf_servicers"),
     ),
     snapshots=("hr_roster", "source_users", "org_units"),
+    version=2,
 )

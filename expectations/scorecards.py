@@ -31,6 +31,7 @@ _SOURCES = {
     "definitions": "select * from {w}.kpis.kpi_definitions",
     "managers": "select * from {w}.core.dim_managers where month = {m}",
     "grades": "select * from {w}.config.grades",
+    "appeals": "select * from {w}.scorecards.scorecard_appeals where month = {m}",
 }
 # The points of the value `shown`, written a second time.
 _POINTS = (
@@ -81,6 +82,7 @@ def prepare(con: DuckDBPyConnection, case: Case) -> tuple[Rule, ...]:
         *_credit_rules(uncredited),
         *_total_rules(),
         *_rank_rules(),
+        *_appeal_rules(case),
         *drift.rules(case),
     )
 
@@ -308,5 +310,22 @@ def _rank_rules() -> list[Rule]:
             "where rank is not null and peer_count is distinct from expected",
             ("The number of peers is the number of ranked managers of the role",
              "同岗人数等于该岗位参与排名的主管数"),
+        ),
+    ]  # fmt: skip
+
+
+def _appeal_rules(case: Case) -> list[Rule]:
+    return [
+        rows(
+            "appeals_overdue", WARNING, "appeals",
+            "select appeal_id, decide_by from batch where state in ('submitted', 'accepted') "
+            f"and decide_by < date '{case.as_of.end}'",
+            ("No appeal about the month waits for longer than was promised",
+             "没有超过裁定期限仍未裁定的申诉"),
+        ),
+        rows(
+            "appeals_have_effect", WARNING, "appeals",
+            "select appeal_id, outcome from batch where state = 'upheld' and outcome <> 'applied'",
+            ("Every appeal that was upheld changes what it asks for", "裁定成立的申诉均已生效"),
         ),
     ]  # fmt: skip

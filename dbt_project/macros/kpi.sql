@@ -153,7 +153,7 @@
     from (
         select
             *,
-            {{ appealed_numerator(part, 'numeric(28, 10)') if is_appealed else 'cast(coalesce(' ~ part.numerator ~ ', 0) as numeric(28, 10))' }} as kpi_numerator,
+            {{ counted_numerator(part, 'numeric(28, 10)', is_appealed) }} as kpi_numerator,
             cast(coalesce({{ part.denominator }}, 0) as numeric(28, 10)) as kpi_denominator
         from {{ fact }}
         {%- if is_appealed %}
@@ -174,8 +174,9 @@
    Sums have ten decimals, finer than a published number: teams and managers sum these before they are
    rounded. Squares are exact, too, so that the order in which rows are added changes no digit of an interval;
    of 19 digits, for DuckDB does not widen the product of two numbers of 18. #}
-{% macro kpi_sums(part) -%}
+{% macro kpi_sums(part, is_appealed=true) -%}
     {%- set credit = part.credit -%}
+    {%- set mended = credit.id if is_appealed and credit.to == 'employee' else none -%}
     {%- set named = [credit.id, credit.day, credit.queue, credit.path, credit.team, credit.employee] + part.strata -%}
     {%- set keys = ['month'] + named | select | unique | list -%}
     select
@@ -199,16 +200,18 @@
         from (
             select
                 {% for key in keys -%}
-                {{ 'coalesce(appealed_employee_id, ' ~ key ~ ') as ' ~ key if credit.to == 'employee' and key == credit.id else key }},
+                {{ 'coalesce(appealed_employee_id, ' ~ key ~ ') as ' ~ key if key == mended else key }},
                 {% endfor -%}
-                {{ appealed_numerator(part, 'numeric(28, 10)') }} as kpi_numerator,
+                {{ counted_numerator(part, 'numeric(28, 10)', is_appealed) }} as kpi_numerator,
                 cast(coalesce({{ part.denominator }}, 0) as numeric(28, 10)) as kpi_denominator,
-                {{ appealed_numerator(part, 'numeric(19, 6)') }} as coarse_numerator,
+                {{ counted_numerator(part, 'numeric(19, 6)', is_appealed) }} as coarse_numerator,
                 cast(coalesce({{ part.denominator }}, 0) as numeric(19, 6)) as coarse_denominator
             from {{ ref(part.fact) }}
+            {%- if is_appealed %}
             {{ appealed_join(part) }}
+            {%- endif %}
             where month = {{ month_start() }} and {{ in_month(credit.day) }}
-                and coalesce(appeal_effect, '') <> 'exclude'
+                {{- " and coalesce(appeal_effect, '') <> 'exclude'" if is_appealed }}
         ) as fact_rows
         where kpi_numerator <> 0 or kpi_denominator <> 0
         group by {{ keys | join(', ') }}

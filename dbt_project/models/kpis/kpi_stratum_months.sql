@@ -19,6 +19,7 @@
 -- depends_on: {{ ref('dim_queues') }}
 -- depends_on: {{ ref('kpi_appeal_rows') }}
 {%- set kpis = kpi_metrics() %}
+{%- set is_appealed = has_appealed_rows() %}
 
 with sums as (
 
@@ -31,7 +32,7 @@ with sums as (
         '{{ entry.kpi.version }}' as kpi_version,
         *
     from (
-    {{ kpi_sums(part) }}
+    {{ kpi_sums(part, is_appealed) }}
     ) as part_sums
     {% if not (outer_loop.last and loop.last) %}union all{% endif %}
     {% endfor -%}

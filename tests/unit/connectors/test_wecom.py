@@ -323,6 +323,38 @@ def test_approvals_become_appeals_and_suggestions(desk: Desk) -> None:
     )
 
 
+def test_of_an_opinion_only_the_code_of_a_configured_word_lands(desk: Desk) -> None:
+    t = int(START.timestamp())
+    made = {
+        "1": approval("1", "T-APPEAL", 1, ("lead", t + 7200)),
+        "2": approval("2", "T-APPEAL", 3, ("lead", t + 7200)),
+        "3": approval("3", "T-APPEAL", 3, ("lead", t + 7200)),
+    }
+    for number, words in (("1", "转交"), ("2", " 证据不足:录音私下已听"), ("3", "私下")):
+        made[number]["sp_record"][0]["details"][0]["speech"] = words
+    contact = {"control": "Contact", "id": "Contact-9", "title": _text("改记"),
+               "value": {"members": [{"userid": "carl", "name": "卡尔"}]}}  # fmt: skip
+    made["2"]["apply_data"]["contents"].append(contact)
+    desk.answers = {
+        "oa/getapprovalinfo": {"sp_no_list": list(made), "new_next_cursor": ""},
+        "oa/getapprovaldetail": lambda body: {"info": made[body["sp_no"]]},
+    }
+    words = '[sources.appeal_decisions]\n"证据不足" = "no_evidence"\n'
+    fields = APPROVED.replace('old_value = "Number-3"', 'credited_to = "Contact-9"')
+    fields = fields.replace('suggestion_template = "T-IDEA"\n', "")
+    landed = desk.ingest(fields.partition("[sources.suggestion_fields]")[0] + words
+                         + streams("appeals"))  # fmt: skip
+    what = "appeal_id, status, decision_code, credited_to"
+    assert desk.rows(landed, "appeals", what) == [
+        ("1", "accepted", None, None),  # looked at and passed on
+        ("2", "rejected", "no_evidence", "carl"),
+        ("3", "rejected", None, None),
+    ]
+    assert all(
+        "私下".encode() not in path.read_bytes() for path in landed[0].home.raw.rglob("*.parquet")
+    )
+
+
 def test_approvals_are_asked_for_in_spans_of_31_days_and_62_days_back(desk: Desk) -> None:
     desk.answers = {"oa/getapprovalinfo": {"sp_no_list": [], "new_next_cursor": ""}}
     source = 'appeal_template = "T"\n' + streams("appeals")
