@@ -30,6 +30,7 @@ PEOPLE = frozenset(
     | {"deputy_employee_id", "matrix_manager_ids", "head_employee_id", "from_manager"}
     | {"to_manager", "author_id", "proposer_id", "decided_by", "evaluator_id", "ratee_id"}
     | {"owner_id", "employee_no", "old_value", "new_value", "subject_id"}
+    | {"credited_to", "admitted_by", "row_id"}  # of appeals; a row may be a person's
 )
 # Keyed hashes of people, customers or employees.
 HASHES = frozenset(
