@@ -44,7 +44,9 @@ IMPOSSIBLE: Mapping[str, Mapping[str, str]] = {
     "calls": {
         "a call of more than a day": "ended_at > started_at + interval 1 day",
         "talk_ms longer than the call": (
-            "talk_ms > 1000 * (epoch(ended_at) - epoch(started_at)) + 60000"
+            # where one instant stands in for both ends, they tell no length
+            "ended_at > started_at "
+            "and talk_ms > 1000 * (epoch(ended_at) - epoch(started_at)) + 60000"
         ),
         "hold_ms longer than a day": "hold_ms > 86400000",
         "acw_ms longer than a day": "acw_ms > 86400000",
