@@ -246,7 +246,7 @@ def _openings(table: Table, day: str) -> tuple[tuple[int, int], ...]:
     spans: list[tuple[int, int]] = []
     for index, text in enumerate(table.texts(day)):
         key = f"{day}[{index}]"
-        found = _OPENING.match(text)
+        found = _OPENING.fullmatch(text)
         if not found:
             table.problem(key, "hours such as 09:00-18:00", text)
             continue

@@ -87,7 +87,7 @@ def _formats(entry: Table, *, mapped: bool) -> tuple[str, ...]:
 def _recipients(entry: Table, default: tuple[str, ...]) -> tuple[str, ...]:
     keys = entry.texts("age_recipients", default)
     for index, key in enumerate(keys):
-        if not _AGE.match(key):
+        if not _AGE.fullmatch(key):
             what = "a public age key such as age1..., never a secret one"
             shown = "a secret key" if key.upper().startswith("AGE-SECRET-KEY-") else key
             entry.problem(f"age_recipients[{index}]", what, shown)

@@ -105,7 +105,7 @@ class Table:
         if not isinstance(value, str) or not value.strip():
             self.problem(key, expected, _ABSENT if value is None else value)
             return default or ""
-        if pattern and not pattern.match(value):
+        if pattern and not pattern.fullmatch(value):
             self.problem(key, expected, value)
         return value
 

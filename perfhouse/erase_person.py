@@ -186,4 +186,4 @@ def columns_of(con: DuckDBPyConnection, file: Path) -> list[tuple[str, str]]:
 
 def plain(file: Path) -> str:
     """Return a path in which no letter stands for others."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in str(file))
+    return warehouse.plain(str(file))

@@ -203,7 +203,7 @@ def _measures(top: Table) -> dict[str, _Measure]:
 
 def _fact(model: Table) -> str:
     text = model.text("model")
-    match = _REF.match(text.replace('"', "'").replace(" ", ""))
+    match = _REF.fullmatch(text.replace('"', "'").replace(" ", ""))
     name = match.group(1) if match else text
     known = _facts()
     if name not in known:

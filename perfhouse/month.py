@@ -11,7 +11,7 @@ from datetime import date, timedelta
 
 from perfhouse.errors import ConfigError
 
-_KEY = re.compile(r"^(\d{4})-(0[1-9]|1[0-2])$")
+_KEY = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
 @dataclass(frozen=True, order=True)
@@ -21,7 +21,7 @@ class Month:
     key: str
 
     def __post_init__(self) -> None:
-        if not _KEY.match(self.key):
+        if not _KEY.fullmatch(self.key):
             raise ConfigError([f"month: expected YYYY-MM such as 2026-09, got {self.key!r}"])
 
     @classmethod

@@ -105,7 +105,7 @@ def reproduce(home: Home, name: str, progress: Progress = _log.info) -> Reproduc
 def _entries(home: Home, name: str) -> tuple[ledger.Entry, list[ledger.Entry]]:
     """Return the release and those of earlier months that were published before it."""
     entries = ledger.entries(home)
-    match = _NAME.match(name)
+    match = _NAME.fullmatch(name)
     for entry in entries:
         if match and (entry.month, str(entry.number)) == match.groups():
             earlier = [

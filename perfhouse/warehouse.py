@@ -83,13 +83,19 @@ def lock(connection: DuckDBPyConnection, *folders: Path) -> None:
 
     No other file, network, extension or variable of Python; no setting can be changed any more.
     """
-    reachable = sorted({str(each) for folder in folders for each in (folder, folder.resolve())})
+    paths = {str(each) for folder in folders for each in (folder, folder.resolve())}
+    reachable = sorted(paths | {plain(path) for path in paths})
     listed = ", ".join("'" + folder.replace("'", "''") + "'" for folder in reachable)
     connection.execute("set python_enable_replacements = false")
     if reachable:
         connection.execute(f"set allowed_directories = [{listed}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
+
+
+def plain(path: str) -> str:
+    """Return a path as a pattern in which no letter stands for others."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in path)
 
 
 def refused(tree: Any) -> str | None:

@@ -10,7 +10,10 @@
 
 {% macro duckdb__close_engine() -%}
     {%- set listed = [] -%}
-    {%- for folder in [env_var('PERFHOUSE_HOME', '.') ~ '/raw', env_var('PERFHOUSE_SPILL', 'tmp')] -%}
+    {%- set raw = env_var('PERFHOUSE_HOME', '.') ~ '/raw' -%}
+    {#- views name files as patterns in which no letter stands for others -#}
+    {%- set plain = raw | replace('[', '[[]') | replace('*', '[*]') | replace('?', '[?]') -%}
+    {%- for folder in [raw, plain, env_var('PERFHOUSE_SPILL', 'tmp')] -%}
         {%- do listed.append("'" ~ folder | replace("'", "''") ~ "'") -%}
     {%- endfor -%}
     set allowed_directories = [{{ listed | join(', ') }}];
