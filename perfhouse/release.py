@@ -370,6 +370,7 @@ def _stage(
     release_files.stage_exports(home, label, folder)
     release_files.stage_cards(home, month, number, folder)
     evidence.stage(folder, home, work.company.id, label.name)
+    release_files.stage_reconciliation(home, label, folder)
     release_files.stage_evidence(folder, label, work.verdicts)
     reached("files staged")
     work.progress(f"{label.name}: gate exports")

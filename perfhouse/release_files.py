@@ -50,6 +50,8 @@ _DISTRIBUTIONS = ("perfhouse", "duckdb", "dbt-core", "dbt-duckdb", "great-expect
 
 
 _VERDICTS = "gate_verdicts"
+_RECONCILIATION = "reconciliation"
+RECONCILIATION_KEY = ("month", "stream", "source", "delivered", "reason")
 _PERSONAL_CHECKS = frozenset(
     {"people_ambiguous", "people_changed", "people_contested", "people_known", "people_unknown"}
 )
@@ -250,6 +252,21 @@ def stage_evidence(folder: Path, label: Label, verdicts: Sequence[Verdict]) -> N
         )
         for name in (_VERDICTS, "releases"):
             _to_parquet(con, f"select * from release.{name}", folder / f"parquet/{name}.parquet")
+
+
+def stage_reconciliation(home: Home, label: Label, folder: Path) -> None:
+    """Add the table `reconciliation`: how many landed rows are in facts, and why others are not."""
+    target = folder / f"parquet/{_RECONCILIATION}.parquet"
+    with warehouse.connect(home.warehouse, read_only=True) as con:
+        columns = [*RECONCILIATION_KEY, "in_facts", "rows"]
+        _to_parquet(
+            con,
+            f"select {_names(columns)} from ops.{_RECONCILIATION} "
+            f"where month = date '{label.month.start}' order by {_names(RECONCILIATION_KEY)}",
+            target,
+        )
+    with _Database(folder / DATABASE) as con:
+        _load(con, _RECONCILIATION, [target], RECONCILIATION_KEY)
 
 
 def _succession(label: Label) -> tuple[str | None, int | None, str | None]:
@@ -454,6 +471,12 @@ def combine(releases: Sequence[Path], entries: Sequence[Named], folder: Path) ->
             _load(con, table.name, files, table.key, newest_only=not table.by_month)
         verdicts = [p / f"parquet/{_VERDICTS}.parquet" for p in releases]
         _load(con, _VERDICTS, verdicts, ("month", "gate", "check_id"))
+        for column in _VERDICT_COLUMNS.split(", "):  # younger than every release
+            con.execute(f"alter table release.{_VERDICTS} add column if not exists {column}")
+        counted = [p / f"parquet/{_RECONCILIATION}.parquet" for p in releases]
+        counted = [file for file in counted if file.exists()]
+        if counted:
+            _load(con, _RECONCILIATION, counted, RECONCILIATION_KEY)
         _load(con, "releases", [p / "parquet/releases.parquet" for p in releases], ("month",))
         con.execute("alter table release.releases add column release_sha256 varchar")
         con.executemany(

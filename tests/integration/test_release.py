@@ -82,7 +82,8 @@ def test_a_release_holds_what_every_reader_was_promised(
     assert first.name == "2026-09.r1"
     assert first.path == home.published / "2026-09" / "r1"
     files = tree(first.path)
-    tables = [t.name for t in ledger.PUBLIC_TABLES] + ["gate_verdicts", "releases"]
+    tables = [t.name for t in ledger.PUBLIC_TABLES]
+    tables += ["gate_verdicts", "reconciliation", "releases"]
     assert {f"parquet/{name}.parquet" for name in tables} <= set(files)
     assert {
         "cards/M1.html",
