@@ -167,9 +167,9 @@ def _joined(mark: str, *parts: tuple[str, int]) -> str:
 
 def _row(appeal: Appeal, names: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     icon, zh, en = _STATES[appeal.state]
-    kpi = names.get(appeal.kpi_id or "", ("未知指标", "unknown KPI"))
+    kpi = names.get(appeal.kpi_id or "", ("未知指标", "Unknown KPI"))
     if appeal.kpi_id == EVERY:
-        kpi = ("全部指标", "every KPI")
+        kpi = ("全部指标", "Every KPI")
     return {
         "id": appeal.appeal_id,
         "kpi": kpi,

@@ -116,6 +116,33 @@ from scorecards.scorecard_kpi_months,
         as t(team_id, team_name, days, share)
 where manager_id = 'M03'
 """
+# M04 appealed about everything there is: ten appeals of every state, some of long reasons.
+_APPEALS = """
+create table config.appeal_days as select date '2026-09-01' as raised_on,
+    date '2026-10-13' as deadline_on, date '2026-09-15' as decide_by;
+create table scorecards.scorecard_appeals as
+select date '2026-09-01' as month, 'M04' as manager_id, 'k' || i as appeal_key,
+    'HR-2026-00' || i as appeal_id, kpi_id, is_row, effect, state, outcome, 2 as row_count,
+    date '2026-10-09' as raised_on, date '2026-10-13' as deadline_on,
+    date '2026-10-23' as decide_by, date '2026-10-20' as decided_on, reason as reason_code,
+    decision as decision_code
+from (values
+    (0, 'csat_rate', true, 'exclude', 'upheld', 'applied', 'wrong_person', 'data_error'),
+    (1, 'nps', true, 'correct', 'upheld', 'applied', 'data_error', 'data_error'),
+    (2, 'reopen_rate', false, 'exclude', 'upheld', 'applied', 'outside_control', 'other'),
+    (3, '*', true, 'exclude', 'upheld', 'ambiguous_row', 'duplicate', 'duplicate'),
+    (4, null, false, null, 'submitted', 'none', null, null),
+    (5, 'csat_rate', true, 'exclude', 'accepted', 'none', 'other', null),
+    (6, 'csat_rate', true, 'exclude', 'rejected', 'none', 'outside_control', 'rule_applies'),
+    (7, 'csat_rate', true, 'exclude', 'late', 'none', 'data_error', null),
+    (8, 'nps', false, 'exclude', 'withdrawn', 'none', null, null),
+    (9, 'first_reply_on_time_rate', true, 'exclude', 'upheld', 'confidential', null, 'other')
+) t(i, kpi_id, is_row, effect, state, outcome, reason, decision);
+create table kpis.kpi_appeal_rows as
+select month, appeal_key, kpi_id, 'CASE-2026-09-00000000' || row_count as source_row_id, row_count,
+    outcome = 'applied' as is_applied, nullif(outcome, 'applied') as finding
+from scorecards.scorecard_appeals where is_row and kpi_id is not null;
+"""
 # Source rows that add up to csat_rate and reopen_rate of every manager.
 _ROWS = """
 insert into core.fct_rows
@@ -148,6 +175,7 @@ def make(
             "update core.dim_employees set display_name = ? where employee_id = ?", [name, person]
         )
     con.execute(_PARTS)
+    con.execute(_APPEALS)
     con.execute(_ROWS)
     return con
 

@@ -108,7 +108,7 @@ def test_a_card_says_state_day_reasons_and_effect_in_both_languages() -> None:
     assert row(waiting)["effect"] is None
     nothing = replace(UPHELD, outcome="not_own_row")
     assert row(nothing)["effect"] == ("不是本人的记录", "not a row of this manager")
-    assert row(replace(UPHELD, kpi_id=None))["kpi"] == ("未知指标", "unknown KPI")
+    assert row(replace(UPHELD, kpi_id=None))["kpi"] == ("未知指标", "Unknown KPI")
 
 
 def test_rows_that_were_left_out_and_mended_are_counted_on_the_kpi() -> None:
