@@ -96,7 +96,7 @@ SHAPES: dict[str, Shape] = {
         refers=_TICKET,
     ),
     "fct_calls": Shape(
-        ("leg_key",),
+        ("_source", "leg_id"),
         ("_source", "leg_id"),
         days=("ended_on",),
         spans=("wait_seconds", "handle_seconds"),

@@ -24,9 +24,26 @@
     {{ prefix }}occurred_at, coalesce({{ prefix }}seq, -1), {{ prefix }}event_id
 {%- endmacro %}
 
-{# CTEs that end in `open_times` (ticket_key, `key`, business_seconds): the open seconds of `intervals`
-   (ticket_key, `key`, calendar, from_at, until_at), each instant by the schedule that the ticket had then,
-   by the interval's own calendar where it had none. Null when a calendar is not known. #}
+{# The last, or the first, value of a window that is not null; `over` must follow. #}
+{% macro last_told(value) -%}
+    {{ return(adapter.dispatch('told_value', 'perfhouse')('last_value', value)) }}
+{%- endmacro %}
+
+{% macro first_told(value) -%}
+    {{ return(adapter.dispatch('told_value', 'perfhouse')('first_value', value)) }}
+{%- endmacro %}
+
+{% macro default__told_value(function, value) -%}
+    {{ function }}({{ value }}) ignore nulls
+{%- endmacro %}
+
+{% macro duckdb__told_value(function, value) -%}
+    {{ function }}({{ value }} ignore nulls)
+{%- endmacro %}
+
+{# CTEs that end in `open_times`: the rows of `intervals` (ticket_key, `key`, calendar, from_at, until_at, and
+   what else they have) with business_seconds: the open seconds between, each instant by the schedule that the
+   ticket had then, by the interval's own calendar where it had none. Null when a calendar is not known. #}
 {% macro open_time_ctes(key) -%}
 schedules as (
 
@@ -42,34 +59,15 @@ hours as (
 
 ),
 
-scheduled as (
-
-    select ticket_key from schedules group by ticket_key
-
-),
-
 -- Few tickets have schedules of their own: only their intervals are cut, and added up again.
 pieces as (
 
     select
         i.ticket_key,
         i.{{ key }},
-        i.calendar,
-        i.from_at,
-        i.until_at,
-        false as is_cut
-    from intervals as i
-    left join scheduled as s
-        on i.ticket_key = s.ticket_key
-    where s.ticket_key is null or i.from_at >= i.until_at
-    union all
-    select
-        i.ticket_key,
-        i.{{ key }},
         coalesce(s.calendar, i.calendar) as calendar,
         case when s.from_at > i.from_at then s.from_at else i.from_at end as from_at,
-        case when s.until_at < i.until_at then s.until_at else i.until_at end as until_at,
-        true as is_cut
+        case when s.until_at < i.until_at then s.until_at else i.until_at end as until_at
     from intervals as i
     inner join schedules as s
         on i.ticket_key = s.ticket_key and s.from_at < i.until_at and s.until_at > i.from_at
@@ -82,31 +80,45 @@ piece_times as (
     select
         p.ticket_key,
         p.{{ key }},
-        p.is_cut,
         {{ open_seconds('u', 'p.until_at') }} - ({{ open_seconds('f', 'p.from_at') }}) as business_seconds
     from pieces as p
-    left join hours as f
-        on p.calendar = f.calendar and {{ hour_number('p.from_at') }} = f.hour_number
-    left join hours as u
-        on p.calendar = u.calendar and {{ hour_number('p.until_at') }} = u.hour_number
+    {{ join_open_hours('p') }}
 
 ),
 
-open_times as (
+cut_times as (
 
-    select ticket_key, {{ key }}, business_seconds
-    from piece_times
-    where not is_cut
-    union all
     select
         ticket_key,
         {{ key }},
         cast(case when count(*) = count(business_seconds) then sum(business_seconds) end as bigint) as business_seconds
     from piece_times
-    where is_cut
     group by ticket_key, {{ key }}
 
+),
+
+open_times as (
+
+    select
+        i.*,
+        case
+            when c.ticket_key is not null then c.business_seconds
+            else {{ open_seconds('u', 'i.until_at') }} - ({{ open_seconds('f', 'i.from_at') }})
+        end as business_seconds
+    from intervals as i
+    {{ join_open_hours('i') }}
+    left join cut_times as c
+        on i.ticket_key = c.ticket_key and i.{{ key }} = c.{{ key }}
+
 )
+{%- endmacro %}
+
+{# Joins with the hours in which an interval begins, `f`, and ends, `u`. #}
+{% macro join_open_hours(interval) -%}
+    left join hours as f
+        on {{ interval }}.calendar = f.calendar and {{ hour_number(interval ~ '.from_at') }} = f.hour_number
+    left join hours as u
+        on {{ interval }}.calendar = u.calendar and {{ hour_number(interval ~ '.until_at') }} = u.hour_number
 {%- endmacro %}
 
 {# CTEs that end in `owned`: the rows of `decided` (ticket_key, _source, doer_id, acted_at, decided_at) with who

@@ -279,7 +279,7 @@ def _facts(con: Any, home: Home, month: Month) -> None:
 
 
 _FROM_LANDED = {
-    "calls": "insert into core.fct_calls by name select {month} as month, leg_id as leg_key, "
+    "calls": "insert into core.fct_calls by name select {month} as month, "
     "_source, leg_id, null as agent_employee_id, started_at, answered_at, ended_at, "
     "cast(timezone('Asia/Shanghai', ended_at) as date) as ended_on, _file, _row_number "
     "from read_parquet({files}) where date_trunc('month', ended_on) = {month}",

@@ -73,7 +73,7 @@ def counted(home: Home) -> dict[tuple[str, str, str], int]:
 FAULTS = {
     "rows_accounted_for": ("delete from core.fct_calls where leg_id = 'L7'", "leg_id=L7"),
     "facts_have_rows": (
-        "insert into core.fct_calls by name select * replace ('L999' as leg_id, 'k' as leg_key) "
+        "insert into core.fct_calls by name select * replace ('L999' as leg_id) "
         "from core.fct_calls where leg_id = 'L1'",
         "leg_id=L999",
     ),
@@ -81,7 +81,7 @@ FAULTS = {
         "insert into core.fct_calls select * from core.fct_calls where leg_id = 'L3'",
         "leg_id=L3, found=2 rows",
     ),
-    "facts_keyed": ("update core.fct_calls set leg_key = null where leg_id = 'L4'", "leg_id=L4"),
+    "facts_keyed": ("update core.fct_calls set _source = null where leg_id = 'L4'", "leg_id=L4"),
     "facts_in_month": (
         "update core.fct_calls set ended_on = '2026-08-31' where leg_id = 'L5'",
         "leg_id=L5, found=ended_on 2026-08-31",

@@ -43,7 +43,8 @@ several as (
 ranked as (
 
     select
-        h.leg_key,
+        h._source,
+        h.leg_id,
         row_number() over (
             partition by h._source, h.interaction_id, h.queue_id, h.transferred_from_leg
             order by
@@ -61,6 +62,12 @@ ranked as (
 
 ),
 
+passed_over as (
+
+    select _source, leg_id from ranked where exit_rank > 1
+
+),
+
 limits as (
 
     select
@@ -73,14 +80,14 @@ flagged as (
 
     select
         e.*,
-        e.is_in_queue and coalesce(r.exit_rank, 1) = 1 as is_queue_exit,
+        e.is_in_queue and p.leg_id is null as is_queue_exit,
         not e.is_handled and e.disposition in ('abandoned', 'short_abandon') as is_given_up,
         e.disposition = 'short_abandon'
         or coalesce(e.wait_ms <= l.short_abandon_ms, false) as is_short_wait,
         coalesce(e.sla_threshold_ms, l.answer_within_ms) as threshold_ms
     from handled as e
-    left join ranked as r
-        on e.leg_key = r.leg_key
+    left join passed_over as p
+        on e._source = p._source and e.leg_id = p.leg_id
     cross join limits as l
 
 ),
@@ -128,7 +135,6 @@ named as (
 
 select
     {{ month_start() }} as month,
-    leg_key,
     _source,
     leg_id,
     interaction_id,

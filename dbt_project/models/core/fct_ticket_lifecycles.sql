@@ -6,17 +6,21 @@ with tickets as (
 
 ),
 
--- A delivery may repeat events: one row per event.
+-- A delivery may repeat events: one row per event. Numbers are compared faster than words.
 happened as (
 
     select
         _source,
         ticket_id,
         event_id,
-        min(event_type) as event_type,
         min(case when actor_type = 'agent' then actor_id end) as agent_id,
-        min(actor_type) as actor_type,
-        min(case when is_automated then 1 else 0 end) as automated,
+        min(case when event_type in ('public_reply', 'internal_note', 'customer_reply') then 1 else 0 end) as is_comment,
+        min(case when event_type in ('public_reply', 'customer_reply') then 1 else 0 end) as is_public,
+        min(case when event_type = 'customer_reply' then 1 else 0 end) as is_by_customer,
+        min(case when event_type = 'assigned' then 1 else 0 end) as is_assignment,
+        min(case when event_type = 'queue_changed' then 1 else 0 end) as is_queue_change,
+        min(case when actor_type = 'agent' then 1 else 0 end) as is_by_agent,
+        min(case when event_type = 'public_reply' and actor_type = 'agent' and not is_automated then 1 else 0 end) as is_touch,
         min(occurred_at) as occurred_at
     from {{ ref('stg_ticket_events') }}
     where (
@@ -32,17 +36,15 @@ event_counts as (
 
     select
         t.ticket_key,
-        sum(case when e.event_type in ('public_reply', 'internal_note', 'customer_reply') then 1 else 0 end) as comment_count,
-        sum(case when e.event_type in ('public_reply', 'customer_reply') then 1 else 0 end) as public_comment_count,
-        sum(case when e.event_type = 'customer_reply' then 1 else 0 end) as customer_comment_count,
-        sum(case when e.event_type in ('public_reply', 'internal_note', 'customer_reply') and e.actor_type = 'agent' then 1 else 0 end) as agent_comment_count,
-        sum(case when e.event_type = 'public_reply' and e.actor_type = 'agent' and e.automated = 0 then 1 else 0 end) as touch_count,
-        sum(
-            case when e.event_type = 'public_reply' and e.actor_type = 'agent' and e.automated = 0 and e.occurred_at <> t.created_at then 1 else 0 end
-        ) as reply_count,
-        count(distinct case when e.event_type in ('public_reply', 'internal_note') then e.agent_id end) as handoff_count,
-        sum(case when e.event_type = 'assigned' then 1 else 0 end) as assignment_count,
-        sum(case when e.event_type = 'queue_changed' then 1 else 0 end) as queue_change_count
+        sum(e.is_comment) as comment_count,
+        sum(e.is_public) as public_comment_count,
+        sum(e.is_by_customer) as customer_comment_count,
+        sum(e.is_comment * e.is_by_agent) as agent_comment_count,
+        sum(e.is_touch) as touch_count,
+        sum(case when e.occurred_at <> t.created_at then e.is_touch else 0 end) as reply_count,
+        count(distinct case when e.is_comment = 1 and e.is_by_customer = 0 then e.agent_id end) as handoff_count,
+        sum(e.is_assignment) as assignment_count,
+        sum(e.is_queue_change) as queue_change_count
     from happened as e
     inner join tickets as t
         on e._source = t._source and e.ticket_id = t.ticket_id
@@ -165,15 +167,13 @@ intervals as (
 interval_minutes as (
 
     select
-        i.ticket_key,
+        ticket_key,
         {% for name in ['first_reply', 'first_resolution', 'full_resolution'] -%}
-        max(case when i.measure = '{{ name }}' then {{ epoch_s('i.until_at') }} - {{ epoch_s('i.from_at') }} end) as {{ name }}_calendar_seconds,
-        max(case when i.measure = '{{ name }}' then o.business_seconds end) as {{ name }}_business_seconds{{ ',' if not loop.last }}
+        max(case when measure = '{{ name }}' then {{ epoch_s('until_at') }} - {{ epoch_s('from_at') }} end) as {{ name }}_calendar_seconds,
+        max(case when measure = '{{ name }}' then business_seconds end) as {{ name }}_business_seconds{{ ',' if not loop.last }}
         {% endfor %}
-    from intervals as i
-    inner join open_times as o
-        on i.ticket_key = o.ticket_key and i.measure = o.measure
-    group by i.ticket_key
+    from open_times
+    group by ticket_key
 
 )
 

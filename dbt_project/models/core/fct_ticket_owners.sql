@@ -10,97 +10,74 @@ with tickets as (
 
 events as (
 
-    select _source, ticket_id, event_id, seq, event_type, occurred_at, nullif(old_value, '') as old_value, nullif(new_value, '') as new_value
+    select
+        _source,
+        ticket_id,
+        event_id,
+        seq,
+        event_type,
+        occurred_at,
+        coalesce(old_value, '') as old_value,
+        coalesce(new_value, '') as new_value
     from {{ ref('stg_ticket_events') }}
     where event_type in ('assigned', 'queue_changed')
         and (new_value is not null or old_value is not null)
 
 ),
 
-told as (
+-- A ticket begins with whatever it had then; '' is nobody, null tells nothing.
+steps as (
 
     select
+        ticket_key,
+        _source,
+        ticket_id,
+        assignee_id as own_assignee_id,
+        queue_id as own_queue_id,
+        created_at as occurred_at,
+        -2 as seq,
+        '' as event_id,
+        cast(null as varchar) as assignee_before,
+        cast(null as varchar) as assignee_told,
+        cast(null as varchar) as queue_before,
+        cast(null as varchar) as queue_told
+    from tickets
+    union all
+    select
         t.ticket_key,
-        t.created_at,
-        e.event_id,
-        e.seq,
-        e.event_type,
+        t._source,
+        t.ticket_id,
+        t.assignee_id as own_assignee_id,
+        t.queue_id as own_queue_id,
         e.occurred_at,
-        e.old_value,
-        e.new_value,
-        row_number() over (partition by t.ticket_key, e.event_type order by {{ in_order('e.') }}) as event_rank
+        coalesce(e.seq, -1) as seq,
+        e.event_id,
+        case when e.event_type = 'assigned' then e.old_value end as assignee_before,
+        case when e.event_type = 'assigned' then e.new_value end as assignee_told,
+        case when e.event_type = 'queue_changed' then e.old_value end as queue_before,
+        case when e.event_type = 'queue_changed' then e.new_value end as queue_told
     from tickets as t
     inner join events as e
         on t._source = e._source and t.ticket_id = e.ticket_id
 
 ),
 
--- What holds from the beginning: what the first event says it ended, or the ticket's own where no event tells.
-beginnings as (
-
-    select
-        t.ticket_key,
-        t.created_at,
-        case when a.ticket_key is null then t.assignee_id else a.old_value end as assignee_id,
-        case when q.ticket_key is null then t.queue_id else q.old_value end as queue_id
-    from tickets as t
-    left join told as a
-        on t.ticket_key = a.ticket_key and a.event_type = 'assigned' and a.event_rank = 1
-    left join told as q
-        on t.ticket_key = q.ticket_key and q.event_type = 'queue_changed' and q.event_rank = 1
-
-),
-
-steps as (
-
-    select
-        ticket_key,
-        created_at as occurred_at,
-        -2 as seq,
-        '' as event_id,
-        true as tells_assignee,
-        true as tells_queue,
-        assignee_id,
-        queue_id
-    from beginnings
-    union all
-    select
-        ticket_key,
-        occurred_at,
-        coalesce(seq, -1) as seq,
-        event_id,
-        event_type = 'assigned' as tells_assignee,
-        event_type = 'queue_changed' as tells_queue,
-        case when event_type = 'assigned' then new_value end as assignee_id,
-        case when event_type = 'queue_changed' then new_value end as queue_id
-    from told
-
-),
-
-numbered as (
-
-    select
-        *,
-        sum(case when tells_assignee then 1 else 0 end) over (
-            partition by ticket_key order by {{ in_order() }} rows between unbounded preceding and current row
-        ) as assignee_no,
-        sum(case when tells_queue then 1 else 0 end) over (
-            partition by ticket_key order by {{ in_order() }} rows between unbounded preceding and current row
-        ) as queue_no
-    from steps
-
-),
-
+-- Before anything is told holds what the first event says it ended, or the ticket's own where no event tells.
 carried as (
 
     select
         ticket_key,
+        _source,
+        ticket_id,
         occurred_at,
         seq,
         event_id,
-        max(assignee_id) over (partition by ticket_key, assignee_no) as assignee_id,
-        max(queue_id) over (partition by ticket_key, queue_no) as queue_id
-    from numbered
+        nullif(coalesce({{ last_told('assignee_told') }} over so_far, {{ first_told('assignee_before') }} over ever, own_assignee_id), '') as assignee_id,
+        nullif(coalesce({{ last_told('queue_told') }} over so_far, {{ first_told('queue_before') }} over ever, own_queue_id), '') as queue_id
+    from steps
+    window
+        so_far as (partition by ticket_key order by {{ in_order() }} rows between unbounded preceding and current row),
+        ever as (partition by ticket_key order by {{ in_order() }} rows between unbounded preceding and unbounded following)
 
 ),
 
@@ -119,12 +96,23 @@ compared as (
 changes as (
 
     select
-        *,
-        lead(occurred_at) over (partition by ticket_key order by {{ in_order() }}) as to_at
+        ticket_key,
+        _source,
+        ticket_id,
+        assignee_id,
+        queue_id,
+        occurred_at,
+        row_number() over so_far as change_no,
+        lead(occurred_at) over so_far as to_at,
+        first_value(occurred_at) over ever as first_at,
+        nth_value(occurred_at, 2) over ever as second_at
     from compared
     where step_no = 1
         or assignee_id is distinct from previous_assignee_id
         or queue_id is distinct from previous_queue_id
+    window
+        so_far as (partition by ticket_key order by {{ in_order() }}),
+        ever as (partition by ticket_key order by {{ in_order() }} rows between unbounded preceding and unbounded following)
 
 ),
 
@@ -134,18 +122,16 @@ changes as (
 owned as (
 
     select
-        t._source,
-        t.ticket_id,
-        c.ticket_key,
-        c.assignee_id,
-        c.queue_id,
-        c.occurred_at as from_at,
-        c.to_at,
-        row_number() over (partition by c.ticket_key order by {{ in_order('c.') }}) as stretch_no
-    from changes as c
-    inner join tickets as t
-        on c.ticket_key = t.ticket_key
-    where c.step_no > 1 or c.to_at is null or c.to_at > c.occurred_at
+        ticket_key,
+        _source,
+        ticket_id,
+        assignee_id,
+        queue_id,
+        occurred_at as from_at,
+        to_at,
+        change_no - case when second_at = first_at then 1 else 0 end as stretch_no
+    from changes
+    where change_no > 1 or second_at is distinct from first_at
 
 )
 

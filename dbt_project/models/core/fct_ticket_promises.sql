@@ -11,7 +11,7 @@ with tickets as (
 promised as (
 
     select
-        ticket_key,
+        *,
         'first_reply' as promise,
         first_reply_due_at as due_at,
         first_reply_decided_at as decided_at,
@@ -21,7 +21,7 @@ promised as (
     from tickets
     union all
     select
-        ticket_key,
+        *,
         'resolution' as promise,
         resolution_due_at as due_at,
         resolution_decided_at as decided_at,
@@ -31,7 +31,7 @@ promised as (
     from tickets
     union all
     select
-        ticket_key,
+        *,
         'complaint' as promise,
         complaint_due_at as due_at,
         complaint_due_at as decided_at,
@@ -42,7 +42,7 @@ promised as (
     where complaint_due_at < {{ as_of_at() }}
     union all
     select
-        ticket_key,
+        *,
         'closure' as promise,
         resolution_due_at as due_at,
         first_solved_at as decided_at,
@@ -53,7 +53,7 @@ promised as (
     where is_solved
     union all
     select
-        ticket_key,
+        *,
         'closure' as promise,
         resolution_due_at as due_at,
         resolution_due_at as decided_at,
@@ -69,24 +69,22 @@ promised as (
 decided as (
 
     select
-        t._source,
-        t.ticket_id,
-        t.channel,
-        t.category,
-        t.priority,
-        t._file,
-        t._row_number,
-        p.ticket_key,
-        p.promise,
-        p.due_at,
-        p.decided_at,
-        coalesce(p.done_at, p.decided_at) as acted_at,
-        p.doer_id,
-        p.is_met
-    from promised as p
-    inner join tickets as t
-        on p.ticket_key = t.ticket_key
-    where {{ near_month('p.decided_at') }}
+        _source,
+        ticket_id,
+        channel,
+        category,
+        priority,
+        _file,
+        _row_number,
+        ticket_key,
+        promise,
+        due_at,
+        decided_at,
+        coalesce(done_at, decided_at) as acted_at,
+        doer_id,
+        is_met
+    from promised
+    where {{ near_month('decided_at') }}
 
 ),
 

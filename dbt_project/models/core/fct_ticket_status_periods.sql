@@ -25,6 +25,9 @@ told as (
 
     select
         t.ticket_key,
+        t._source,
+        t.ticket_id,
+        t.calendar,
         t.created_at,
         e.event_id,
         e.seq,
@@ -67,6 +70,9 @@ changes as (
 
     select
         ticket_key,
+        _source,
+        ticket_id,
+        calendar,
         case when event_rank = 1 and untold_status is null then least(created_at, occurred_at) else occurred_at end as occurred_at,
         seq,
         event_id,
@@ -77,6 +83,9 @@ changes as (
     union all
     select
         ticket_key,
+        _source,
+        ticket_id,
+        calendar,
         created_at as occurred_at,
         -1 as seq,
         '' as event_id,
@@ -100,14 +109,10 @@ periods as (
 intervals as (
 
     select
-        p.ticket_key,
-        p.period_no,
-        t.calendar,
+        p.*,
         p.occurred_at as from_at,
         coalesce(p.to_at, m.as_of_at) as until_at
     from periods as p
-    inner join tickets as t
-        on p.ticket_key = t.ticket_key
     cross join months as m
 
 ),
@@ -116,20 +121,15 @@ intervals as (
 
 select
     {{ month_start() }} as month,
-    p.ticket_key,
-    t._source,
-    t.ticket_id,
-    cast(p.period_no as integer) as period_no,
-    p.status,
-    p.previous_status,
-    p.occurred_at as from_at,
-    p.to_at,
-    p.to_at is null as is_running,
-    {{ minutes_of('(' ~ epoch_s('coalesce(p.to_at, m.as_of_at)') ~ ' - ' ~ epoch_s('p.occurred_at') ~ ')') }} as calendar_minutes,
-    {{ minutes_of('o.business_seconds') }} as business_minutes
-from periods as p
-inner join tickets as t
-    on p.ticket_key = t.ticket_key
-inner join open_times as o
-    on p.ticket_key = o.ticket_key and p.period_no = o.period_no
-cross join months as m
+    ticket_key,
+    _source,
+    ticket_id,
+    cast(period_no as integer) as period_no,
+    status,
+    previous_status,
+    from_at,
+    to_at,
+    to_at is null as is_running,
+    {{ minutes_of('(' ~ epoch_s('until_at') ~ ' - ' ~ epoch_s('from_at') ~ ')') }} as calendar_minutes,
+    {{ minutes_of('business_seconds') }} as business_minutes
+from open_times

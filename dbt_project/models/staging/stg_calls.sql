@@ -5,7 +5,6 @@ with versions as (
 )
 
 select
-    {{ key_of(['_source', 'leg_id']) }} as leg_key,
     _source,
     leg_id,
     interaction_id,
