@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import card_appeals, scorecards
+from perfhouse import card_appeals, card_gates, scorecards
 from perfhouse.card_figures import Band
 from perfhouse.card_view import AgentResult, Person, Sheet, card
 from perfhouse.month import Month
@@ -56,7 +56,8 @@ def render_all(
         path.write_bytes(render_card(sheet, total))
         paths.append(path)
     index = out_dir / "index.html"
-    index.write_bytes(_render_index(sheet, names))
+    gates = card_gates.read(con, month, _RUN_BEFORE_CARDS)
+    index.write_bytes(_render_index(sheet, names, gates))
     return [*paths, index]
 
 
@@ -222,7 +223,9 @@ def _grades(con: duckdb.DuckDBPyConnection) -> tuple[tuple[str, float], ...]:
 # ---------------------------------------------------------------- rendering
 
 
-def _render_index(sheet: Sheet, names: Mapping[str, str]) -> bytes:
+def _render_index(
+    sheet: Sheet, names: Mapping[str, str], gates: tuple[card_gates.Gate, ...]
+) -> bytes:
     managers = [
         {
             "manager_id": t.manager_id,
@@ -235,7 +238,11 @@ def _render_index(sheet: Sheet, names: Mapping[str, str]) -> bytes:
     ]
     template = _environment().get_template("index.html")
     return template.render(
-        month=f"{sheet.month:%Y-%m}", managers=managers, release=sheet.release, css=_css()
+        month=f"{sheet.month:%Y-%m}",
+        managers=managers,
+        gates=gates,
+        release=sheet.release,
+        css=_css(),
     ).encode()
 
 

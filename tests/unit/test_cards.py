@@ -439,3 +439,29 @@ def test_medians_need_enough_peers():
     sheet = cards.read_sheet(made, MONTH)
     made.close()
     assert sheet.medians == {}
+
+
+def test_the_first_page_of_a_release_tells_thresholds_and_what_was_taken_on(con, tmp_path):
+    con.execute("alter table ops.gate_verdicts add column threshold varchar")
+    con.execute("alter table ops.gate_verdicts add column agreed_by varchar")
+    con.execute("alter table ops.gate_verdicts add column accepted_by varchar")
+    con.execute("alter table ops.gate_verdicts add column accepted_reason varchar")
+    con.execute(
+        "update ops.gate_verdicts set threshold = '2% of rows', agreed_by = 'Data <board>', "
+        "observed = '1%' where check_id = 'quarantine'"
+    )
+    paths = cards.render_all(con, MONTH, tmp_path)
+    index = paths[-1].read_text(encoding="utf-8")
+    assert "<td>1%<td>2% of rows <small>Data &lt;board&gt;</small><td>" in index
+    assert ">volume</i><i lang=en>volume</i> <small>volume</small>" in index
+    assert "warning</i>" in index
+    assert "(1 <i lang=zh>项提醒</i>" in paths[0].read_text(encoding="utf-8")
+    con.execute(
+        "update ops.gate_verdicts set accepted_by = 'HR', accepted_reason = 'Fair week' "
+        "where check_id = 'volume'"
+    )
+    paths = cards.render_all(con, MONTH, tmp_path)
+    assert "accepted</i> <small>HR: Fair week</small>" in paths[-1].read_text(encoding="utf-8")
+    card = paths[0].read_text(encoding="utf-8")
+    assert "项提醒" not in card
+    assert "accepted by</i> HR]" in card
