@@ -23,6 +23,7 @@ ORDER = (
     "months",
     "business_minutes",
     "fairness",
+    "faults",
     "pipeline",
     "startup",
     "mart",
