@@ -297,6 +297,8 @@ def _lacking(airflow: Airflow, dag_ids: set[str]) -> str:
 
 def _environment(ws: Workspace, root: Path, port: int) -> dict[str, str]:
     metadata = root / "metadata"
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    root.chmod(0o700)  # sessions and logs are the operator's alone; of an earlier version, too
     metadata.mkdir(parents=True, exist_ok=True)
     values = {
         "AIRFLOW_HOME": str(root),
@@ -338,7 +340,7 @@ def _password(root: Path) -> str:
     """Return the password of this home's Airflow, made once and kept in a private file."""
     path = _passwords(root)
     if not path.exists():
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
         path.write_text(json.dumps({_USER: secrets.token_urlsafe(12)}), encoding="utf-8")
     return str(json.loads(path.read_text(encoding="utf-8"))[_USER])
@@ -348,7 +350,7 @@ def _password(root: Path) -> str:
 def _alone(home: Home) -> Iterator[None]:
     """Allow one embedded Airflow for a home."""
     root = _root(home)
-    root.mkdir(parents=True, exist_ok=True)
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (root / "lock").open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

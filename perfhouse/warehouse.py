@@ -44,20 +44,23 @@ def connect(path: Path | str = ":memory:", *, read_only: bool = False) -> DuckDB
     """Open a DuckDB file, or `:memory:`, with bounded memory, UTC and a spill folder.
 
     Args:
-        path: the file, created with its folders when it is missing and `read_only` is false.
+        path: the file; where it is missing and `read_only` is false, it is made, for its account.
         read_only: refuse writes; several processes may then read the file together.
     """
     import duckdb
 
     memory = str(path) == ":memory:"
     target = Path(path)
-    if not memory and not read_only:
+    is_new = not memory and not read_only and not target.exists()
+    if is_new:
         target.parent.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(
         ":memory:" if memory else str(target),
         read_only=read_only and not memory,
         config=dict(engine_config(None if memory else target.parent)),
     )
+    if is_new:  # single answers about people lie in it: its account alone may read them
+        target.chmod(0o600)
     connection.execute("set global TimeZone = 'UTC'")  # of every session of the engine
     return connection
 
