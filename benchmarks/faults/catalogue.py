@@ -58,6 +58,8 @@ def plant(sound: Sound, fault: Fault, clean: Mapping[str, frozenset[str]]) -> Ou
             named = fault.plant(site)
         except PerfhouseError as refused:
             return _refused(fault, refused, time.perf_counter() - began)
+        except Exception as error:  # a model that changed, say: the other faults go on
+            return _outcome(fault, began, wrong=f"not planted: {type(error).__name__}: {error}")
         if fault.gate == "landing":
             return _outcome(fault, began, wrong="it landed")
         verdict = judge(site.ws, site.month, fault.gate, site)

@@ -102,8 +102,8 @@ FACTS = (
     Fault("F04", "a call that no source delivered", "facts", "facts", "facts_have_rows",
           "critical",
           lambda site: _of_fact("fct_calls", "leg_id", "update core.fct_calls set leg_id = "
-                                "'INVENTED' {picked}",
-                                where="agent_id is not null")(site) and "leg_id=INVENTED"),
+                                "'INVENTED' {picked}", where="agent_id is not null")(site)
+          and "leg_id=INVENTED"),
     Fault("F05", "a call is counted twice", "facts", "facts", "facts_unique", "critical",
           _of_fact("fct_calls", "leg_id", *_twice("core.fct_calls"))),
     Fault("F06", "a call of another month", "facts", "facts", "facts_in_month", "critical",
