@@ -125,6 +125,7 @@ def _landed(home: Home) -> Iterator[Path]:
 
 def _findings(home: Home) -> Iterator[Path]:
     yield from _all(home.gates)
+    yield from _all(home.data_docs)
 
 
 def _all(folder: Path) -> Iterator[Path]:

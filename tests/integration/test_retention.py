@@ -32,6 +32,7 @@ def home(tmp_path: Path) -> Home:
             home.superseded / "hr_roster" / part / "0a.parquet",
             home.raw / "training_records" / part / "0a.parquet",
             home.gates / month.key / "raw.json",
+            home.data_docs / month.key / "raw.html",
         ):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text("x", encoding="utf-8")
@@ -72,7 +73,7 @@ def test_each_kind_is_kept_as_long_as_it_says_and_receipts_stay(home: Home) -> N
     assert sorted(p.parts[-4][6:] for p in home.archive.rglob("roster.csv")) == three
     assert months_of(home.quarantine, home) == two
     assert months_of(home.superseded, home) == two
-    assert months_of(home.gates, home) == two
+    assert months_of(home.gates, home) == months_of(home.data_docs, home) == two
 
 
 def test_a_landed_month_stays_as_long_as_a_kept_month_is_built_from_it(home: Home) -> None:
