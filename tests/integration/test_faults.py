@@ -1,7 +1,8 @@
 """The catalogue of planted faults: what comes from sources is planted here, without a build.
 
 Rules are judged by the queries that name offenders, a tenth of Great Expectations' time; that both
-say the same is tested in test_gates.py. The whole catalogue runs as `python -m benchmarks faults`.
+say the same is tested in test_gates.py. Every second fault is planted here; all of them by
+`python -m benchmarks faults`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def clean(sound: planting.Sound) -> Mapping[str, frozenset[str]]:
 
 
 @pytest.mark.parametrize(
-    "fault", [f for f in FAULTS if f.where in LANDED], ids=lambda f: f"{f.id} {f.words}"
+    "fault", [f for f in FAULTS if f.where in LANDED][::2], ids=lambda f: f"{f.id} {f.words}"
 )
 def test_a_fault_of_a_delivery_is_stopped_and_named(
     sound: planting.Sound, clean: Mapping[str, frozenset[str]], fault: Fault
