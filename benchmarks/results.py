@@ -27,6 +27,7 @@ ORDER = (
     "pipeline",
     "startup",
     "mart",
+    "torture",
 )
 _HEAD = """\
 # Results

@@ -1,8 +1,8 @@
 """The torturer's forge: imports once, forks a publisher for each order, and kills it.
 
 Reads one JSON order a line and answers one JSON line: how the child ended, after how long, and
-what it said. Run as `python -m benchmarks.torture_child MODULE:FUNCTION ROOT`; the function opens
-the workspace in ROOT.
+what it said. The first order, which is not answered, is a publish that shows what is imported. Run
+as `python -m benchmarks.torture_child MODULE:FUNCTION ROOT`; the function opens the workspace.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import random
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from perfhouse.settings import Home
 from perfhouse.stages import Workspace
 
 FAILED, REFUSED = 70, 71
-_HEAVY = ("connectors.landing", "duckdb", "expectations.gate", "perfhouse.cards", "pyarrow.parquet")
 _NOBODY = 65534
 
 
@@ -70,7 +69,7 @@ def _kill_later(child: int, delay: float) -> None:
 
 def _be_child(opened: Workspace, order: dict[str, Any], log: Path) -> None:
     code = FAILED
-    log.unlink(missing_ok=True)
+    told = log.open("w", encoding="utf-8")  # before it becomes somebody else
     try:
         _arm(order)
         if order.get("uid"):
@@ -81,10 +80,11 @@ def _be_child(opened: Workspace, order: dict[str, Any], log: Path) -> None:
         code = 0
     except PerfhouseError as error:
         code = REFUSED
-        log.write_text(f"{type(error).__name__}: {error}", encoding="utf-8")
+        told.write(f"{type(error).__name__}: {error}")
     except BaseException:
-        log.write_text(traceback.format_exc(), encoding="utf-8")
+        told.write(traceback.format_exc())
     finally:
+        told.close()
         os._exit(code)
 
 
@@ -156,9 +156,10 @@ def _rollback(opened: Workspace, order: dict[str, Any]) -> None:
     stages.rollback(_there(opened, order), order["to"], why, progress=quiet)
 
 
-def _land(opened: Workspace, order: dict[str, Any]) -> None:
-    there = replace(opened, data=Path(order["data"]), home=Home(Path(order["home"])))
-    stages.ingest(there, order["source"], Month(order["month"]), progress=quiet)
+def _land(_: Workspace, order: dict[str, Any]) -> None:
+    places = (Path(order[name]) for name in ("company", "data", "home"))
+    there = stages.open_workspace(*places)
+    stages.ingest(there, there.company.sources[0].id, Month(order["month"]), progress=quiet)
 
 
 def _load(opened: Workspace, order: dict[str, Any]) -> None:
@@ -173,13 +174,37 @@ _DEEDS: dict[str, Callable[[Workspace, dict[str, Any]], None]] = {
 }
 
 
+def _imported_by(opened: Workspace, order: dict[str, Any]) -> list[str]:
+    """Return what a publisher imports on its way, found out by one of its own process."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        try:
+            _publish(opened, order)
+        finally:
+            with os.fdopen(writer, "w") as told:
+                json.dump([name for name in sys.modules if name != "__main__"], told)
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as told:
+        names: list[str] = json.load(told)
+    os.waitpid(child, 0)
+    return names
+
+
 def main() -> None:
-    """Import what a publisher needs, open the workspace, and serve."""
-    random.seed(0)
-    for name in _HEAVY:
-        importlib.import_module(name)
+    """Import what a publisher needs, so that a child begins at once, and serve.
+
+    A process that has opened no database may fork.
+    """
     module, _, name = sys.argv[1].partition(":")
-    serve(getattr(importlib.import_module(module), name)(Path(sys.argv[2])))
+    opened = getattr(importlib.import_module(module), name)(Path(sys.argv[2]))
+    order = json.loads(sys.stdin.readline())
+    for each in _imported_by(opened, order):
+        with suppress(Exception):  # what can only be imported by others
+            importlib.import_module(each)
+    serve(opened)
 
 
 if __name__ == "__main__":

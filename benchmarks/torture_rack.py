@@ -6,9 +6,7 @@ Knows no world and no PostgreSQL by name: a test gives it a smaller one.
 from __future__ import annotations
 
 import json
-import os
 import random
-import shutil
 import subprocess
 import sys
 import time
@@ -19,14 +17,14 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import Any
 
-from benchmarks.torture_world import VERSIONS, World
-from perfhouse import ledger, release
+from benchmarks.torture_world import ROOT, VERSIONS, World, environment
+from perfhouse import lake, ledger, release
 from perfhouse.mart import load
-from perfhouse.settings import Home, child_environment
+from perfhouse.month import Month
+from perfhouse.settings import Home
 
-ROOT = Path(__file__).resolve().parents[1]
 _MORE = 1.1  # random kills come until a little after the end
-_AT_ONCE = (1, 2, 3)  # kills before the next run may finish
+_AT_ONCE = (2, 3, 4)  # kills before the next run may finish
 ROLLBACK_STEPS = ("mended", "combined", "loaded", "recorded", "linked", "committed")
 LANDING_STEPS = ("hashed", "installed", "swapped")
 
@@ -34,23 +32,27 @@ LANDING_STEPS = ("hashed", "installed", "swapped")
 class Forge:
     """The process that forks publishers and kills them."""
 
-    def __init__(self, world: World, more: Mapping[str, str]) -> None:
+    def __init__(self, world: World) -> None:
         self._log = world.root / "child.log"
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.torture_child", world.opener, str(world.root)],
             cwd=ROOT,
-            env=environment(more),
+            env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
+        self._send({"do": "publish", "month": world.month})
+
+    def _send(self, order: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
 
     def order(self, do: str, **more: Any) -> dict[str, Any]:
         """Let a child do something; return how it ended, after how long, and what it said."""
-        assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"do": do, "log": str(self._log), **more}) + "\n")
-        self._process.stdin.flush()
+        self._send({"do": do, "log": str(self._log), **more})
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         return answer
 
@@ -68,17 +70,8 @@ class Forge:
         self._process.wait(30)
 
 
-def environment(more: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of everything that is started: one thread each, our settings."""
-    urls = {key: value for key, value in os.environ.items() if key.startswith("PERFHOUSE_URL_")}
-    paths = os.pathsep.join(filter(None, (str(ROOT), more.get("PYTHONPATH"))))
-    return child_environment({"PERFHOUSE_THREADS": "1", **urls, **more, "PYTHONPATH": paths})
-
-
 @contextmanager
-def readers(
-    root: Path, places: Mapping[str, Path], more: Mapping[str, str]
-) -> Iterator[list[dict[str, Any]]]:
+def readers(root: Path, places: Mapping[str, Path]) -> Iterator[list[dict[str, Any]]]:
     """Run a reader of each kind for the block; what they saw is in the list afterwards."""
     stop = root / "stop"
     stop.unlink(missing_ok=True)
@@ -86,7 +79,7 @@ def readers(
         subprocess.Popen(
             [sys.executable, "-m", "benchmarks.torture_readers", kind, str(place), str(stop)],
             cwd=ROOT,
-            env=environment(more),
+            env=environment(),
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -121,8 +114,7 @@ class Rack:
         return self.world.root / "control"
 
     def begin(self) -> None:
-        """Copy the home to be spared, and publish the first version in both."""
-        shutil.copytree(self.world.home, self.control, symlinks=True)
+        """Begin after the forge, which has published the first version."""
         self.deeds.append(("publish", VERSIONS[0]))
         self._seconds["publish"] = self.forge.done("publish", month=self.world.month)["seconds"]
 
@@ -133,24 +125,24 @@ class Rack:
         self.world.turn(self.world.home, version)
         self.deeds.append(("publish", version))
 
-    def publishers(self, kills: int) -> dict[str, Any]:
-        """Kill publishers, half of them at each step in turn, half at random instants."""
+    def publishers(self, kills: int, *, random: bool = True) -> dict[str, Any]:
+        """Kill publishers, at each step in turn and, every other time, at a random instant."""
         steps = [*release.STEPS, *(load.STEPS[:-1] if self.has_mart else ())]
         found = _Count("publish")
         while found.kills < kills:
             self.turn()
             for _ in range(min(self.luck.choice(_AT_ONCE), kills - found.kills)):
-                when = self._when("publish", steps, found)
+                when = self._when("publish", steps, found, random=random)
                 found.add(self.forge.order("publish", month=self.world.month, **when))
             found.finish(self.forge.done("publish", month=self.world.month), self._seconds)
         return found.told()
 
     def rollbacks(self, kills: int) -> dict[str, Any]:
         """Kill rollbacks, to the release before and back again."""
-        found = _Count("rollback")
+        found, to = _Count("rollback"), ""
         home = Home(self.world.home)
+        names = [e.name for e in ledger.entries(home) if e.month == self.world.month][-2:]
         while found.kills < kills:
-            names = [e.name for e in ledger.entries(home) if e.month == self.world.month][-2:]
             stands = ledger.standing(ledger.lines(ledger.ledger_path(home)))[self.world.month].name
             to = next(name for name in names if name != stands)
             for _ in range(min(self.luck.choice(_AT_ONCE), kills - found.kills)):
@@ -158,29 +150,33 @@ class Rack:
                 found.add(self.forge.order("rollback", to=to, **when))
             # Any publish finishes what died; one of a month that did not change does no more.
             answer = self.forge.done("publish", month=self.world.months[0])
-            if ledger.latest(home, _month(self.world)).name != to:  # type: ignore[union-attr]
+            if ledger.latest(home, Month(self.world.month)).name != to:  # type: ignore[union-attr]
                 answer = self.forge.done("rollback", to=to)
             found.finish(answer, self._seconds)
             self.deeds.append(("rollback", to))
+        if to != names[-1]:  # what is withdrawn would not be published again
+            self.forge.done("rollback", to=names[-1])
+            self.deeds.append(("rollback", names[-1]))
         return found.told()
 
-    def landings(self, kills: int, source: str) -> dict[str, Any]:
-        """Kill landings of a delivery that changes each time, in a lake of their own."""
-        found, home = _Count("land"), self.world.root / "lake"
-        shutil.copytree(self.world.home / "raw", home / "raw")
-        expected = {v: self._landed(home, source, v) for v in VERSIONS}
-        self._seconds["land"] = found.seconds[-1] if found.seconds else 0.5
-        at = 0
+    def first_landing(self) -> None:
+        """Land once, so that readers of the lake have something to read."""
+        self._landed(VERSIONS[0])
+
+    def landings(self, kills: int) -> dict[str, Any]:
+        """Kill landings of a delivery that changes each time, in the lake of root/lake."""
+        found, at = _Count("land"), 0
+        expected = {version: self._landed(version) for version in VERSIONS}
         while found.kills < kills:
             version = VERSIONS[at % len(VERSIONS)]
-            order = self._landing(home, source, version)
+            order = self._landing(version)
             for _ in range(min(self.luck.choice(_AT_ONCE), kills - found.kills)):
                 when = self._when("land", LANDING_STEPS, found)
                 if "step" in when:
                     when = {"landing": when["step"]}
                 found.add(self.forge.order("land", **order, **when))
             found.finish(self.forge.done("land", **order), self._seconds)
-            found.same &= self._hashes(home, source) == expected[version]
+            found.same &= self._hashes() == expected[version]
             at += 1
         return found.told()
 
@@ -210,29 +206,31 @@ class Rack:
         files = [ledger.ledger_path(Home(home)) for home in (self.world.home, self.control)]
         return files[0].read_bytes() == files[1].read_bytes()
 
-    def _when(self, deed: str, steps: Sequence[str], found: _Count) -> dict[str, Any]:
+    def _when(
+        self, deed: str, steps: Sequence[str], found: _Count, *, random: bool = True
+    ) -> dict[str, Any]:
         """Say when the next one dies: at the next step, or at a random instant."""
         found.tries += 1
-        if found.tries % 2:
-            return {"step": steps[found.tries // 2 % len(steps)]}
+        found.is_at_step = not random or found.tries % 2 == 1
+        if found.is_at_step:
+            found.steps += 1
+            return {"step": steps[(found.steps - 1) % len(steps)]}
         return {"delay": self.luck.uniform(0, self._seconds.get(deed, 0.5) * _MORE)}
 
-    def _landing(self, home: Path, source: str, version: str) -> dict[str, Any]:
-        data = str(self.world.root / "sources" / version)
-        return {"home": str(home), "source": source, "month": self.world.month, "data": data}
+    def _landing(self, version: str) -> dict[str, Any]:
+        root = self.world.root
+        places = {"home": root / "lake", "company": root / "lake_company", "data": root / version}
+        return {"month": self.world.month} | {name: str(path) for name, path in places.items()}
 
-    def _landed(self, home: Path, source: str, version: str) -> list[str]:
-        order = self._landing(home, source, version)
-        self._seconds["land"] = self.forge.done("land", **order)["seconds"]
-        return self._hashes(home, source)
+    def _landed(self, version: str) -> list[str]:
+        self._seconds["land"] = self.forge.done("land", **self._landing(version))["seconds"]
+        return self._hashes()
 
-    def _hashes(self, home: Path, source: str) -> list[str]:
-        from perfhouse import lake
-
-        manifest = lake.read_manifest(Home(home), source, _month(self.world))
-        assert manifest is not None
-        files = [file for stream in manifest.streams.values() for file in stream.files]
-        return sorted(f"{file.rows} {file.sha256}" for file in files)
+    def _hashes(self) -> list[str]:
+        """Return rows and hash of every file that is landed now."""
+        found = lake.manifests(Home(self.world.root / "lake"), *[Month(self.world.month)] * 2)
+        streams = [stream for manifest in found for stream in manifest.streams.values()]
+        return sorted(f"{file.rows} {file.sha256}" for each in streams for file in each.files)
 
 
 @dataclass
@@ -243,6 +241,8 @@ class _Count:
     kills: int = 0
     at_steps: int = 0
     tries: int = 0
+    steps: int = 0
+    is_at_step: bool = False
     survived: int = 0
     finishes: int = 0
     same: bool = True
@@ -252,7 +252,7 @@ class _Count:
         """Count a child; one that ended before it was killed is no kill."""
         if answer["code"] == -SIGKILL:
             self.kills += 1
-            self.at_steps += self.tries % 2
+            self.at_steps += self.is_at_step
         elif answer["code"] == 0:
             self.survived += 1
         elif self.what != "rollback" or "which stands" not in answer["said"]:
@@ -276,12 +276,6 @@ class _Count:
             "seconds_of_a_run": sorted(self.seconds)[len(self.seconds) // 2],
             "same_files": self.same,
         }
-
-
-def _month(world: World) -> Any:
-    from perfhouse.month import Month
-
-    return Month(world.month)
 
 
 def windows(rack: Rack, publishes: int) -> list[dict[str, float]]:
@@ -327,7 +321,6 @@ def _watch_mart(rack: Rack, seen: dict[str, float], stop: Any) -> None:
 
     from perfhouse import settings
 
-    query = "select max(release) from perfhouse.releases"
     with psycopg.connect(settings.connection_url("torture_reader"), autocommit=True) as con:
         query = "select string_agg(release, ' ' order by month) from perfhouse.releases"
         before = con.execute(query).fetchone()

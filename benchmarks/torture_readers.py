@@ -7,6 +7,7 @@ reads, errors, torn reads and reads that lacked rows, with the first of each in 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -19,7 +20,8 @@ from perfhouse import evidence, lake, ledger, release_files, signing, verify, wa
 from perfhouse.month import Month
 from perfhouse.settings import Home
 
-_PAUSE = 0.005
+_PAUSE = 0.05
+_NICENESS = 10  # readers would leave publishers no processor
 _TOLD = 5
 _MART = """
 select r.release, r.release_sha256,
@@ -215,6 +217,7 @@ def read(kind: str, folder: Path, stop: Path) -> Seen:
 def main() -> None:
     """Read as the arguments say; print what was seen."""
     kind, folder, stop = sys.argv[1:4]
+    os.nice(_NICENESS)
     json.dump(asdict(read(kind, Path(folder), Path(stop))), sys.stdout)
 
 

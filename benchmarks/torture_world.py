@@ -1,6 +1,6 @@
 """What is tortured: a small company with two versions of one month, and a PostgreSQL of its own.
 
-The company is the demo, small; its other version has the survey corrections delivered.
+The company is the tests' own; how it is made and opened is in tests/integration/torture_small.py.
 """
 
 from __future__ import annotations
@@ -8,19 +8,21 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGQUIT
 
 import psycopg
 
-from perfhouse import demo, processes, stages
-from perfhouse.month import Month
+from perfhouse import processes
+from perfhouse.settings import child_environment
 
+ROOT = Path(__file__).resolve().parents[1]
 MART = "torture"
 VERSIONS = ("A", "B")
 _ACCOUNT = "postgres"
@@ -58,6 +60,10 @@ class World:
         shutil.copyfile(kept / "warehouse.duckdb", draft)
         draft.replace(home / "warehouse.duckdb")
 
+    def spare(self) -> None:
+        """Copy the home, to compare with: nobody will die there."""
+        shutil.copytree(self.home, self.root / "control", symlinks=True)
+
     def keep(self, version: str) -> None:
         """Keep what the home holds now as a version."""
         kept = self.root / "versions" / version
@@ -67,40 +73,21 @@ class World:
         shutil.copyfile(self.home / "warehouse.duckdb", kept / "warehouse.duckdb")
 
 
-def opened(root: Path) -> stages.Workspace:
-    """Open the workspace; with a mart, where one was made."""
-    ws = stages.open_workspace(root / "demo" / "company", root / "demo" / "sources", root / "home")
-    if not (root / "mart").exists():
-        return ws
-    return replace(ws, company=replace(ws.company, mart=MART))
+def prepare(root: Path) -> World:
+    """Make the tests' company of two managers: a month published, the next built twice.
+
+    It is a process of its own, which may import the tests' helpers.
+    """
+    script = ROOT / "tests" / "integration" / "torture_small.py"
+    root.chmod(0o755)
+    subprocess.run([sys.executable, str(script), str(root)], check=True, env=environment())
+    return World(root, "torture_small:opened", ("2026-08", "2026-09"))
 
 
-def prepare(root: Path, told: Callable[[str], None]) -> World:
-    """Publish a demo's first month, and build its second in two versions."""
-    sizes = {"managers": 4, "agents": 40, "months": 2, "tickets": 4_000, "calls": 4_000}
-    world = World(root, f"{__name__}:opened", tuple(month.key for month in made.months))
-    shutil.copytree(made.sources, root / "sources" / "A")
-    ws = opened(root)
-    first, second = made.months[0], made.months[-1]
-    stages.run(ws, first, progress=lambda _: None)
-    told(f"   {first}: published")
-    for version in VERSIONS:
-        if version == "B":
-            demo.redeliver(root / "demo", second.key)
-            shutil.copytree(made.sources, root / "sources" / "B")
-        _build(ws, second)
-        world.keep(version)
-        told(f"   {second}, version {version}: built")
-    world.turn(world.home, "A")
-    return world
-
-
-def _build(ws: stages.Workspace, month: Month) -> None:
-    for source in ws.company.sources:
-        stages.ingest(ws, source.id, month, progress=lambda _: None)
-    stages.gate_raw(ws, month)
-    stages.build(ws, month, progress=lambda _: None)
-    stages.gate_scorecards(ws, month)
+def environment() -> dict[str, str]:
+    """Return the environment of everything that is started: one thread each, our settings."""
+    paths = (str(ROOT), str(ROOT / "tests" / "integration"))
+    return child_environment({"PERFHOUSE_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)})
 
 
 # ---------------------------------------------------------------- PostgreSQL

@@ -22,10 +22,11 @@ from servers.process import free_port
 from small_warehouse import MONTH
 
 from expectations import gate
-from perfhouse import cli, ledger, release, release_files, stages, warehouse
+from perfhouse import cli, ledger, release, release_files, release_shown, stages, warehouse
 from perfhouse.errors import ConfigError, ReleaseError, TransientError
 from perfhouse.mart import load, migration, readers, shape
 from perfhouse.mart.readers import Reader
+from perfhouse.restatement import Reason
 from perfhouse.settings import Home, child_environment
 
 HERE = Path(__file__).parent
@@ -108,7 +109,7 @@ def numbered(mart: Mart, number: int) -> None:
     con.execute(f"update scorecard_manager_months set agent_count = {number}")
     con.execute(f"update scorecard_kpi_months set minimum_sample = {number}")
     con.close()
-    release._swap_link(link, Path(".versions") / f"n{number}" / "scorecards.duckdb")
+    release_shown.swap(link, Path(".versions") / f"n{number}" / "scorecards.duckdb")
 
 
 # --- the same numbers -----------------------------------------------------------------------
@@ -213,6 +214,19 @@ def test_a_server_that_is_away_leaves_the_release_and_the_next_publish_heals(
     assert [(each.published, each.held) for each in behind] == [("2026-09.r2", "2026-09.r1")]
     assert mart.publish(MONTH, seed=88).unchanged
     assert shown(mart)[MONTH.key] == 2
+
+
+def test_a_rollback_takes_the_mart_along_in_the_same_step(mart: Mart) -> None:
+    mart.publish(MONTH, seed=77)
+    assert shown(mart)[MONTH.key] == 2
+    at: dict[str, int] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(release, "reached", lambda step: at.update({step: shown(mart)[MONTH.key]}))
+        why = Reason("another team's correction", "HR")
+        stages.rollback(mart.ws, "2026-09.r1", why, progress=lambda _: None)
+    assert [at[step] for step in ("loaded", "recorded", "linked", "committed")] == [2, 2, 2, 1]
+    assert follow(mart) == []  # nothing was left to do
+    assert all(each.is_same for each in load.standings(mart.home, LOADER, compare=True))
 
 
 def test_a_company_without_a_mart_has_nothing_to_do_with_one(mart: Mart) -> None:
@@ -469,7 +483,7 @@ def test_what_the_mart_would_not_keep_digit_by_digit_is_not_loaded(mart: Mart) -
             follow(mart)
         assert shown(mart)[MONTH.key] == 1
         shutil.rmtree(link.resolve().parent)
-        release._swap_link(link, shown_before)
+        release_shown.swap(link, shown_before)
 
 
 # --- the words ------------------------------------------------------------------------------
