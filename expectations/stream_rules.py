@@ -57,6 +57,10 @@ def stream_rules(name: str, case: Case) -> list[Rule]:
     if enums:
         words = (f"{name}: coded columns hold known codes", f"{name}：编码列取值在列表之内")
         found.append(rows(f"{name}_codes", CRITICAL, table, _named_columns(key, enums), words))
+    bounds = _outside_bounds(stream)
+    if bounds:
+        words = (f"{name}: numbers lie in their bounds", f"{name}：数值在界限之内")
+        found.append(rows(f"{name}_ranges", CRITICAL, table, _named_columns(key, bounds), words))
     if name in _HASHES:
         words = (f"{name}: addresses are keyed hashes", f"{name}：邮箱只以加密哈希入湖")
         digits = "'0123456789abcdef'"
@@ -152,6 +156,18 @@ def _implausible(stream: Any, as_of: Month) -> dict[str, str]:
         c.name: f"{c.name} < date '1990-01-01' or {c.name} > date '{end}'"
         for c in stream.columns
         if c.type in {"TIMESTAMPTZ", "DATE"} and c.required and c.name not in _LIFELONG
+    }
+
+
+def _outside_bounds(stream: Any) -> dict[str, str]:
+    bounds = {
+        c.name: [(c.name, sign, bound) for sign, bound in (("<", c.minimum), (">", c.maximum))]
+        for c in stream.columns
+    }
+    return {
+        name: " or ".join(f"{column} {sign} {bound:g}" for column, sign, bound in both)
+        for name, sides in bounds.items()
+        if (both := [side for side in sides if side[2] is not None])
     }
 
 

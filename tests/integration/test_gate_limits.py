@@ -106,6 +106,51 @@ def test_a_limit_says_in_the_verdict_and_in_the_table_who_agreed_to_it(
     assert rows == [("Data board", date(2026, 8, 1), "a pilot")]
 
 
+WRONG_CALLS = f"""
+    select * replace (
+        case when leg_id in ('L1', 'L2') then started_at - interval 1 hour else ended_at end
+            as ended_at
+    ), 300 as talk_ms, case when leg_id = 'L3' then -5 end as wait_ms,
+    case when leg_id = 'L4' then 90000000 end as hold_ms
+    from ({CALLS})
+"""
+WRONG_REVIEWS = """
+    select 'R' || i as review_id, 'E1' as agent_id, case when i = 3 then 'E1' else 'M1' end as
+        evaluator_id, timestamptz '2026-09-10 01:00:00+00' as reviewed_at,
+        case when i = 7 then 870 else 87 end as score, 100 as scale_max
+    from range(20) t(i)
+"""
+WRONG_ANSWERS = """
+    select 'A' || i as response_id, 's' as survey_id, 'csat' as survey_kind, 'q' as question_id,
+        timestamptz '2026-09-10 01:00:00+00' as submitted_at, 6 as score, 1 as scale_min,
+        5 as scale_max, null as rater_key
+    from range(20) t(i)
+"""
+WRONG_ROWS = {
+    "calls_seldom_reversed": "leg_id=L1, field=ended_at before started_at",
+    "calls_in_order": "leg_id=L2, field=ended_at before started_at",
+    "calls_possible": "leg_id=L4, field=hold_ms longer than a day",
+    "calls_ranges": "leg_id=L3, field=wait_ms",
+    "calls_talk_ms_unit": "source=calls, told=",
+    "calls_sensible": "leg_id=L4",
+    "qa_reviews_possible": "review_id=R7, field=score outside its scale",
+    "qa_reviews_sensible": "review_id=R3, field=reviewed by oneself",
+    "survey_responses_possible": "response_id=A0, question_id=q, field=score outside its scale",
+}
+
+
+def test_rows_that_cannot_be_true_are_named_stream_by_stream(home: Home, tmp_path: Path) -> None:
+    streams = {"qa_reviews": WRONG_REVIEWS, "survey_responses": WRONG_ANSWERS}
+    small.land(home, "calls", {"calls": WRONG_CALLS, **streams})
+    found = checks(home, company(tmp_path), "raw")
+    for check, named in WRONG_ROWS.items():
+        assert not found[check].passed, check
+        assert any(named in key for key in found[check].failing_keys), check
+        warns = check.endswith(("_in_order", "_sensible"))
+        assert found[check].severity == ("warning" if warns else "critical"), check
+    assert found["calls_seldom_reversed"].observed == "2.00%"
+
+
 def broken_engine(*_: object) -> dict[str, bool]:
     raise RuntimeError("no memory")
 
