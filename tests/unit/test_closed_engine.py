@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+import jinja2
 import pytest
+import yaml
 from own_kpi import TOP_SCORE_RATE
 
 from connectors import casting
-from perfhouse import kpi_files, warehouse
+from perfhouse import kpi_files, settings, warehouse
 from perfhouse.errors import ConfigError
 
 ESCAPES = (
@@ -154,6 +156,35 @@ def test_the_folder_of_kpis_holds_only_what_was_checked(tmp_path: Path, name: st
     file.write_text("select 1", encoding="utf-8")
     told = f"kpis/{name.split('/')[0]}: expected only KPI files (*.yml) here"
     assert told in problems_of(tmp_path, TOP_SCORE_RATE)
+
+
+@pytest.mark.parametrize("folder", ["home", "it's [a] home"])
+def test_the_engine_of_a_build_reaches_what_was_landed_and_nothing_beside(
+    tmp_path: Path, folder: str
+) -> None:
+    """What dbt runs before the models, rendered and run as dbt does."""
+    home = tmp_path / folder
+    (home / "raw").mkdir(parents=True)
+    (home / "raw" / "a.csv").write_text("a\n1\n", encoding="utf-8")
+    (home / "secret.txt").write_text("told", encoding="utf-8")
+    project = yaml.safe_load((settings.project_dir() / "dbt_project.yml").read_text("utf-8"))
+    assert project["on-run-start"] == ["{{ close_engine() }}"]
+    macros = (settings.project_dir() / "macros" / "engine.sql").read_text("utf-8")
+    known = {"PERFHOUSE_HOME": str(home), "PERFHOUSE_SPILL": str(home / "tmp" / "spill")}
+    jinja = jinja2.Environment(extensions=["jinja2.ext.do"])
+    rendered = jinja.from_string(f"{macros}{{{{ duckdb__close_engine() }}}}").render(
+        env_var=lambda name, _: known[name]
+    )
+    with warehouse.connect() as con:
+        con.execute(rendered)
+        read = "from read_csv(?)"
+        assert con.execute(read, [warehouse.plain(str(home / "raw/a.csv"))]).fetchall() == [(1,)]
+        for path in (home / "secret.txt", home / "raw" / ".." / "secret.txt", Path("/etc/hosts")):
+            with pytest.raises(duckdb.PermissionException):
+                con.execute("from read_text(?)", [warehouse.plain(str(path))])
+        for setting in ("enable_external_access = true", "allowed_directories = ['/']"):
+            with pytest.raises(duckdb.InvalidInputException):
+                con.execute(f"set {setting}")
 
 
 def problems_of(folder: Path, text: str) -> list[str]:
