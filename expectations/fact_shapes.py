@@ -170,6 +170,11 @@ SHAPES: dict[str, Shape] = {
         days=("counted_on",),
         people=("agent_employee_id",),
     ),
+    "fct_appeals": Shape(
+        ("appeal_key",),
+        ("_source", "appeal_id"),
+        people=("manager_id", "credited_employee_id"),
+    ),
     "fct_headcount_spans": Shape(
         ("assignment_key",),
         ("_source", "employee_id", "valid_from"),

@@ -71,7 +71,7 @@ WORDS = {
     UNDATED: "it has no instant that would tell its month",
     OUTSIDE: "it belongs to another month wherever the company has people",
     OUTSIDE_BY_PLACE: "within hours of the month's edge: another month where its person works",
-    NOT_COUNTED: "streams that say who people are, and appeals: no fact counts their rows",
+    NOT_COUNTED: "streams that say who people are: no fact counts their rows",
     "settled_before": "a ticket that was settled, and not touched, since before the month",
     "created_after": "a ticket of a later delivery, created after the month",
     "deleted_ticket": "a ticket that was deleted before the month, unsolved",
@@ -83,6 +83,7 @@ WORDS = {
     "voided": "a record that was voided",
     "calibration": "a review made for calibration",
     "rescored": "a review whose contact was scored again",
+    "other_month": "an appeal about the numbers of another month",
     "ended_before": "an assignment that ended before the month",
     "begins_after": "an assignment that begins after the month",
     "left_before": "a person who left before the month",
@@ -214,6 +215,11 @@ READINGS: tuple[Reading, ...] = (
         "offers",
         (Fact("fct_offers", _same("offer_id")),),
         at=("r.offered_at", "r.accepted_at"),
+    ),
+    Reading(
+        "appeals",
+        (Fact("fct_appeals", _same("appeal_id")),),
+        reasons=(("other_month", "r.scorecard_id not like '%{month}%'"),),
     ),
     Reading(
         "hr_roster",
