@@ -11,11 +11,13 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import markers
 import pytest
 import tiny
 
 from perfhouse import embedded, processes, release, stages, watch
 from perfhouse.month import Month
+from perfhouse.settings import environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 SEPTEMBER, OCTOBER, NOVEMBER = Month("2026-09").until(Month("2026-11"))
@@ -69,23 +71,29 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     data = root / "data"
     for month in (SEPTEMBER, OCTOBER, NOVEMBER):
         tiny.deliver(data, month.key)
-    ws = stages.open_workspace(tiny.company(root / "company"), data, root / "home")
+    markers.plant(data)
+    toml = tiny.company(root / "company") / "perfhouse.toml"
+    toml.write_text(markers.mapped(toml.read_text("utf-8")), encoding="utf-8")
+    ws = stages.open_workspace(toml.parent, data, root / "home")
 
     def corrected() -> None:
         path = tiny.answers(data, OCTOBER.key)
         path.write_text(path.read_text("utf-8").replace(",1,", ",5,"), encoding="utf-8")
+        markers.plant(data)
 
-    sound = session(
-        ws,
-        [SEPTEMBER, OCTOBER],
-        [
-            embedded.Redelivery(SEPTEMBER, "survey", lambda: None),
-            embedded.Redelivery(OCTOBER, "survey", corrected),
-        ],
-    )
-    between = releases(ws)
-    tiny.tickets(data, NOVEMBER.key, count=0)
-    return World(ws, sound, between, session(ws, [OCTOBER, NOVEMBER], []))
+    with environment(markers.ENVIRONMENT):
+        sound = session(
+            ws,
+            [SEPTEMBER, OCTOBER],
+            [
+                embedded.Redelivery(SEPTEMBER, "survey", lambda: None),
+                embedded.Redelivery(OCTOBER, "survey", corrected),
+            ],
+        )
+        between = releases(ws)
+        tiny.tickets(data, NOVEMBER.key, count=0)
+        markers.plant(data)
+        return World(ws, sound, between, session(ws, [OCTOBER, NOVEMBER], []))
 
 
 def test_every_month_is_published(world: World) -> None:
@@ -116,7 +124,7 @@ def test_the_same_delivery_again_builds_nothing(world: World) -> None:
 
 def test_progress_is_told_for_every_run(world: World) -> None:
     told = Counter(line.split()[2] for line in world.sound.said if line.endswith("  done"))
-    assert told["2026-10"] == (3 + 3 + 1) + (2 + 3 + 1)
+    assert told["2026-10"] == (3 + 4 + 1) + (2 + 4 + 1)
     assert any("Airflow is ready" in line for line in world.sound.said)
 
 
@@ -160,6 +168,29 @@ def _read(path: Path) -> bytes:
         return b""
 
 
+def test_planted_markers_are_nowhere_but_where_the_privacy_page_says(world: World) -> None:
+    """All that a full run writes: lake, warehouse, releases, cards, verdicts, logs, Airflow's."""
+    home = world.ws.home
+    seen = markers.found(home.root, (*markers.PERSONAL, *markers.SECRETS))
+    private = [home.archive, home.quarantine, home.superseded / home.quarantine.name]
+    allowed = tuple(f"{folder.relative_to(home.root).as_posix()}/" for folder in private)
+    assert {name: hits for name, hits in seen.items() if not name.startswith(allowed)} == {}
+    kept = set().union(*seen.values())
+    assert kept == set(markers.PERSONAL), "what was planted did come in, and no secret stays"
+    assert any(name.startswith(allowed[1]) for name in seen), "a planted row failed"
+    told = "\n".join([*world.sound.said, *world.faulty.said, str(world.faulty.error)])
+    assert not [m for m in (*markers.PERSONAL, *markers.SECRETS) if m in told]
+
+
+def test_what_a_run_writes_is_for_its_own_account(world: World) -> None:
+    home = world.ws.home
+    mine = (home.raw, home.gates, home.dbt, home.logs, home.tmp, home.root / "airflow")
+    assert {folder.name: oct(folder.stat().st_mode & 0o777) for folder in mine} == dict.fromkeys(
+        (folder.name for folder in mine), "0o700"
+    )
+    assert home.warehouse.stat().st_mode & 0o077 == 0, "it holds single answers about people"
+
+
 def test_up_serves_the_ui_until_down(world: World) -> None:
     where = [
         "--company", str(world.ws.company.folder), "--data", str(world.ws.data),
@@ -177,6 +208,7 @@ def test_up_serves_the_ui_until_down(world: World) -> None:
         user, _, password = text.split("login:")[1].split()[:3]
         dags = _unpaused(url, user, password)
         note = json.loads((world.ws.home.root / "airflow" / "processes.json").read_text("utf-8"))
+        called = [_read(Path(f"/proc/{p['pid']}/cmdline")) for p in note["processes"]]
         again = subprocess.run(
             [*command, "up", *where], capture_output=True, text=True, check=False
         )
@@ -186,6 +218,8 @@ def test_up_serves_the_ui_until_down(world: World) -> None:
     assert "make down" in again.stderr
     assert dags == {"ingest_desk", "ingest_survey", "ingest_hr", "transform", "publish"}
     assert all(processes.started_at(p["pid"]) is None for p in note["processes"])
+    assert all(called), "every process was seen while it ran"
+    assert not [words for words in called if password.encode() in words], "all may read these"
 
 
 def _unpaused(url: str, user: str, password: str) -> set[str]:
