@@ -24,6 +24,7 @@ from perfhouse import (
     lake,
     ledger,
     release,
+    reproduce,
     signing,
     verify,
     warehouse,
@@ -235,6 +236,11 @@ def test_landed_rows_keep_their_places_under_one_pseudonym(made: Path, gone: Hom
         ("E2", "M2", "名E2"),
     ]  # fmt: skip
     assert extras == [(0,)], "nobody knows what a source's own fields hold"
+
+
+def test_a_rebuild_says_why_it_cannot_come_out_as_it_was(made: Path, gone: Home) -> None:
+    assert reproduce._because(Home(made)) == ""
+    assert "\n  erased on 2026-11-20 by Privacy office (line 3 " in reproduce._because(gone)
 
 
 def test_an_agent_leaves_the_pages_of_the_manager(home: Home) -> None:

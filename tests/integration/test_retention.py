@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import small_warehouse as small
 
-from perfhouse import lake, ledger, retention, warehouse
+from perfhouse import lake, ledger, reproduce, retention, warehouse
 from perfhouse.company import load_company
 from perfhouse.errors import ConfigError, PerfhouseError, ReleaseError, SourceMissing
 from perfhouse.month import Month
@@ -64,6 +64,8 @@ def test_nothing_goes_until_it_is_applied_and_then_it_is_on_record(home: Home) -
     assert line.why.startswith("[retention] archive_months = 2, ")
     assert not [file for each in gone for file in each.files if file.exists()]
     assert retention.apply(home, KEPT, NEWEST, who="Privacy office") == ([], None)
+    told = reproduce._because(home)
+    assert "deleted by Privacy office (line 1 of the ledger): archive: 5 files of 2026-02" in told
 
 
 def test_each_kind_is_kept_as_long_as_it_says_and_receipts_stay(home: Home) -> None:
