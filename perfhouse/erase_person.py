@@ -85,9 +85,9 @@ class Person:
     def read(cls, text: str) -> Person:
         """Read what `as_json` wrote."""
         said: dict[str, Any] = json.loads(text)
-        pairs = tuple((str(source), str(account)) for source, account in said.pop("accounts"))
-        lists = {name: tuple(said.pop(name)) for name in ("names", "hashes")}
-        return cls(**said, **lists, accounts=pairs)
+        pairs = tuple((str(source), str(account)) for source, account in said["accounts"])
+        names, hashes = tuple(said["names"]), tuple(said["hashes"])
+        return cls(said["kind"], said["key"], said["pseudonym"], pairs, names, hashes)
 
 
 def find(home: Home, kind: str, key: str) -> Person:
