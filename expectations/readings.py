@@ -86,6 +86,7 @@ WORDS = {
     "other_month": "an appeal about the numbers of another month",
     "ended_before": "an assignment that ended before the month",
     "begins_after": "an assignment that begins after the month",
+    "no_days": "an assignment that ends before its first day",
     "left_before": "a person who left before the month",
     "other_assignment": "another assignment of the same person stands for the month",
     "not_in_newest_roster": "a person whom the newest roster does not name any more",
@@ -237,7 +238,16 @@ READINGS: tuple[Reading, ...] = (
         reasons=(
             ("other_assignment", "e.is_counted"),
             ("begins_after", "r.valid_from >= {end}"),
-            ("ended_before", "r.valid_to <= {start}"),
+            (
+                "ended_before",
+                "r.valid_to <= {start} or lead(r.valid_from) over (partition by "
+                "r.version_rank = 1, r.employee_id order by r.valid_from) <= {start}",
+            ),
+            (
+                "no_days",
+                "r.valid_to <= r.valid_from or r.last_work_date < r.valid_from "
+                "or r.termination_date <= r.valid_from",
+            ),
             (
                 "left_before",
                 "r.last_work_date < {start} or r.termination_date <= {start} "

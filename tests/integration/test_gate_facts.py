@@ -172,6 +172,34 @@ def test_a_row_at_the_edge_belongs_where_its_person_works(home: Home, tmp_path: 
     assert counted(home)["calls", "2026-09", "outside_month_by_place"] == 45
 
 
+ROWS_OF_LEAVERS = f"""
+    select * from ({ROSTER}) union all by name
+    select * replace (
+        'Q' || n as employee_id,
+        case when n = 4 then date '2026-10-01' else (valid_from + to_months(n))::date end
+            as valid_from,
+        case n when 0 then date '2026-08-31' when 1 then date '2026-02-01' end as valid_to,
+        case when n = 2 then date '2026-08-30' end as last_work_date,
+        case when n = 3 then 'left' else employment_status end as employment_status
+    ) from ({ROSTER}) cross join range(5) t(n) where employee_id = 'E1'
+"""
+
+
+def test_who_has_no_day_in_the_month_is_left_out_for_a_reason(home: Home, company: Company) -> None:
+    small.land(home, "hr", {"hr_roster": ROWS_OF_LEAVERS})
+    small.build(home)
+    change(home, "delete from core.fct_headcount_spans where employee_id like 'Q%'")
+    assert judged(home, company) == {}
+    found = {key[2]: rows for key, rows in counted(home).items() if key[0] == "hr_roster"}
+    assert found == {"in_facts": 4, "ended_before": 2, "left_before": 2, "begins_after": 1}
+    change(home, "delete from core.fct_headcount_spans where employee_id = 'E2'")
+    lost = judged(home, company)["rows_accounted_for"].failing_keys
+    assert lost == (
+        "stream=hr_roster, source=hr, delivered=2026-09, "
+        "record=snapshot_date=2026-09-30, employee_id=E2, valid_from=2026-01-01",
+    )
+
+
 def test_a_delivery_that_is_not_the_one_that_was_built_stops_the_month(
     home: Home, company: Company
 ) -> None:
