@@ -17,9 +17,9 @@ from benchmarks.torture_rack import Forge, Rack, readers, windows
 from benchmarks.torture_world import Server, World
 
 # Shares of the kills: publishers, rollbacks, landings, loaders of the mart.
-_SHARES = (0.6, 0.15, 0.15, 0.1)
+_SHARES = (0.4, 0.25, 0.2, 0.15)
 _KILLS = 200
-_CLEAN = 8
+_CLEAN = 5
 _NOTES = (
     "A kill is a SIGKILL: one half at each named step in turn, one half at a random instant of the "
     "run; two to four in a row before a run may finish. The company has two managers and is built "
