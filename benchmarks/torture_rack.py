@@ -24,7 +24,7 @@ from perfhouse.month import Month
 from perfhouse.settings import Home
 
 _MORE = 1.1  # random kills come until a little after the end
-_AT_ONCE = (2, 3, 4)  # kills before the next run may finish
+_AT_ONCE = (3, 4, 5)  # kills before the next run may finish
 ROLLBACK_STEPS = ("mended", "combined", "loaded", "recorded", "linked", "committed")
 LANDING_STEPS = ("hashed", "installed", "swapped")
 

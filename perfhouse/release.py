@@ -12,25 +12,27 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from perfhouse import (
     evidence,
     ledger,
-    months,
     provenance,
     release_files,
     release_shown,
+    release_stage,
     restatement,
     signing,
 )
-from perfhouse.errors import ConfigError, GateFailed, MonthClosed, ReleaseError, TransientError
+from perfhouse.errors import ConfigError, ReleaseError, TransientError
 from perfhouse.month import Month
 from perfhouse.release_shown import Shown
+from perfhouse.release_stage import Release as Release
+from perfhouse.release_stage import Work
 from perfhouse.settings import Home
 
 if TYPE_CHECKING:
@@ -53,7 +55,6 @@ STEPS = (
     "linked",
     "committed",
 )
-_BEFORE = ("raw", "facts", "scorecards")
 _LOCK_SECONDS = 900
 _LOCK_PAUSE = 0.2
 _REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
@@ -79,23 +80,6 @@ class Beside(Protocol):
 def nothing_beside(database: Path, folders: Mapping[str, Path]) -> AbstractContextManager[object]:
     """Stand in where there is no other target."""
     return nullcontext()
-
-
-@dataclass(frozen=True)
-class Release:
-    """A published, immutable version of a month; `unchanged`: this publish added nothing."""
-
-    month: Month
-    number: int
-    as_of: Month
-    path: Path
-    sha256: str
-    unchanged: bool = False
-
-    @property
-    def name(self) -> str:
-        """Return the release's name, such as `2026-09.r1`."""
-        return f"{self.month}.r{self.number}"
 
 
 def publish(
@@ -125,13 +109,16 @@ def publish(
         signing.release_key(home)
         mend(home)
         reached("mended")
-        verdicts = [_standing_verdict(home, company, month, window, g) for g in _BEFORE]
-        _require_origin(home, company, month, window)
-        _require_nothing_withdrawn(home, month)
+        verdicts = [
+            release_stage.standing_verdict(home, company, month, window, gate)
+            for gate in release_stage.BEFORE
+        ]
+        release_stage.require_origin(home, company, month, window)
+        release_stage.require_nothing_withdrawn(home, month)
         before = latest(home, month)
         with _staging(home, month) as folder:
-            work = _Work(company, home, month, window, verdicts, progress)
-            staged = _staged(work, before, folder, reason)
+            work = Work(company, home, month, window, verdicts, progress, reached)
+            staged = release_stage.staged(work, before, folder, reason)
             if before is not None and staged.sha256 == before.sha256:
                 progress(f"{before.name}: unchanged, {before.sha256[:12]}")
                 return replace(before, unchanged=True)
@@ -223,218 +210,6 @@ def _record(home: Home, folder: Path, said: Mapping[str, Any]) -> None:
         merkle_root=evidence.merkle_root(folder),
         key=signing.release_key(home),
     )
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What is published, for whom, and on whose word."""
-
-    company: Company
-    home: Home
-    month: Month
-    as_of: Month
-    verdicts: Sequence[Any]
-    progress: Callable[[str], None]
-
-
-def _staged(
-    work: _Work, before: Release | None, folder: Path, reason: restatement.Reason | None
-) -> Release:
-    """Stage a release under the number it deserves.
-
-    The number stands on cards and in tables. So content that may equal the newest release is
-    staged under that release's number first, with what that one said of its changes: only then can
-    the two be compared byte by byte.
-    """
-    tables = release_files.stage_tables(work.home, work.month, folder / "first")
-    reached("tables staged")
-    if before is None:
-        return _stage(work, 1, folder / "first")
-    withdrawn = _withdrawn(work.home, work.month, tables)
-    if release_files.same_tables(before.path, tables):
-        release_files.copy_changes(before.path, folder / "first")
-        again = _stage(work, before.number, folder / "first", _said_of(before))
-        if again.sha256 == before.sha256:
-            return again
-        work.progress(f"{before.name}: the numbers are the same, other files differ")
-        release_files.stage_tables(work.home, work.month, folder / "second")
-        return _stage_next(work, before, folder / "second", reason, None)
-    return _stage_next(work, before, folder / "first", reason, withdrawn)
-
-
-def _withdrawn(home: Home, month: Month, tables: release_files.TableHashes) -> str | None:
-    """Name the release with these very numbers that a rollback withdrew, if there is one."""
-    for name, fate in ledger.fates(ledger.lines(ledger.ledger_path(home))).items():
-        if fate != ledger.WITHDRAWN or not name.startswith(f"{month}.r"):
-            continue
-        if release_files.same_tables(home.published / name.replace(".r", "/r"), tables):
-            return name
-    return None
-
-
-def _closed(
-    work: _Work, before: Release, found: Sequence[restatement.Change], withdrawn: str | None
-) -> MonthClosed:
-    """Return what stops a closed month; values are in a file only its operator can read."""
-    file = work.home.gates / work.month.key / f"changes_after_r{before.number}.csv"
-    file.parent.mkdir(exist_ok=True)
-    restatement.write_csv(found, file)
-    why = f"since {months.closes_on(work.company, work.month)}"
-    if withdrawn:
-        why = f"to these numbers: they were withdrawn as {withdrawn}"
-    return MonthClosed(
-        work.month.key,
-        f"{why}, {before.name} stands",
-        restatement.told(found),
-        len(found),
-        file,
-    )
-
-
-def _stage_next(
-    work: _Work,
-    before: Release,
-    folder: Path,
-    reason: restatement.Reason | None,
-    withdrawn: str | None,
-) -> Release:
-    """Stage the release that follows `before`, with every value that differs from it."""
-    found = restatement.changes(before.path, folder)
-    closed = withdrawn is not None or _is_locked(work, before, found)
-    if closed and reason is None:
-        raise _closed(work, before, found, withdrawn)
-    if reason is not None and not closed:
-        work.progress(f"{work.month}: not closed, so this is no restatement")
-    restatement.write(found, folder)
-    said = release_files.Succession(
-        before.name,
-        len(found),
-        reason if closed else None,
-    )
-    return _stage(work, ledger.next_number(work.home, work.month), folder, said)
-
-
-def restage(
-    company: Company,
-    home: Home,
-    month: Month,
-    *,
-    as_of: Month,
-    number: int,
-    before: Path | None,
-    succession: release_files.Succession | None,
-    folder: Path,
-    progress: Callable[[str], None] = _log.info,
-) -> Mapping[str, Any]:
-    """Stage what the warehouse holds as a release of that number; return its release.json.
-
-    Nothing is published: it is compared with a release that stands. `before` is the folder of the
-    release it followed.
-    """
-    verdicts = [_standing_verdict(home, company, month, as_of, gate) for gate in _BEFORE]
-    release_files.stage_tables(home, month, folder)
-    if before is not None and succession is not None:
-        found = restatement.changes(before, folder)
-        restatement.write(found, folder)
-        succession = replace(succession, change_count=len(found))
-    work = _Work(company, home, month, as_of, verdicts, progress)
-    return release_files.read_manifest(_stage(work, number, folder, succession).path)
-
-
-def _is_locked(work: _Work, before: Release, found: Sequence[restatement.Change]) -> bool:
-    """Say whether a change needs a reason: not before the month closes, nor for what ripens."""
-    window = max(before.as_of, work.as_of)
-    if not months.is_past_close(work.company, work.home, work.month, window):
-        return False
-    return not restatement.only_settles(found, months.provisional(before.path))
-
-
-def _said_of(before: Release) -> release_files.Succession | None:
-    """Return what a release says of the one before it."""
-    said = release_files.read_manifest(before.path)
-    return release_files.Succession.read(said)
-
-
-def _stage(
-    work: _Work,
-    number: int,
-    folder: Path,
-    succession: release_files.Succession | None = None,
-) -> Release:
-    from expectations import gate
-
-    home, month, as_of = work.home, work.month, work.as_of
-    label = release_files.Label(work.company, month, number, as_of, succession)
-    work.progress(f"{label.name}: staging tables, exports and cards")
-    release_files.stage_database(folder)
-    release_files.stage_exports(home, label, folder)
-    release_files.stage_cards(home, month, number, folder)
-    evidence.stage(folder, home, work.company.id, label.name)
-    release_files.stage_reconciliation(home, label, folder)
-    release_files.stage_evidence(folder, label, work.verdicts)
-    reached("files staged")
-    work.progress(f"{label.name}: gate exports")
-    audit = gate.run("exports", home, work.company, month, as_of=as_of, staged=folder)
-    reached("audited")
-    verdicts = [*work.verdicts, audit]
-    release_files.stage_evidence(folder, label, verdicts)
-    said = release_files.seal(folder, home, label, verdicts)
-    reached("sealed")
-    return Release(month, number, as_of, folder, said["release_sha256"])
-
-
-def _standing_verdict(home: Home, company: Company, month: Month, as_of: Month, name: str) -> Any:
-    """Return a gate's verdict if it passed exactly what is about to be published."""
-    from expectations import gate
-
-    verdict = gate.verdict(home, month, name)
-    if verdict is None:
-        raise GateFailed(name, month.key, ["it has not judged this month: run the gate first"])
-    if not verdict.passed:
-        raise GateFailed(name, month.key, verdict.failures)
-    if verdict.as_of != as_of.key or verdict.subject_sha256 != gate.subject(
-        name, home, company, month, as_of
-    ):
-        raise GateFailed(
-            name, month.key, ["what it judged has changed since: run the gate (and build) again"]
-        )
-    return verdict
-
-
-def _require_origin(home: Home, company: Company, month: Month, as_of: Month) -> None:
-    """Refuse numbers that were not built from what the release would name as their inputs."""
-    if provenance.read(home, month) != provenance.origin(company, home, month, as_of):
-        raise GateFailed(
-            "scorecards",
-            month.key,
-            [
-                "what was built came from other deliveries, another as-of month or another "
-                "configuration: build again"
-            ],
-        )
-
-
-def _require_nothing_withdrawn(home: Home, month: Month) -> None:
-    """Refuse numbers that were compared with what a rollback withdrew.
-
-    A rollback changes what is shown, not what the warehouse holds of that month.
-    """
-    lines = ledger.lines(ledger.ledger_path(home))
-    fates, stands = ledger.fates(lines), ledger.standing(lines)
-    problems = []
-    for entry in (line for line in lines if isinstance(line, ledger.Entry)):
-        if fates[entry.name] != ledger.WITHDRAWN or entry.month >= month.key:
-            continue
-        built = provenance.read(home, Month(entry.month))
-        shown = stands[entry.month]
-        is_withdrawn = built == release_files.origin(home, entry)
-        if is_withdrawn and built != release_files.origin(home, shown):
-            problems.append(
-                f"{entry.month} was rolled back to {shown.name}, but {month} was compared with "
-                f"{entry.name}: deliver {entry.month} as it should be and build both again"
-            )
-    if problems:
-        raise GateFailed("scorecards", month.key, problems)
 
 
 def _cut_over(home: Home, staged: Release, beside: Beside) -> Release:

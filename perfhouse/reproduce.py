@@ -22,8 +22,8 @@ from perfhouse import (
     lake,
     ledger,
     provenance,
-    release,
     release_files,
+    release_stage,
     retention,
     stages,
 )
@@ -77,7 +77,7 @@ def reproduce(home: Home, name: str, progress: Progress = _log.info) -> Reproduc
         ws = _build(home, other, said, progress, gates=True)
         folder = other.tmp / "again"
         folder.mkdir(parents=True)
-        again = release.restage(
+        again = release_stage.restage(
             ws.company,
             other,
             Month(said["month"]),

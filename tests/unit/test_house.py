@@ -30,6 +30,7 @@ ROOF = {
     "perfhouse.report",
     "perfhouse.cli_privacy",
 }
+RELEASE = ("perfhouse.release", "perfhouse.release_stage", "perfhouse.rollback")
 
 # room -> the rooms of this project it may import from
 MAY_IMPORT = {
@@ -59,7 +60,7 @@ NAMED = {
     "perfhouse.reproduce": "stages",
     "perfhouse.erasure": "stages",
     "perfhouse.retention": "stages",
-    **dict.fromkeys(("perfhouse.release", "perfhouse.rollback"), "release"),
+    **dict.fromkeys(RELEASE, "release"),
 }
 
 
