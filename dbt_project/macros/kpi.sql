@@ -51,7 +51,7 @@
     {%- set params = entry.metric.type_params -%}
     {%- set above = kpi_measure(params.numerator.name) -%}
     {%- set below = kpi_measure(params.denominator.name) -%}
-    {%- set named = {'kpi_id': entry.id, 'kpi_version': kpi.version, 'number': 1} -%}
+    {%- set named = {'kpi_id': entry.id, 'kpi_version': kpi.version, 'kind': kpi_kind(entry), 'number': 1} -%}
     {%- if above.fact == below.fact and 'denominator_credit' not in kpi -%}
         {{ return([dict(named, fact=above.fact, numerator=above.expr, denominator=below.expr,
             credit=kpi.credit, row_id=kpi.row_id, strata=kpi.get('strata') or [])]) }}
@@ -176,7 +176,6 @@
    of 19 digits, for DuckDB does not widen the product of two numbers of 18. #}
 {% macro kpi_sums(part, is_appealed=true) -%}
     {%- set credit = part.credit -%}
-    {%- set mended = credit.id if is_appealed and credit.to == 'employee' else none -%}
     {%- set named = [credit.id, credit.day, credit.queue, credit.path, credit.team, credit.employee] + part.strata -%}
     {%- set keys = ['month'] + named | select | unique | list -%}
     select
@@ -189,6 +188,9 @@
         f.denominator_squares,
         f.row_count
     from (
+    {%- if part.kind == 'proportion' %}
+        {{ sums_of_alike(part, keys, is_appealed) }}
+    {%- else %}
         select
             {{ keys | join(', ') }},
             sum(kpi_numerator) as numerator,
@@ -198,25 +200,60 @@
             sum(coarse_denominator * coarse_denominator) as denominator_squares,
             sum(case when kpi_denominator <> 0 then 1 else 0 end) as row_count
         from (
+            {{ counted_rows(part, keys, is_appealed) }}
+        ) as fact_rows
+        where kpi_numerator <> 0 or kpi_denominator <> 0
+        group by {{ keys | join(', ') }}
+    {%- endif %}
+    ) as f
+    {{- credited_joins(credit) }}
+{%- endmacro %}
+
+{# The same sums where rows are 0 or 1 over 1, numbers of 18 digits: rows alike are counted first, and multiplied,
+   which costs a third of adding up each. What counts nothing is left out at the end: to ask every row costs more. #}
+{% macro sums_of_alike(part, keys, is_appealed) -%}
+        select
+            {{ keys | join(', ') }},
+            sum(kpi_numerator * alike_count) as numerator,
+            sum(kpi_denominator * alike_count) as denominator,
+            sum(coarse_numerator * coarse_numerator * alike_count) as numerator_squares,
+            sum(coarse_numerator * coarse_denominator * alike_count) as products,
+            sum(coarse_denominator * coarse_denominator * alike_count) as denominator_squares,
+            sum(case when kpi_denominator <> 0 then alike_count else 0 end) as row_count
+        from (
+            select
+                {{ keys | join(', ') }},
+                kpi_numerator,
+                kpi_denominator,
+                cast(kpi_numerator as numeric(14, 6)) as coarse_numerator,
+                cast(kpi_denominator as numeric(14, 6)) as coarse_denominator,
+                cast(count(*) as numeric(10, 0)) as alike_count
+            from (
+            {{ counted_rows(part, keys, is_appealed, 'numeric(18, 10)') }}
+            ) as fact_rows
+            group by {{ keys | join(', ') }}, kpi_numerator, kpi_denominator
+        ) as alike
+        group by {{ keys | join(', ') }}
+        having max(case when kpi_numerator <> 0 or kpi_denominator <> 0 then 1 else 0 end) = 1
+{%- endmacro %}
+
+{# Rows of a fact in the month with what one part of a KPI counts of each, as upheld appeals leave them. #}
+{% macro counted_rows(part, keys, is_appealed, type='numeric(28, 10)') -%}
+    {%- set mended = part.credit.id if is_appealed and part.credit.to == 'employee' else none -%}
             select
                 {% for key in keys -%}
                 {{ 'coalesce(appealed_employee_id, ' ~ key ~ ') as ' ~ key if key == mended else key }},
                 {% endfor -%}
-                {{ counted_numerator(part, 'numeric(28, 10)', is_appealed) }} as kpi_numerator,
-                cast(coalesce({{ part.denominator }}, 0) as numeric(28, 10)) as kpi_denominator,
+                {{ counted_numerator(part, type, is_appealed) }} as kpi_numerator,
+                cast(coalesce({{ part.denominator }}, 0) as {{ type }}) as kpi_denominator,
                 {{ counted_numerator(part, 'numeric(19, 6)', is_appealed) }} as coarse_numerator,
                 cast(coalesce({{ part.denominator }}, 0) as numeric(19, 6)) as coarse_denominator
             from {{ ref(part.fact) }}
             {%- if is_appealed %}
             {{ appealed_join(part) }}
             {%- endif %}
-            where month = {{ month_start() }} and {{ in_month(credit.day) }}
+            where month = {{ month_start() }} and {{ in_month(part.credit.day) }}
                 {{- " and coalesce(appeal_effect, '') <> 'exclude'" if is_appealed }}
-        ) as fact_rows
-        where kpi_numerator <> 0 or kpi_denominator <> 0
-        group by {{ keys | join(', ') }}
-    ) as f
-    {{- credited_joins(credit) }}
 {%- endmacro %}
 
 {# The stratum of a fact row `f`, as text; '' where a KPI has none. #}

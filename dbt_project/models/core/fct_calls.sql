@@ -26,20 +26,16 @@ handled as (
 
 several as (
 
-    select
-        _source,
-        interaction_id,
-        queue_id,
-        transferred_from_leg
+    select _source, interaction_id
     from handled
     where is_in_queue
-    group by _source, interaction_id, queue_id, transferred_from_leg
+    group by _source, interaction_id
     having count(*) > 1
 
 ),
 
--- A caller leaves a queue once, however many agents the call rang at: by an answer if there was one. Few
--- rang at several, and only those are ranked: a window over all calls costs more than reading them.
+-- A caller leaves a queue once, however many agents the call rang at: by an answer if there was one. Few calls
+-- have several legs, and only those are ranked: a window over all costs more than reading them.
 ranked as (
 
     select
@@ -54,10 +50,7 @@ ranked as (
         ) as exit_rank
     from handled as h
     inner join several as s
-        on h._source = s._source
-        and h.interaction_id is not distinct from s.interaction_id
-        and h.queue_id = s.queue_id
-        and h.transferred_from_leg is not distinct from s.transferred_from_leg
+        on h._source = s._source and h.interaction_id is not distinct from s.interaction_id
     where h.is_in_queue
 
 ),

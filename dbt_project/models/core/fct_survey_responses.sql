@@ -183,29 +183,43 @@ newest as (
 
 ),
 
+-- Of a survey that tells what it sent, who answered was asked as well.
+sendings as (
+
+    select
+        _source,
+        survey_id,
+        is_customer_row,
+        max(case when status = 'sent' or sent_at is not null then 1 else 0 end) as is_sending_told
+    from newest
+    group by _source, survey_id, is_customer_row
+
+),
+
 -- Of an employee's answers and of a customer's response one row counts, however many questions were asked.
 people as (
 
     select
-        *,
+        n.*,
+        s.is_sending_told,
         row_number() over (
-            partition by rater, rater_source, subject_id, employee_metric, is_newest
-            order by submitted_at desc, response_key desc
+            partition by n.rater, n.rater_source, n.subject_id, n.employee_metric, n.is_newest
+            order by n.submitted_at desc, n.response_key desc
         ) as person_rank,
-        avg(case when is_good then 1.0 else 0.0 end) over (
-            partition by rater, rater_source, subject_id, employee_metric, is_newest
+        avg(case when n.is_good then 1.0 else 0.0 end) over (
+            partition by n.rater, n.rater_source, n.subject_id, n.employee_metric, n.is_newest
         ) as satisfied_share,
         row_number() over (
-            partition by _source, response_id, is_customer_row order by submitted_at, response_key
+            partition by n._source, n.response_id, n.is_customer_row order by n.submitted_at, n.response_key
         ) as row_rank,
-        -- Of a survey that tells what it sent, who answered was asked as well.
-        max(case when status = 'sent' or sent_at is not null then 1 else 0 end) over (
-            partition by _source, survey_id, is_customer_row
-        ) as is_sending_told,
-        max(case when is_answered then 1 else 0 end) over (
-            partition by _source, response_id, is_customer_row
+        max(case when n.is_answered then 1 else 0 end) over (
+            partition by n._source, n.response_id, n.is_customer_row
         ) as is_replied
-    from newest
+    from newest as n
+    inner join sendings as s
+        on n._source = s._source
+        and n.survey_id is not distinct from s.survey_id
+        and n.is_customer_row is not distinct from s.is_customer_row
 
 )
 
