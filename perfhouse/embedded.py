@@ -21,7 +21,7 @@ from perfhouse import processes, watch
 from perfhouse.errors import ConfigError, PerfhouseError, TransientError
 from perfhouse.month import Month
 from perfhouse.processes import Child
-from perfhouse.settings import Home, child_environment, dags_dir
+from perfhouse.settings import Home, child_environment, dags_dir, without_secrets
 from perfhouse.stages import Workspace
 
 Echo = Callable[[str], None]
@@ -218,6 +218,7 @@ def _airflow(ws: Workspace, preferred_port: int | None, echo: Echo) -> Iterator[
     root = _root(ws.home)
     port = processes.free_port(preferred_port)
     env = _environment(ws, root, port)
+    bare = without_secrets(env)  # tasks are forked from the scheduler: the others need no secret
     url = f"http://127.0.0.1:{port}"
     echo("starting Airflow (scheduler, dag-processor, api-server; SQLite metadata)")
     with ExitStack() as stack:
@@ -227,15 +228,15 @@ def _airflow(ws: Workspace, preferred_port: int | None, echo: Echo) -> Iterator[
         stack.callback(_stop, airflow, ws.home)
         go = root / "migrated"
         go.unlink(missing_ok=True)
-        migrate = _start(airflow, ws.home, env, "airflow", "db", "migrate")
-        _start(airflow, ws.home, env, "airflow", "api-server")
+        migrate = _start(airflow, ws.home, bare, "airflow", "db", "migrate")
+        _start(airflow, ws.home, bare, "airflow", "api-server")
         # Tasks are forked from the scheduler: what it has imported, they have.
         preloaded = ("perfhouse.preloaded", str(go), "airflow")
         _start(airflow, ws.home, env, *preloaded, "scheduler", "--skip-serve-logs")
         processes.finish(migrate, _START_SECONDS)
         airflow.children.remove(migrate)
         go.touch()
-        _start(airflow, ws.home, env, "airflow", "dag-processor")
+        _start(airflow, ws.home, bare, "airflow", "dag-processor")
         _wait(airflow, {f"ingest_{s.id}" for s in ws.company.sources} | {"transform", "publish"})
         echo(f"Airflow is ready after {time.monotonic() - began:.0f} s: {url}")
         yield airflow

@@ -19,6 +19,7 @@ from perfhouse.errors import ConfigError
 from perfhouse.month import Month
 
 _KEY_BYTES = 32
+_CONNECTIONS = ("AIRFLOW_CONN_", "PERFHOUSE_URL_")
 
 
 @dataclass(frozen=True)
@@ -360,6 +361,15 @@ def _extra(given: Any) -> dict[str, str]:
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return a copy of the environment with `extra` laid over it, for a child process."""
     return {**os.environ, **(extra or {})}
+
+
+def without_secrets(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return variables without connections and keys, for a process that needs none."""
+    return {
+        name: value
+        for name, value in variables.items()
+        if not name.startswith(_CONNECTIONS) and name != "PERFHOUSE_CUSTOMER_KEY"
+    }
 
 
 @contextmanager

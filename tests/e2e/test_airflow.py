@@ -17,7 +17,7 @@ import tiny
 
 from perfhouse import embedded, processes, release, stages, watch
 from perfhouse.month import Month
-from perfhouse.settings import environment
+from perfhouse.settings import child_environment, environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 SEPTEMBER, OCTOBER, NOVEMBER = Month("2026-09").until(Month("2026-11"))
@@ -198,7 +198,11 @@ def test_up_serves_the_ui_until_down(world: World) -> None:
     ]  # fmt: skip
     command = [sys.executable, "-m", "perfhouse.cli", "airflow"]
     log = world.ws.home.root / "up.log"
-    with log.open("wb") as out, subprocess.Popen([*command, "up", *where], stdout=out) as up:
+    given = child_environment(markers.ENVIRONMENT)
+    with (
+        log.open("wb") as out,
+        subprocess.Popen([*command, "up", *where], stdout=out, env=given) as up,
+    ):
         deadline = time.monotonic() + 240
         while "login:" not in log.read_text("utf-8") and time.monotonic() < deadline:
             assert up.poll() is None, log.read_text("utf-8")
@@ -209,6 +213,7 @@ def test_up_serves_the_ui_until_down(world: World) -> None:
         dags = _unpaused(url, user, password)
         note = json.loads((world.ws.home.root / "airflow" / "processes.json").read_text("utf-8"))
         called = [_read(Path(f"/proc/{p['pid']}/cmdline")) for p in note["processes"]]
+        knows = [_read(Path(f"/proc/{p['pid']}/environ")) for p in note["processes"]]
         again = subprocess.run(
             [*command, "up", *where], capture_output=True, text=True, check=False
         )
@@ -220,6 +225,12 @@ def test_up_serves_the_ui_until_down(world: World) -> None:
     assert all(processes.started_at(p["pid"]) is None for p in note["processes"])
     assert all(called), "every process was seen while it ran"
     assert not [words for words in called if password.encode() in words], "all may read these"
+    told = [words for words, of in zip(called, knows, strict=True) if _holds_a_secret(of)]
+    assert ["scheduler" in words.decode() for words in told] == [True], "its children are tasks"
+
+
+def _holds_a_secret(environ: bytes) -> bool:
+    return any(secret.encode() in environ for secret in markers.SECRETS)
 
 
 def _unpaused(url: str, user: str, password: str) -> set[str]:

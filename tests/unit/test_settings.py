@@ -148,3 +148,9 @@ def test_a_store_is_asked_after_the_environment(monkeypatch: pytest.MonkeyPatch)
     assert settings.connection_url("vault") == "https://vault.test/"
     monkeypatch.setenv("AIRFLOW_CONN_VAULT", "https://nearer.test")
     assert settings.connection("vault").host == "nearer.test"
+
+
+def test_a_process_that_needs_no_secret_gets_none() -> None:
+    kept = {"PATH": "/bin", "PERFHOUSE_HOME": "data", "AIRFLOW__CORE__EXECUTOR": "LocalExecutor"}
+    secret = {"AIRFLOW_CONN_DESK": "a", "PERFHOUSE_URL_DESK": "b", "PERFHOUSE_CUSTOMER_KEY": "c"}
+    assert settings.without_secrets({**kept, **secret}) == kept
