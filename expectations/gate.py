@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 GATES = ("raw", "facts", "scorecards", "exports")
-# It announces every folder it may need some day.
-_CHATTY = "great_expectations.data_context.types.base"
+# At INFO, as tasks of Airflow log, it says a thousand lines before the one that counts.
+_CHATTY = ("great_expectations", "great_expectations.data_context.types.base")
 _KEYS_SHOWN = 20
 # of the table ops.gate_verdicts
 _COLUMNS = {
@@ -161,8 +161,6 @@ def run(
     _write(file, verdict)
     if not verdict.passed:
         raise GateFailed(gate, month.key, verdict.failures)
-    for warning in verdict.warnings:
-        _log.info("gate %s, %s: %s", gate, month, warning)
     return verdict
 
 
@@ -276,9 +274,10 @@ def _keep(case: Case, scratch: Path, tables: Sequence[str]) -> None:
 def _expect(scratch: Path, rules: Sequence[Rule]) -> dict[str, bool]:
     """Ask Great Expectations, table by table; a rule it cannot compute stops the gate."""
     with environment({"GX_ANALYTICS_ENABLED": "false"}):
+        logging.getLogger(_CHATTY[0]).setLevel(logging.WARNING)
         import great_expectations as gx
 
-        logging.getLogger(_CHATTY).setLevel(logging.WARNING)
+        logging.getLogger(_CHATTY[1]).setLevel(logging.WARNING)  # which sets a level of its own
         context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     source = context.data_sources.add_sql(
