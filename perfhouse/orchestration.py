@@ -222,7 +222,7 @@ def gate_scorecards(context: Context) -> dict[str, Any]:
     month, as_of = month_of(context), as_of_of(context)
     told = _judged(context, "scorecards", stages.gate_scorecards)
     facts: dict[str, Any] = {"as_of": as_of.key} if as_of else {}
-    facts["gates"] = _said_by_gates(month)
+    facts["gates"] = _said_by_gates(month, but="exports")  # of which only an earlier word stands
     _announce(context, SCORECARDS, month, {**facts, **_said_of(context)})
     return told
 
@@ -273,12 +273,13 @@ def _kept(home: Home, month: Month, gate: str) -> Verdict | None:
     return gates.verdict(home, month, gate)
 
 
-def _said_by_gates(month: Month) -> dict[str, str]:
-    """Return what every gate said of a month so far, in a line each, for an asset's event."""
+def _said_by_gates(month: Month, but: str = "") -> dict[str, str]:
+    """Return what every gate but one said of a month, in a line each, for an asset's event."""
     from expectations import gate as gates
 
     home = stages.open_workspace().home
-    return {verdict.gate: report.headline(verdict) for verdict in gates.verdicts(home, month)}
+    told = {verdict.gate: report.headline(verdict) for verdict in gates.verdicts(home, month)}
+    return {gate: said for gate, said in told.items() if gate != but}
 
 
 def _is_complete(ws: stages.Workspace, source_id: str, month: Month) -> bool:
