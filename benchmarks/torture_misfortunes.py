@@ -25,7 +25,7 @@ FREE = (0, 256, 1536)
 REVOKED_AT = ("sealed", "loaded", "moved")
 LOST_AT = ("copied", "compared", "recorded")
 POWER_AT = ("copied", "linked")
-_DISK_MIB = 64
+_ROOM = 48 * 1024 * _KIB  # beside what is there: a publish needs a tenth
 _NOBODY = 65534
 
 
@@ -164,7 +164,9 @@ def _small_disk(home: Path) -> Iterator[bool]:
     aside = home.with_name(f"{home.name}.aside")
     home.rename(aside)
     home.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MIB}m", "tmpfs", str(home)]
+    held = sum(path.stat().st_size for path in aside.rglob("*") if path.is_file())
+    size = f"size={held + _ROOM}"
+    mount = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(home)]
     mounted = subprocess.run(mount, check=False, capture_output=True).returncode == 0
     try:
         if mounted:

@@ -16,7 +16,7 @@ from small_warehouse import CALLS, MONTH, ROSTER
 
 from benchmarks.torture_world import MART, VERSIONS, World
 from expectations import gate
-from perfhouse import release, release_files
+from perfhouse import release
 from perfhouse.month import Month
 from perfhouse.settings import Home
 from perfhouse.stages import Workspace
@@ -75,10 +75,8 @@ def _deliver(home: Home, month: Month) -> None:
     small.land(home, "calls", {"calls": CALLS.replace("2026-09-10", f"{month.key}-10")}, month)
 
 
-def prepare(root: Path, *, cards: bool = True) -> World:
-    """Make the home; without `cards` they are as small as can be."""
-    if not cards:
-        release_files.stage_cards = child.plain_cards
+def prepare(root: Path) -> World:
+    """Make the home; not for a process that goes on to test anything, see `opened`."""
     home = small.home(root / "home")
     ws = opened(root)
     world = World(root, "torture_small:opened", (AUGUST.key, MONTH.key))
