@@ -46,6 +46,8 @@ create table core.dim_manager_tree (month date, management_path varchar, ancesto
     distance integer);
 create table config.released_answers (kpi_id varchar, manager_id varchar, team_id varchar,
     release_number bigint, numerator double, denominator double);
+create table scorecards.scorecard_appeals (month date, manager_id varchar, kpi_id varchar,
+    outcome varchar, is_row boolean);
 create table core.dim_managers (month date, manager_id varchar, role varchar, team_id varchar,
     agent_count integer, exposure_days integer);
 create table config.kpis (kpi_id varchar, minimum_sample bigint);
