@@ -49,7 +49,7 @@ def scim() -> Iterator[Scim]:
     port = process.free_port()
     token = secrets.token_urlsafe(24)
     command = [process.installed("scim2-server"), "--hostname", "127.0.0.1", "--port", str(port)]
-    command += ["--bearer-token", token]
+    command.append(f"--bearer-token={token}")  # it may begin with a dash
     with (
         process.folder("scim") as folder,
         process.start("scim", command, ready=process.listening(port), log=folder / "scim.log"),
