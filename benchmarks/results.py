@@ -63,10 +63,42 @@ def write(report: Report, machine: dict[str, Any], folder: Path) -> Path:
     path = folder / f"{report.name}.json"
     body = {"benchmark": report.name, "machine": machine, **asdict(report)}
     del body["name"]
-    path.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(_json(body) + "\n", encoding="utf-8")
     sections = _sections(folder)
     (folder / "README.md").write_text(f"{_HEAD}\n{sections}", encoding="utf-8")
     return path
+
+
+def _json(value: Any, depth: int = 0) -> str:
+    """Return JSON in which a record of a list is one line, unless records lie in it."""
+    if depth > 1 and not _has_records(value):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict):
+        inner = [f"{json.dumps(key)}: {_json(part, depth + 1)}" for key, part in value.items()]
+        begin, end = "{", "}"
+    elif isinstance(value, list | tuple):
+        inner = [_json(part, depth + 1) for part in value]
+        begin, end = "[", "]"
+    else:
+        return json.dumps(value, ensure_ascii=False)
+    if not inner:
+        return begin + end
+    space = "\n" + " " * (depth + 1)
+    return f"{begin}{space}{f',{space}'.join(inner)}\n{' ' * depth}{end}"
+
+
+def _has_records(value: Any) -> bool:
+    """Tell whether lists or mappings lie in those that lie in a value."""
+    return any(
+        _parts(deep) is not None for part in _parts(value) or () for deep in _parts(part) or ()
+    )
+
+
+def _parts(value: Any) -> list[Any] | None:
+    """Return what lies in a list or a mapping; None of anything else."""
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, list | tuple) else None
 
 
 def _sections(folder: Path) -> str:
