@@ -19,6 +19,8 @@ import duckdb
 import pytest
 import tiny
 
+from tests.hr_source import hr_source
+
 pytestmark = pytest.mark.e2e
 HEAD = """
 [company]
@@ -540,23 +542,8 @@ scale_min = { value = 1 }
 scale_max = { value = 6 }
 submitted_at = { from = "Am", format = "%d.%m.%y" }
 cycle_closed_on = { value = "2026-09-30" }
-[[sources]]
-id = "hr"
-connector = "files"
-owner = "HR"
-[[sources.streams]]
-stream = "hr_roster"
-path = "hr_{month}.csv"
-[sources.streams.columns]
-snapshot_date = "day"
-valid_from = { value = "2020-01-01" }
-employee_id = "id"
-department_id = { value = "d" }
-manager_employee_id = "manager"
-job_family = { from = "job" }
-employment_status = { value = "active" }
-hire_date = { value = "2020-01-01" }
 """  # noqa: E501
+REVIEWS += hr_source()
 GROUPS = {"Ägidius": {"Kollege": 4, "Mitarbeiter": 2, "Chef": 1, "Selbst": 1},
           "Bø": {"Kollege": 3, "Mitarbeiter": 5, "Chef": 1, "Selbst": 1}}  # fmt: skip
 

@@ -13,6 +13,7 @@ from expectations import gate, raw
 from perfhouse import cli, stages, warehouse
 from perfhouse.errors import ConfigError, GateFailed
 from perfhouse.month import Month
+from tests.hr_source import hr_source
 
 AUGUST, SEPTEMBER = Month("2026-08"), Month("2026-09")
 TOML = """
@@ -50,25 +51,9 @@ path = "users_{month}.csv"
 source_user_id = "id"
 employee_no = "number"
 email_hash = { sql = "lower(trim(mail))", hash = true }
-[[sources]]
-id = "hr"
-connector = "files"
-owner = "HR"
-[[sources.streams]]
-stream = "hr_roster"
-path = "roster_{month}.csv"
-[sources.streams.columns]
-snapshot_date = "day"
-valid_from = { value = "2020-01-01" }
-employee_id = "id"
-work_email_hash = { sql = "lower(trim(mail))", hash = true }
-department_id = { value = "d" }
-manager_employee_id = "manager"
-job_family = { value = "agent" }
-employment_status = { value = "active" }
-hire_date = { value = "2020-01-01" }
 """
 HASHED = '{ sql = "lower(trim(mail))", hash = true }'
+TOML += hr_source("roster_{month}.csv", work_email_hash=HASHED, job_family='{ value = "agent" }')
 TARGETS = """\
 kpi_id,role,team_id,floor,target,stretch,weight,valid_from,valid_to,version,announced_on,approved_by
 reopen_rate,*,*,0.2,0.1,0,1,2026-01-01,,1,2025-12-01,HR

@@ -8,6 +8,7 @@ from connectors import streams
 from expectations import gate
 from perfhouse import stages, warehouse
 from perfhouse.month import Month
+from tests.hr_source import hr_source
 
 MONTHS = (Month("2026-08"), Month("2026-09"), Month("2026-10"))
 TOML = """
@@ -22,22 +23,11 @@ time_zone = "Asia/Shanghai"
 mon = ["09:00-18:00"]
 [kpis]
 choose = ["turnover_rate"]
-[[sources]]
-id = "hr"
-connector = "files"
-owner = "HR"
-[[sources.streams]]
-stream = "hr_roster"
-path = "roster_{month}.csv"
-[sources.streams.columns]
-snapshot_date = "day"
-valid_from = { value = "2020-01-01" }
-employee_id = "id"
-department_id = { value = "d" }
-manager_employee_id = "manager"
-job_family = { value = "agent" }
-employment_status = "status"
-hire_date = { value = "2020-01-01" }
+"""
+TOML += hr_source(
+    "roster_{month}.csv", job_family='{ value = "agent" }', employment_status='"status"'
+)
+TOML += """\
 [[sources.streams]]
 stream = "employment_events"
 path = "events_{month}.csv"

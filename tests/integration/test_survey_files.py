@@ -18,6 +18,7 @@ import pytest
 
 from perfhouse import stages, warehouse
 from perfhouse.month import Month
+from tests.hr_source import hr_source
 
 MONTHS = tuple(Month(key) for key in ("2026-05", "2026-06", "2026-07", "2026-08", "2026-09"))
 EMPTY, LAST = MONTHS[3], MONTHS[4]  # nobody was asked in August
@@ -149,23 +150,8 @@ subject_employee_id = "about"
 rater_type = { value = "subordinate" }
 rater_key = { from = "who", hash = true }
 
-[[sources]]
-id = "hr"
-connector = "files"
-owner = "HR"
-[[sources.streams]]
-stream = "hr_roster"
-path = "hr_{month}.csv"
-[sources.streams.columns]
-snapshot_date = "day"
-valid_from = { value = "2020-01-01" }
-employee_id = "id"
-department_id = { value = "d" }
-manager_employee_id = "manager"
-job_family = { from = "job" }
-employment_status = { value = "active" }
-hire_date = { value = "2020-01-01" }
 """  # noqa: E501
+TOML += hr_source()
 TARGETS = """\
 kpi_id,role,team_id,floor,target,stretch,weight,valid_from,valid_to,version,announced_on,approved_by
 csat_rate,*,*,0.5,0.8,0.9,1,2026-01-01,,1,2025-12-01,HR
