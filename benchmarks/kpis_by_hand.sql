@@ -348,20 +348,30 @@ with latest as (
     ) = 1
 ),
 solves as (
-    select ticket_id, occurred_at, actor_id
+    select ticket_id, occurred_at, if(actor_type = 'agent', actor_id, null) as actor_id
     from kept_events
-    where event_type = 'solved' and actor_type = 'agent' and actor_id is not null
+    where event_type = 'solved'
 ),
-credited as (
+solved as (
     select
         r.*,
-        coalesce(r.subject_employee_id, s.actor_id, t.resolver_id, r.agent_id) as employee_id,
-        r.status in ('completed', 'partial') and r.score is not null as is_answered,
-        (r.score - r.scale_min) / nullif(r.scale_max - r.scale_min, 0) as share
+        coalesce(s.actor_id, t.resolver_id) as solver_id,
+        coalesce(s.occurred_at, least(t.resolved_at, r.submitted_at)) as solved_at
     from latest as r
     left join latest_tickets as t using (ticket_id)
     asof left join solves as s
         on r.ticket_id = s.ticket_id and r.submitted_at >= s.occurred_at
+),
+credited as (
+    select
+        r.*,
+        -- Who owned the ticket when it was solved.
+        coalesce(r.subject_employee_id, o.owner_id, r.solver_id, r.agent_id) as employee_id,
+        r.status in ('completed', 'partial') and r.score is not null as is_answered,
+        (r.score - r.scale_min) / nullif(r.scale_max - r.scale_min, 0) as share
+    from solved as r
+    asof left join owners as o
+        on r.ticket_id = o.ticket_id and r.solved_at >= o.from_at
     where r._op <> 'delete' and not coalesce(r.is_test, false)
 )
 select

@@ -6,7 +6,7 @@ made; the fairness benchmark and the fairness tests stand on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ STRATA = (
 _TABLES = """
 create schema kpis; create schema core; create schema config; create schema scorecards;
 create table kpis.kpi_definitions (kpi_id varchar, version varchar, category varchar,
-    direction varchar, kind varchar, minimum_sample integer, is_suppressed boolean,
+    direction varchar, kind varchar, unit varchar, minimum_sample integer, is_suppressed boolean,
     maturity_days integer, first_month varchar, last_month varchar, minimum_rows integer,
     is_signed boolean);
 create table kpis.kpi_manager_strata (month date, kpi_id varchar, kpi_version varchar,
@@ -42,6 +42,7 @@ create view kpis.kpi_stratum_months as select month, kpi_id, kpi_version, manage
     null::varchar as management_path, null::varchar as team_id, numerator, denominator,
     denominator_squares, row_count
     from kpis.kpi_manager_strata where is_direct;
+create table core.dim_months (month date, next_month date, as_of_on date);
 create table core.dim_manager_tree (month date, management_path varchar, ancestor_id varchar,
     distance integer);
 create table config.released_answers (kpi_id varchar, manager_id varchar, team_id varchar,
@@ -71,20 +72,25 @@ class Kpi:
     direction: str = "up"
     minimum_sample: int = 1
     is_suppressed: bool = False
+    unit: str = "seconds"
+    is_signed: bool = False
     floor: float = 0.0
     target: float = 0.5
     stretch: float | None = 1.0
     weight: float = 1.0
+    role: str = "*"
 
 
 class NotScored(RuntimeError):
     """A model failed; the message is dbt's."""
 
 
-def fill(root: Path, kpis: Iterable[Kpi], strata: pa.Table) -> Home:
+def fill(
+    root: Path, kpis: Iterable[Kpi], strata: pa.Table, roles: Mapping[str, str] | None = None
+) -> Home:
     """Write a warehouse that holds what the scorecard models read; `strata` has STRATA's columns.
 
-    Every manager of `strata` is one of the role 'lead', in every month.
+    Every manager of `strata` is one of the role 'lead', or of `roles`, in every month.
     """
     home = Home(root).ensure()
     con = warehouse.connect(home.warehouse)
@@ -93,13 +99,16 @@ def fill(root: Path, kpis: Iterable[Kpi], strata: pa.Table) -> Home:
         for kpi in kpis:
             con.execute(
                 "insert into kpis.kpi_definitions values "
-                "(?, '1', 'result', ?, ?, ?, ?, 0, '1970-01', '9999-12', 1, false)",
-                [kpi.kpi_id, kpi.direction, kpi.kind, kpi.minimum_sample, kpi.is_suppressed],
+                "(?, '1', 'result', ?, ?, ?, ?, ?, 0, '1970-01', '9999-12', 1, ?)",
+                [
+                    *(kpi.kpi_id, kpi.direction, kpi.kind, kpi.unit, kpi.minimum_sample),
+                    *(kpi.is_suppressed, kpi.is_signed),
+                ],
             )
             con.execute(
-                "insert into config.targets values (?, '*', '*', ?, ?, ?, ?, '2000-01-01', null, "
+                "insert into config.targets values (?, ?, '*', ?, ?, ?, ?, '2000-01-01', null, "
                 "'1', '1999-12-01', 'HR')",
-                [kpi.kpi_id, kpi.floor, kpi.target, kpi.stretch, kpi.weight],
+                [kpi.kpi_id, kpi.role, kpi.floor, kpi.target, kpi.stretch, kpi.weight],
             )
         con.register("given", strata)
         con.execute(
@@ -107,9 +116,12 @@ def fill(root: Path, kpis: Iterable[Kpi], strata: pa.Table) -> Home:
             f"select {', '.join(STRATA)}, '1' as kpi_version, true as is_direct, "
             "cast(ceil(denominator) as integer) as row_count from given"
         )
+        named = {"manager_id": list(roles or ()), "role": list((roles or {}).values())}
+        con.register("roles", pa.table(named, pa.schema(dict.fromkeys(named, pa.string()))))
         con.execute(
-            "insert into core.dim_managers select distinct month, manager_id, 'lead', "
-            "null::varchar, 1, 30 from given"
+            "insert into core.dim_managers select distinct month, manager_id, "
+            "coalesce(role, 'lead'), null::varchar, 1, 30 "
+            "from given left join roles using (manager_id)"
         )
     finally:
         con.close()

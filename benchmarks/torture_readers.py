@@ -16,8 +16,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from perfhouse import evidence, lake, ledger, release_files, signing, verify, warehouse
+from perfhouse import (
+    evidence,
+    hashing,
+    lake,
+    ledger,
+    release_files,
+    release_manifest,
+    signing,
+    verify,
+    warehouse,
+)
 from perfhouse.month import Month
+from perfhouse.public_tables import PUBLIC_TABLES
 from perfhouse.settings import Home
 
 _PAUSE = 0.05
@@ -74,10 +85,10 @@ def database(published: Path) -> set[str]:
             said = _said(published / name.replace(".r", "/r"))
             if said["release_sha256"] != sha256:
                 raise Torn(f"{name}: not the hash of that release")
-            for table in ledger.PUBLIC_TABLES:
+            for table in PUBLIC_TABLES:
                 if table.by_month and table.name in said["tables"]:
                     where = f"month = date '{month}'"
-                    found = ledger.content_sha256(con, table.name, table.key, where)
+                    found = hashing.content_sha256(con, table.name, table.key, where)
                     _compare(name, table.name, said["tables"][table.name], found)
     return {name for _, name, _ in shown}
 
@@ -89,12 +100,12 @@ def files(published: Path) -> set[str]:
         rows = con.execute("select month, release from releases").fetchall()
     named = {Month.of(month).key: str(release) for month, release in rows}
     linked = {link.name: link for link in version.glob("[0-9]*-[0-9]*")}
-    shown = {month: str(release_files.read_manifest(link)["release"]) for month, link in
+    shown = {month: str(release_manifest.read_manifest(link)["release"]) for month, link in
              linked.items()}  # fmt: skip
     if named != shown:
         raise Torn(f"the database shows {named}, the files {shown}")
     for month, link in linked.items():
-        found = release_files.problems(link.resolve())
+        found = release_manifest.problems(link.resolve())
         if found:
             raise Torn(f"{shown[month]}: {found[:3]}")
         if not (any(link.glob("exports/*/*.csv")) and any(link.glob("cards/*.html"))):
@@ -166,7 +177,7 @@ def _compare(name: str, table: str, said: dict[str, Any], found: tuple[int, str]
 
 @cache
 def _said(folder: Path) -> dict[str, Any]:
-    return release_files.read_manifest(folder)
+    return release_manifest.read_manifest(folder)
 
 
 @cache

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from connectors.casting import hmac_copy
 from connectors.checking import FILE, OUTSIDE, ROW, WRONG
+from connectors.keyed_hashes import hmac_copy
 from connectors.reading import Show
 
 if TYPE_CHECKING:

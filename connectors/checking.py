@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from connectors.casting import ERROR, FIELD, Planned, literal, native_name, quoted, sane
+from connectors.casting import ERROR, FIELD, Planned, native_name
+from connectors.casting_times import sane
+from connectors.quoting import literal, quoted
 from connectors.streams import Stream
 from perfhouse.month import Month
 

@@ -6,29 +6,24 @@ business.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from connectors import remote
+from connectors import completeness, remote
 from connectors.base import Connector, ExtractContext, Extracted
+from connectors.completeness import Wanted, is_data
+from connectors.path_templates import BRACED, bounds, paths
 from connectors.remote import Drop, Entry
 from perfhouse.company import Company, Source, StreamMapping
 from perfhouse.errors import ConfigError, SourceChanged, SourceMissing
 from perfhouse.month import Month
 
-PLACEHOLDERS = ("month", "yyyymm", "yyyy", "mm", "dd", "hh")
 OPTIONS = ("complete", "settle_minutes")
 STREAM_OPTIONS = (*OPTIONS, "sheet", "header_row")
-COMPLETE = ("none", "settled", "done", "checksum")
-SETTLE_MINUTES = 5
 _FORMATS = {
     ".csv": "csv",
     ".txt": "csv",
@@ -40,12 +35,6 @@ _FORMATS = {
     ".xlsm": "xlsx",
 }
 _PACKED = (".gz", ".gzip", ".bz2", ".xz", ".zst", ".zip")
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_MARK = "_SUCCESS"
-_SUMS = {".sha256": "sha256", ".md5": "md5"}
-_BESIDE = (".done", *_SUMS)  # names that speak of a data file and are none
-_UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".swp", "~")
-_SUM = re.compile(r"^\\?([0-9a-fA-F]{32}|[0-9a-fA-F]{64})\b")
 _TOGETHER = 32  # remote files fetched by one question
 _TOGETHER_BYTES = 64 << 20
 
@@ -97,69 +86,6 @@ def format_of(name: str, stream: StreamMapping) -> str:
     return known
 
 
-def paths(template: str, source: Source, company: Company, month: Month) -> list[str]:
-    """Fill a path template for a month.
-
-    `{dd}` and `{hh}` are days and hours in the source's zone; every one that touches the
-    company's local month is listed. `{month}`, `{yyyymm}`, `{yyyy}` and `{mm}` alone name
-    the month itself.
-    """
-    words = set(_PLACEHOLDER.findall(template))
-    unknown = sorted(words - set(PLACEHOLDERS))
-    if unknown:
-        known = ", ".join("{" + word + "}" for word in PLACEHOLDERS)
-        raise ConfigError([f"{source.id}: path: expected {known}; got {{{unknown[0]}}}"])
-    if not words & {"dd", "hh"}:
-        return [_fill(template, datetime.combine(month.start, datetime.min.time()))]
-    return list(dict.fromkeys(_fill(template, hour) for hour in _hours(source, company, month)))
-
-
-def _fill(template: str, at: datetime) -> str:
-    values = {
-        "month": f"{at:%Y-%m}",
-        "yyyymm": f"{at:%Y%m}",
-        "yyyy": f"{at:%Y}",
-        "mm": f"{at:%m}",
-        "dd": f"{at:%d}",
-        "hh": f"{at:%H}",
-    }
-    return _PLACEHOLDER.sub(lambda match: values[match.group(1)], template)
-
-
-def _bounds(company: Company, month: Month) -> tuple[datetime, datetime]:
-    home = ZoneInfo(company.time_zone)
-    start, end = (
-        datetime.combine(day, datetime.min.time(), home).astimezone(UTC)
-        for day in (month.start, month.end)
-    )
-    return start, end
-
-
-def _hours(source: Source, company: Company, month: Month) -> Iterator[datetime]:
-    zone = ZoneInfo(source.time_zone)
-    at, end = _bounds(company, month)
-    at = at.replace(minute=0)
-    while at < end:
-        yield at.astimezone(zone)
-        at += timedelta(hours=1)
-
-
-# --- what was delivered ---------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """A complete file: how it was listed, and the checksum its owner gave it."""
-
-    entry: Entry
-    algorithm: str = ""
-    checksum: str = ""
-
-    @property
-    def path(self) -> str:
-        return self.entry.path
-
-
 def _template(source: Source, stream: StreamMapping) -> str:
     where = f"{source.id}.{stream.stream}"
     template = stream.options.get("path")
@@ -167,39 +93,31 @@ def _template(source: Source, stream: StreamMapping) -> str:
         raise ConfigError([f"{where}.path: expected a path, got nothing"])
     if "://" in template:
         raise ConfigError([f"{where}.path: expected a path below the source's url"])
-    if not _PLACEHOLDER.search(template) and stream.window is None:
+    if not BRACED.search(template) and stream.window is None:
         raise ConfigError([f"{where}.window: expected a column, for path names no month"])
-    if not _is_data(PurePosixPath(template).name):
+    if not is_data(PurePosixPath(template).name):
         raise ConfigError([f"{where}.path: expected no name of a hidden or unfinished file"])
     return template
 
 
 def _delivered(
     drop: Drop, source: Source, stream: StreamMapping, month: Month, company: Company
-) -> list[_Wanted]:
+) -> list[Wanted]:
     template = _template(source, stream)
-    mode, settle = _completeness(drop, source, stream)
+    mode, settle = completeness.asked_of(drop, source, stream)
     names = paths(template, source, company, month)
     drop.expect(_days(template, source, company, month))
-    entries = [entry for entry in remote.find(drop, names) if _is_data(entry.name)]
+    entries = [entry for entry in remote.find(drop, names) if is_data(entry.name)]
     waits = drop.is_remote or mode != "none"
-    if waits and {"dd", "hh"} & set(_PLACEHOLDER.findall(template)):
-        _check_watermark(drop, source, month, _bounds(company, month)[1] + settle)
+    if waits and {"dd", "hh"} & set(BRACED.findall(template)):
+        _check_watermark(drop, source, month, bounds(company, month)[1] + settle)
     if not entries:
         raise SourceMissing(
             f"{source.id} {month}: no file for {stream.stream} at {template} "
             f"under {drop.where}; ask the source's owner: {source.owner}"
         )
     _check_empty([e for e in entries if format_of(e.path, stream) != "jsonl"], source)
-    return _complete(drop, entries, mode, settle, f"{source.id} {month}", source.owner)
-
-
-def _is_data(name: str) -> bool:
-    """Tell a file's name from those of hidden, unfinished and accompanying files."""
-    lower = name.lower()
-    return not (
-        name.startswith((".", "~$")) or name == _MARK or lower.endswith((*_UNFINISHED, *_BESIDE))
-    )
+    return completeness.complete(drop, entries, mode, settle, f"{source.id} {month}", source.owner)
 
 
 def _days(template: str, source: Source, company: Company, month: Month) -> list[str]:
@@ -210,20 +128,6 @@ def _days(template: str, source: Source, company: Company, month: Month) -> list
     if "{dd}" not in above or remote.is_wild(above):
         return []
     return paths(above, source, company, month)
-
-
-def _completeness(drop: Drop, source: Source, stream: StreamMapping) -> tuple[str, timedelta]:
-    options = {**source.options, **stream.options}
-    where = f"{source.id}.{stream.stream}"
-    mode = options.get("complete", "settled" if drop.is_remote else "none")
-    minutes = options.get("settle_minutes", SETTLE_MINUTES)
-    if mode not in COMPLETE:
-        raise ConfigError(
-            [f"{where}.complete: expected one of {', '.join(COMPLETE)}, got {mode!r}"]
-        )
-    if isinstance(minutes, bool) or not isinstance(minutes, int | float) or minutes < 0:
-        raise ConfigError([f"{where}.settle_minutes: expected minutes from 0, got {minutes!r}"])
-    return str(mode), timedelta(minutes=minutes)
 
 
 def _check_watermark(drop: Drop, source: Source, month: Month, until: datetime) -> None:
@@ -244,93 +148,19 @@ def _check_empty(entries: Sequence[Entry], source: Source) -> None:
         )
 
 
-def _complete(
-    drop: Drop, entries: Sequence[Entry], mode: str, settle: timedelta, where: str, owner: str
-) -> list[_Wanted]:
-    """Return the files when every one is there whole; else SourceMissing names the first."""
-    if mode == "settled":
-        late = _unsettled(drop, entries, settle)
-        wanted = [_Wanted(entry) for entry in entries]
-    elif mode == "done":
-        late = _unmarked(drop, entries)
-        wanted = [_Wanted(entry) for entry in entries]
-    elif mode == "checksum":
-        wanted, late = _summed(drop, entries, where, owner)
-    else:
-        return [_Wanted(entry) for entry in entries]
-    if late:
-        raise SourceMissing(
-            f"{where}: {late[0]}, as of {len(late)} of {len(entries)} files; nothing was landed, "
-            f"it is tried again; if it stays so, ask the source's owner: {owner}"
-        )
-    return wanted
-
-
-def _unsettled(drop: Drop, entries: Sequence[Entry], settle: timedelta) -> list[str]:
-    now = drop.now()
-    said = f"was written less than {settle.total_seconds() / 60:g} minutes ago"
-    return [f"{e.path} {said}" for e in entries if now - e.changed < settle.total_seconds()]
-
-
-def _beside(drop: Drop, entries: Sequence[Entry]) -> dict[str, Entry]:
-    """Return every file that lies in a folder of these, by path."""
-    folders = dict.fromkeys(entry.path.rpartition("/")[0] for entry in entries)
-    return {e.path: e for folder in folders for e in drop.entries(folder) if not e.is_folder}
-
-
-def _unmarked(drop: Drop, entries: Sequence[Entry]) -> list[str]:
-    """List files without a mark that is at least as new as they are."""
-    beside = _beside(drop, entries)
-    late = []
-    for entry in entries:
-        folder = entry.path.rpartition("/")[0]
-        marks = (f"{entry.path}.done", f"{folder}/{_MARK}" if folder else _MARK)
-        found = [beside[mark] for mark in marks if mark in beside]
-        if not found:
-            late.append(f"{entry.path} has neither {entry.name}.done nor {_MARK} beside it")
-        elif max(mark.changed for mark in found) < entry.changed:
-            late.append(f"{entry.path} is newer than the mark beside it")
-    return late
-
-
-def _summed(
-    drop: Drop, entries: Sequence[Entry], where: str, owner: str
-) -> tuple[list[_Wanted], list[str]]:
-    beside = _beside(drop, entries)
-    wanted, late = [], []
-    for entry in entries:
-        named = [(s, beside[entry.path + s]) for s in _SUMS if entry.path + s in beside]
-        if not named:
-            late.append(f"{entry.path} has no {' or '.join(_SUMS)} file beside it")
-            continue
-        suffix, sidecar = named[0]
-        text = drop.read(sidecar, 4096).decode("ascii", "replace").strip()
-        match = _SUM.match(text)
-        if match is None or len(match[1]) != hashlib.new(_SUMS[suffix]).digest_size * 2:
-            raise SourceChanged(
-                f"{where}: {sidecar.path} holds no {_SUMS[suffix]} checksum; nothing was landed; "
-                f"ask the source's owner: {owner}"
-            )
-        wanted.append(_Wanted(entry, _SUMS[suffix], match[1].lower()))
-    return wanted, late
-
-
-# --- fetching -------------------------------------------------------------------------------
-
-
-def _one_by_one(drop: Drop, wanted: Sequence[_Wanted]) -> Iterator[tuple[_Wanted, Any]]:
+def _one_by_one(drop: Drop, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, Any]]:
     for item in wanted:
         yield item, partial(_save, drop, item)
 
 
-def _save(drop: Drop, item: _Wanted, target: Path) -> None:
+def _save(drop: Drop, item: Wanted, target: Path) -> None:
     drop.fetch([(item.entry, target)])
-    _check_sum(drop, item, target)
+    completeness.check_sum(drop, item, target)
 
 
 def _fetch_ahead(
-    drop: Drop, wanted: Sequence[_Wanted], context: ExtractContext
-) -> Iterator[tuple[_Wanted, Any]]:
+    drop: Drop, wanted: Sequence[Wanted], context: ExtractContext
+) -> Iterator[tuple[Wanted, Any]]:
     """Fetch remote files some at a time, for a question each would take the network's delay."""
     folder = context.tmp / "fetched"
     folder.mkdir(parents=True, exist_ok=True)
@@ -338,13 +168,13 @@ def _fetch_ahead(
         pairs = [(item, folder / str(at)) for at, item in enumerate(batch)]
         drop.fetch([(item.entry, path) for item, path in pairs])
         for item, path in pairs:
-            _check_sum(drop, item, path)
+            completeness.check_sum(drop, item, path)
             yield item, path.replace
         context.progress(f"{drop.where}: fetched {len(batch):,} files up to {batch[-1].path}")
 
 
-def _batches(wanted: Sequence[_Wanted]) -> Iterator[list[_Wanted]]:
-    batch: list[_Wanted] = []
+def _batches(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
+    batch: list[Wanted] = []
     size = 0
     for item in wanted:
         if batch and (len(batch) == _TOGETHER or size + item.entry.size > _TOGETHER_BYTES):
@@ -354,18 +184,6 @@ def _batches(wanted: Sequence[_Wanted]) -> Iterator[list[_Wanted]]:
         size += item.entry.size
     if batch:
         yield batch
-
-
-def _check_sum(drop: Drop, item: _Wanted, path: Path) -> None:
-    if not item.checksum:
-        return
-    with path.open("rb") as handle:
-        found = hashlib.file_digest(handle, item.algorithm).hexdigest()
-    if found != item.checksum:
-        raise SourceMissing(
-            f"{drop.where}: {item.path} does not have its {item.algorithm} checksum: it is still "
-            "being written, or was damaged on its way; nothing was archived"
-        )
 
 
 CONNECTOR = Connector(

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from connectors import api
-from connectors.api import Call, Endpoint, System
+from connectors import api, instants
 from connectors.base import Beside, column
+from connectors.endpoints import Call, Endpoint, System
 from connectors.http import Client, Policy, Refused, basic, leased
 from connectors.paging import Page, Request, by_cursor, by_page
 from perfhouse.company import ColumnMapping, Source, StreamMapping
@@ -84,7 +84,7 @@ def _lease(url: str, connection: Connection, bare: Client) -> tuple[str, float]:
 def _available(call: Call) -> datetime | None:
     """Return until when the data lake is complete, less the time that after-call work takes."""
     page = call.send(Request(f"{JOBS}/availability"))
-    reached = api.parsed(page.at("dataAvailabilityDate"), f"{JOBS}/availability")
+    reached = instants.parsed(page.at("dataAvailabilityDate"), f"{JOBS}/availability")
     if reached is None:
         raise SourceChanged(f"{JOBS}/availability: the answer has no dataAvailabilityDate")
     return reached - SETTLE

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from connectors import api
-from connectors.api import Call, Endpoint, System
 from connectors.base import Beside, column
+from connectors.endpoints import Call, Endpoint, System
 from connectors.http import Answer, Client, Later, Policy, StaleToken, basic, leased
 from connectors.paging import Page, Request, number
 from connectors.rosters import check_age, day, days

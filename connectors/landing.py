@@ -226,7 +226,8 @@ def _connection(key: bytes, staging: Path, archived: Path) -> Iterator[DuckDBPyC
     """Open an engine for a mapping's SQL: it reaches the delivery and the staging folder only."""
     import duckdb
 
-    from connectors.casting import hmac_setup, literal
+    from connectors.keyed_hashes import hmac_setup
+    from connectors.quoting import literal
 
     con = warehouse.connect(":memory:")
     try:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from connectors import base, casting, casts, checking, reading, reading_json, reading_pages, writing
 from connectors.casting import Planned
 from connectors.casts import Cast, CastFailed
+from connectors.quoting import quoted
 from connectors.reading import ReadFile, Records, Turned, Wanted
 from connectors.streams import STREAMS, Column, Stream
 from connectors.writing import Delivery
@@ -176,7 +177,7 @@ def _turn(records: Records, mapping: StreamMapping, where: str, tabular: bool) -
     records.turned = Turned(name, value, texts)
     for told_by, inner in ((name, checking.NAME), (value, checking.VALUE)):
         records.fields[told_by] = told_by
-        records.used[told_by] = casting.quoted(inner)
+        records.used[told_by] = quoted(inner)
 
 
 def _check_conditions(

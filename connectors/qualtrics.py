@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from connectors import api, surveys
-from connectors.api import Call, Endpoint, System
+from connectors import api, instants, surveys
 from connectors.base import Beside
+from connectors.endpoints import Call, Endpoint, System
 from connectors.http import Client, Credentials
 from connectors.paging import Page, Request
 from perfhouse.company import Source
@@ -62,7 +62,7 @@ def _responses(call: Call) -> Iterator[Page]:
 
 def _unfold(record: Any, beside: Beside) -> Iterable[Mapping[str, Any]]:
     values = record["values"]
-    recorded = api.instant(values["recordedDate"])
+    recorded = instants.instant(values["recordedDate"])
     if (beside.start and recorded < beside.start) or (beside.end and recorded >= beside.end):
         return
     survey = surveys.surveys(beside.options)[beside.name.split("/")[1]]

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from connectors import decoding, reading_csv
 from connectors.base import Beside, Unfold
-from connectors.casting import literal, quoted
 from connectors.checking import FILE, RAW, ROW
+from connectors.quoting import literal, quoted
 from perfhouse.errors import SourceChanged
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from connectors.casting import literal, quoted
 from connectors.checking import RAW
+from connectors.quoting import literal, quoted
 from connectors.reading import Wanted, shown
 from perfhouse.errors import ConfigError, SourceChanged
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connectors import decoding, reading_fields, reading_pages, splitting
-from connectors.casting import literal
 from connectors.checking import FILE, RAW, ROW
+from connectors.quoting import literal
 from connectors.reading import (
     CHUNK_BYTES,
     CHUNK_ROWS,

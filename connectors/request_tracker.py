@@ -11,9 +11,9 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from connectors import api
-from connectors.api import Call, Endpoint, System
+from connectors import api, instants
 from connectors.base import Beside, column
+from connectors.endpoints import Call, Endpoint, System
 from connectors.http import Client, Credentials
 from connectors.paging import Page, Request, number
 from perfhouse.company import ColumnMapping, Source, StreamMapping
@@ -196,7 +196,7 @@ def _honoured(call: Call, near: str) -> bool:
     if not newest:
         return True
     ticket, text = newest[0]["id"], newest[0]["LastUpdated"]
-    at = api.parsed(text, "LastUpdated")
+    at = instants.parsed(text, "LastUpdated")
     if at is None:
         return True
     second = (

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from connectors import sql
 from connectors.base import column
-from connectors.casting import literal
+from connectors.quoting import literal
 from perfhouse.company import ColumnMapping, Source, StreamMapping
 from perfhouse.errors import ConfigError
 

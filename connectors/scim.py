@@ -10,8 +10,8 @@ from datetime import date
 from typing import Any
 
 from connectors import api, rosters
-from connectors.api import Call, Endpoint, System
 from connectors.base import Beside, column
+from connectors.endpoints import Call, Endpoint, System
 from connectors.http import Answer, Client, basic, bearer
 from connectors.paging import Page, Request, by_offset, number
 from perfhouse.company import ColumnMapping, Source, StreamMapping

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any
 
 from connectors import api
-from connectors.api import Call, Endpoint, System
 from connectors.base import Beside, column
+from connectors.endpoints import Call, Endpoint, System
 from connectors.http import Client, basic
 from connectors.paging import Page, Request, number
 from perfhouse.company import ColumnMapping, Source, StreamMapping

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from connectors import sql_archive, sql_query, sql_sessions
 from connectors.base import Connector, ExtractContext, Extracted
-from connectors.casting import literal
+from connectors.quoting import literal
 from connectors.sql_sessions import Session, Words
 from perfhouse import settings
 from perfhouse.company import Source, StreamMapping

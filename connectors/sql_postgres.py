@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, urlencode
 
 from connectors import sql_query
-from connectors.casting import literal, quoted
+from connectors.quoting import literal, quoted
 from connectors.sql_sessions import Reading, Words, check_names
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from connectors.casting import literal
+from connectors.quoting import literal
 from perfhouse.company import Company, Source, StreamMapping
 from perfhouse.errors import ConfigError
 from perfhouse.month import Month

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from connectors import api, surveys
-from connectors.api import Call, Endpoint, System
+from connectors import api, instants, surveys
 from connectors.base import Beside
+from connectors.endpoints import Call, Endpoint, System
 from connectors.http import Client, Policy, bearer
 from connectors.paging import Page, Request, by_page, number
 from perfhouse.company import Source
@@ -85,7 +85,7 @@ def _check_budget(call: Call, page: Page, size: int) -> None:
 
 
 def _unfold(record: Any, beside: Beside) -> Iterable[Mapping[str, Any]]:
-    changed = api.instant(record["date_modified"])
+    changed = instants.instant(record["date_modified"])
     # whether the vendor's end is inclusive is not told; ours is not
     if (beside.start and changed < beside.start) or (beside.end and changed >= beside.end):
         return

@@ -16,6 +16,12 @@ from perfhouse.errors import ConfigError
 
 # where a response tells of whom and of what it is: canonical column to the tool's own field
 LINKS = ("agent_id", "ticket_id", "interaction_id", "subject_employee_id", "rater_key", "team_id")
+# who answers where a survey does not say; of every other kind it is a customer
+_USUAL_RATERS = {
+    "employee_satisfaction": "subordinate",
+    "peer_360": "peer",
+    "training_feedback": "peer",
+}
 _WORDS = ("id", "kind", "rater_type", "version", "questions", "fields")
 _QUESTION_WORDS = ("id", "metric", "scale", "scores")
 
@@ -66,10 +72,11 @@ def _survey(table: Any, where: str, problems: list[str]) -> Survey:
         questions = []
     asked = [_question(q, f"{where}.questions[{at}]", problems) for at, q in enumerate(questions)]
     fields = _table(table.get("fields", {}), f"{where}.fields", LINKS, problems)
+    rater = _USUAL_RATERS.get(str(table.get("kind")), "customer")
     return Survey(
         id=_text(table, "id", where, problems),
         kind=_one_of(table, "kind", "survey_kind", where, problems),
-        rater_type=_one_of({"rater_type": "customer", **table}, "rater_type", "", where, problems),
+        rater_type=_one_of({"rater_type": rater, **table}, "rater_type", "", where, problems),
         version=str(table.get("version", "")),
         questions={question.id: question for question in asked},
         fields={key: str(value) for key, value in fields.items()},

@@ -16,8 +16,8 @@ from urllib.parse import unquote
 import msgspec
 
 from connectors import addresses, api
-from connectors.api import Call, Endpoint, System
 from connectors.base import Beside, column
+from connectors.endpoints import Call, Endpoint, System
 from connectors.http import Client, Policy, basic
 from connectors.paging import Page, Request, by_link, linked
 from perfhouse.company import ColumnMapping, Source, StreamMapping

@@ -10,8 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 from connectors import api, surveys
-from connectors.api import Call, Endpoint, System
 from connectors.base import Beside
+from connectors.endpoints import Call, Endpoint, System
 from connectors.http import Client, Policy, bearer
 from connectors.paging import Page, Request
 from perfhouse.company import Source

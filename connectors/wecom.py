@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from connectors import api, rosters, surveys, wecom_rows
-from connectors.api import Call, Endpoint, System
+from connectors.endpoints import Call, Endpoint, System
 from connectors.http import Answer, Client, Later, Policy, StaleToken, leased
 from connectors.paging import Page, Request, by_cursor
 from connectors.wecom_rows import BEIJING, templates

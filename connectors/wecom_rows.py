@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from connectors import api, rosters, surveys
+from connectors import api, instants, rosters, surveys
 from connectors.base import Beside, Unfold, column
 from perfhouse.company import ColumnMapping, StreamMapping
 from perfhouse.errors import ConfigError
@@ -105,7 +105,7 @@ def _unit(record: Any, beside: Beside) -> Iterator[Mapping[str, Any]]:
 
 
 def _at(epoch: Any) -> str | None:
-    return api.moment(epoch).isoformat() if epoch else None
+    return instants.moment(epoch).isoformat() if epoch else None
 
 
 def _approval(stream: str, record: Any, beside: Beside) -> Iterator[Mapping[str, Any]]:
@@ -198,7 +198,7 @@ def _answer(record: Any, beside: Beside) -> Iterable[Mapping[str, Any]]:
     if "answer_id" not in record:
         return ()
     form, round_id = beside.name.split("/")[1:3]
-    made, changed = (api.moment(record[k]) for k in ("ctime", "mtime"))
+    made, changed = (instants.moment(record[k]) for k in ("ctime", "mtime"))
     if not _inside(made, beside) and not _inside(changed, beside):
         return ()
     answers = {str(i["question_id"]): _reply(i) for i in record["reply"].get("items") or ()}
@@ -283,7 +283,7 @@ def _people(of: int, rate: float, width: float) -> int:
 
 
 def _day(epoch: Any) -> date:
-    return api.moment(epoch).astimezone(BEIJING).date()
+    return instants.moment(epoch).astimezone(BEIJING).date()
 
 
 # --- the columns

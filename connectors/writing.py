@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from connectors import checking, rows
 from connectors.base import Progress
-from connectors.casting import ERROR, FIELD, Planned, literal
+from connectors.casting import ERROR, FIELD, Planned
 from connectors.casts import Cast
 from connectors.checking import FILE, HASH, RAW, ROW
+from connectors.quoting import literal
 from connectors.reading import ReadFile, Records
 from connectors.rows import ROW_GROUP, RowGroups, Seen, digests, give_back
 from connectors.streams import ENVELOPE, SCHEMA_VERSION, Stream
-from perfhouse import lake
+from perfhouse import formulas, lake
 from perfhouse.company import Company, Source
 from perfhouse.errors import PerfhouseError
 from perfhouse.month import Month
@@ -314,7 +315,8 @@ def _final_quarantine(
     part = lake.partition(delivery.month, delivery.source.id)
     final = Path("raw") / "_quarantine" / stream.name / part / f"{digest[:12]}.parquet"
     people = draft.with_suffix(".csv")
-    con.execute(f"copy (from {_scan(draft)}) to {literal(str(people))} (format csv, header)")
+    shown = formulas.quarantined_sql(_scan(draft))
+    con.execute(f"copy ({shown}) to {literal(str(people))} (format csv, header)")
     staged[draft] = final
     staged[people] = final.with_suffix(".csv")
     return final.as_posix()

@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from connectors import addresses, api, files
-from connectors.api import Call, Endpoint, System
+from connectors import addresses, api, files, instants
 from connectors.base import Beside, Connector, ExtractContext, Extracted, column
+from connectors.endpoints import Call, Endpoint, System
 from connectors.http import Client, basic
 from connectors.paging import Page, Request, by_link
 from perfhouse import settings
@@ -166,7 +166,7 @@ def _watermark(call: Call) -> datetime | None:
     for page in call.pages(Request("/statements", {"limit": 1})):
         told = page.headers.get("x-experience-api-consistent-through")
         if told:
-            return api.parsed(told, "X-Experience-API-Consistent-Through")
+            return instants.parsed(told, "X-Experience-API-Consistent-Through")
         clock = page.headers.get("date")
         return parsedate_to_datetime(clock).astimezone(UTC) - SETTLE if clock else None
     return None

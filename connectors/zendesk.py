@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from connectors import api, zendesk_rows
-from connectors.api import Call, Endpoint, System
+from connectors.endpoints import Call, Endpoint, System, first
 from connectors.http import Client, Policy, basic, bearer
 from connectors.paging import Following, Page, Request, number
 from perfhouse.company import Source
@@ -156,12 +156,12 @@ def _ratings(call: Call) -> Iterator[Page]:
 SYSTEM = System(
     client=_client,
     endpoints=(
-        Endpoint("groups", api.first(lambda _: _list("groups"), _next_in_list), "groups",
+        Endpoint("groups", first(lambda _: _list("groups"), _next_in_list), "groups",
                  beside=("tickets",)),
-        Endpoint("schedules", api.first(lambda _: Request("/api/v2/business_hours/schedules")),
+        Endpoint("schedules", first(lambda _: Request("/api/v2/business_hours/schedules")),
                  "schedules", beside=("tickets",), optional=True),
-        Endpoint("agents", api.first(lambda _: _list("users", **{"role[]": ["agent", "admin"]}),
-                                     _next_in_list),
+        Endpoint("agents", first(lambda _: _list("users", **{"role[]": ["agent", "admin"]}),
+                                 _next_in_list),
                  "users", ("source_users",), beside=("ticket_events",)),
         Endpoint("ticket_events", _events, "ticket_events", ("ticket_events",),
                  beside=("tickets", "source_users")),

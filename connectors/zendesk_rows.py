@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from connectors import api
+from connectors import instants
 from connectors.base import Beside, Unfold, column
 from connectors.paging import number
 from perfhouse.company import ColumnMapping, StreamMapping
@@ -24,7 +24,7 @@ def _inside(at: datetime, beside: Beside) -> bool:
 def _ticket(record: dict[str, Any], beside: Beside) -> Iterator[dict[str, Any]]:
     """Join a ticket with its metrics and its group's name; drop what lies beyond the window."""
     exported = beside.name.startswith("tickets/")
-    if exported and not _inside(api.moment(record["generated_timestamp"]), beside):
+    if exported and not _inside(instants.moment(record["generated_timestamp"]), beside):
         return
     metrics = record.get("metric_set") or _sideloaded(beside.page, record["id"])
     group = beside.lookup("groups", "id").get(str(record.get("group_id"))) or {}
@@ -80,7 +80,7 @@ _NO_FIELDS = frozenset(
 
 def _audit(record: dict[str, Any], beside: Beside) -> Iterator[dict[str, Any]]:
     """Unfold one update of a ticket into its events."""
-    at = api.moment(record["timestamp"])
+    at = instants.moment(record["timestamp"])
     if beside.end is not None and at >= beside.end:
         return
     for place, child in enumerate(record["child_events"]):

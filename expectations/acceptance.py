@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from expectations.rules import CRITICAL, WARNING
 from perfhouse import ledger, signing
-from perfhouse.ledger import Record, sha256_of
+from perfhouse.hashing import sha256_of
+from perfhouse.ledger import Record
 from perfhouse.settings import Home
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _records(home: Home) -> Iterator[Record]:
     found = [line for line in lines if isinstance(line, Record) and line.kind == KIND]
     found += _carried(home.gates / _CARRIED)
     if found:
-        keys = signing.public_keys([], home.published)
+        keys = signing.trusted_keys(home)
         yield from (line for line in found if ledger.is_signed(line, keys))
 
 

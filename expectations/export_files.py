@@ -53,6 +53,22 @@ def read(con: DuckDBPyConnection, folder: Path, stem: str, name: str) -> list[st
     ]
 
 
+def unguarded(column: str) -> str:
+    """Return SQL for a text cell without the quote that guards it."""
+    return f"case when starts_with({column}, '''') then substr({column}, 2) else {column} end"
+
+
+def other_types(agreed: Sequence[tuple[str, str]]) -> str:
+    """Return a query over `<name>_fields` for columns whose name or type is not as agreed."""
+    wanted = ", ".join(f"({i}, '{n}', '{t}')" for i, (n, t) in enumerate(agreed))
+    return (
+        "select coalesce(f.name, w.name) as column_name, f.type as found, w.type as agreed "
+        f"from batch f full join (values {wanted}) w(place, name, type) "
+        "on f.place = w.place where f.name is distinct from w.name "
+        "or f.type is distinct from w.type"
+    )
+
+
 def _fields(package: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     tables = [each for each in package["resources"] if "schema" in each]
     return list(tables[0]["schema"]["fields"]) if tables else []

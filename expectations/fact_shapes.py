@@ -106,7 +106,7 @@ SHAPES: dict[str, Shape] = {
     "fct_survey_responses": Shape(
         ("response_key",),
         ("_source", "response_id", "question_id"),
-        days=("submitted_on",),
+        days=("counted_on",),
         people=("credited_employee_id",),
     ),
     "fct_survey_totals": Shape(

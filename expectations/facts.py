@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expectations import reconciliation
+from expectations import readings, reconciliation
 from expectations.fact_shapes import SHAPES, Shape
 from expectations.rules import CRITICAL, WARNING, Rule, rows
 from perfhouse import lake, warehouse
-from perfhouse.ledger import sha256_of
+from perfhouse.hashing import sha256_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -47,7 +47,7 @@ def subject(case: Case) -> str:
 
 
 def _inputs(case: Case) -> str:
-    return sha256_of(lake.inputs(case.home, case.month, case.as_of))
+    return sha256_of(lake.inputs(case.home, case.month, case.as_of, case.company.look_back))
 
 
 def prepare(con: DuckDBPyConnection, case: Case) -> tuple[Rule, ...]:
@@ -169,6 +169,15 @@ def _reconciliation_rules(case: Case) -> list[Rule]:
             "coalesce(sum(rows), 0)::bigint, "
             "coalesce(sum(rows) filter (where in_facts), 0)::bigint, "
             "coalesce(sum(rows) filter (where not in_facts), 0)::bigint) from reconciliation",
+        ),
+        rows(
+            "events_have_tickets", WARNING, "ticketless", "select source, record from batch",
+            ("Every ticket event of the month has its ticket in a delivery that the build reads "
+             "(else [look_back] tickets)",
+             "本月的每个工单事件都能在所读交付中找到其工单（否则请设置 [look_back] tickets）"),
+            observe="select printf('%d events', coalesce(sum(rows), 0)::bigint) from "
+            f"reconciliation where reason = '{readings.TICKETLESS}' "
+            f"and delivered = '{case.month.key}'",
         ),
         rows(
             "facts_have_rows", CRITICAL, "from_nowhere", "select fact, source, record from batch",

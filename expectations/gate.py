@@ -21,8 +21,8 @@ from expectations import acceptance
 from expectations.rules import CRITICAL, Rule, quoted, without_contacts
 from expectations.thresholds import DEFAULTS, origin
 from perfhouse import warehouse
+from perfhouse.durable import sync_file, sync_folder
 from perfhouse.errors import GateFailed, PerfhouseError, without_values
-from perfhouse.ledger import sync_file, sync_folder
 from perfhouse.month import Month
 from perfhouse.settings import Home, environment
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from expectations.rules import quoted
 from perfhouse import lake
+from perfhouse.company_look_back import months_back
 from perfhouse.month import Month
 from perfhouse.settings import project_dir
 
@@ -119,7 +120,8 @@ def _deliveries_of(con: DuckDBPyConnection, case: Case, stream: str) -> None:
 def _delivered(case: Case, stream: str, broken: Collection[str]) -> dict[str, list[str]]:
     sources = {source.id for source in case.company.sources}
     found: dict[str, list[str]] = {}
-    for manifest in lake.manifests(case.home, case.month.plus(-lake.LOOK_BACK), case.as_of):
+    back = months_back(stream, case.company.look_back)
+    for manifest in lake.manifests(case.home, case.month.plus(-back), case.as_of):
         landing = manifest.streams.get(stream)
         if landing is None or manifest.source not in sources:
             continue

@@ -14,8 +14,8 @@ from expectations.deliveries import delivery_rules, people_rules
 from expectations.rules import Rule, quoted
 from expectations.stream_rules import stream_rules
 from perfhouse import lake
+from perfhouse.hashing import sha256_of
 from perfhouse.lake import file_sha256
-from perfhouse.ledger import sha256_of
 from perfhouse.month import Month
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def subject(case: Case) -> str:
     months = {month.key for month in case.month.until(case.as_of)}
     found = [
         item
-        for item in lake.inputs(case.home, case.month, case.as_of)
+        for item in lake.inputs(case.home, case.month, case.as_of, case.company.look_back)
         if str(item["month"]) in months
     ]
     return sha256_of(found)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from perfhouse.appeal_month import about_sql
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -41,6 +43,7 @@ class Reading:
             rows that no fact holds one by one.
         newest: which version of a key counts, before the order that holds everywhere.
         joins: SQL of further relations that the reasons need.
+        named: columns beside the key that a data owner knows a row by.
     """
 
     stream: str
@@ -52,6 +55,7 @@ class Reading:
     counts: tuple[tuple[str, str], ...] = ()
     newest: str = ""
     joins: str = ""
+    named: tuple[str, ...] = ()
 
 
 def _same(*names: str) -> tuple[tuple[str, str], ...]:
@@ -61,7 +65,9 @@ def _same(*names: str) -> tuple[tuple[str, str], ...]:
 # Reasons that every stream knows; what is none of all is unexplained.
 IN_FACTS, SUPERSEDED, DELETED = "in_facts", "superseded", "deleted"
 UNDATED, OUTSIDE, OUTSIDE_BY_PLACE = "undated", "outside_month", "outside_month_by_place"
+_ABOUT = about_sql("r.scorecard_id")
 NOT_COUNTED, UNEXPLAINED = "read_by_no_fact", "unexplained"
+TICKETLESS = "ticket_not_delivered"
 
 # In words, for the page and for whoever reads the table.
 WORDS = {
@@ -78,11 +84,13 @@ WORDS = {
     "other_kind": "an event of a kind that no fact counts",
     "after_clocks": "an event after the last instant that counts",
     "ticket_elsewhere": "an event of a ticket that is not the month's",
-    "ticket_not_delivered": "an event of a ticket that no delivery in reach holds",
+    TICKETLESS: "an event of a ticket that no delivery in reach holds",
     "test_answer": "an answer that is marked as a test",
+    "after_waves": "an answer that came after the last wave of its survey had closed",
     "voided": "a record that was voided",
     "calibration": "a review made for calibration",
     "rescored": "a review whose contact was scored again",
+    "no_month": "an appeal that names no month, or several",
     "other_month": "an appeal about the numbers of another month",
     "ended_before": "an assignment that ended before the month",
     "begins_after": "an assignment that begins after the month",
@@ -140,8 +148,9 @@ READINGS: tuple[Reading, ...] = (
         "group by _source, ticket_id) k on k._source = r._source and k.ticket_id = r.ticket_id",
         reasons=(
             ("ticket_elsewhere", "k.is_known"),
-            ("ticket_not_delivered", "k.is_known is null"),
+            (TICKETLESS, "k.is_known is null"),
         ),
+        named=("ticket_id",),
     ),
     Reading("calls", (Fact("fct_calls", _same("leg_id")),), at=("r.ended_at",)),
     Reading(
@@ -151,7 +160,12 @@ READINGS: tuple[Reading, ...] = (
             Fact("fct_peer_reviews", (("response_id", "review_id"), ("question_id", "dimension"))),
         ),
         counts=(("test_answer", "coalesce(r.is_test, false)"),),
-        at=("r.submitted_at",),
+        at=("case when w.survey_id is null then r.submitted_at end",),
+        on=("w.closes_on",),
+        joins="left join warehouse.config.survey_waves w on w.survey_id = r.survey_id and "
+        "r.survey_kind in ('employee_satisfaction', 'peer_360', 'training_feedback') and "
+        "r.submitted_at >= w.from_at and coalesce(r.submitted_at < w.until_at, true)",
+        reasons=(("after_waves", "w.survey_id is not null and w.closes_on is null"),),
     ),
     Reading(
         "survey_aggregates",
@@ -220,7 +234,7 @@ READINGS: tuple[Reading, ...] = (
     Reading(
         "appeals",
         (Fact("fct_appeals", _same("appeal_id")),),
-        reasons=(("other_month", "r.scorecard_id not like '%{month}%'"),),
+        reasons=(("no_month", f"{_ABOUT} is null"), ("other_month", f"{_ABOUT} <> '{{month}}'")),
     ),
     Reading(
         "hr_roster",

@@ -15,6 +15,7 @@ from expectations import readings
 from expectations.readings import READ, READINGS, Fact, Reading
 from expectations.rules import quoted
 from perfhouse import lake
+from perfhouse.company_look_back import farthest
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -39,6 +40,7 @@ TABLES = {
     "reconciliation": "month date, stream varchar, source varchar, delivered varchar, "
     "reason varchar, in_facts boolean, rows bigint",
     "unexplained": "stream varchar, source varchar, delivered varchar, record varchar",
+    "ticketless": "source varchar, record varchar",
     "from_nowhere": "fact varchar, source varchar, record varchar",
     "miscounted": "source varchar, ticket_id varchar, counted bigint, delivered bigint",
     "delivered": "source varchar, stream varchar, delivered varchar, landed bigint",
@@ -46,7 +48,7 @@ TABLES = {
 
 
 def prepare(con: DuckDBPyConnection, case: Case) -> None:
-    """Make `reconciliation`, `unexplained`, `from_nowhere`, `miscounted` and `delivered`.
+    """Make the tables of TABLES.
 
     The warehouse is attached as `warehouse`; streams are read from the lake as the build of this
     month and as-of month would read them, whatever was built since.
@@ -115,12 +117,13 @@ def _sort_out(
 ) -> None:
     """Give every row of a stream its reason; keep the counts, and the keys of what has none."""
     key = reading.key or tuple(case.streams[reading.stream].key)
-    shown = [c for c in case.streams[reading.stream].key if c not in _HIDDEN]
+    shown = [c for c in case.streams[reading.stream].key if c not in _HIDDEN] + [*reading.named]
     record = f"concat_ws(', ', {', '.join(_named(column) for column in shown)})"
     con.execute(
         f"create temp table sorted as {_classified(reading, key, words)} "
         "select r._source, r._month, r.reason, count(*) as rows, "
-        f"min({record}, {KEYS_KEPT}) filter (where r.reason = '{readings.UNEXPLAINED}') as records "
+        f"min({record}, {KEYS_KEPT}) filter (where r.reason in "
+        f"('{readings.UNEXPLAINED}', '{readings.TICKETLESS}')) as records "
         "from classified r group by all"
     )
     con.execute(
@@ -130,6 +133,10 @@ def _sort_out(
     con.execute(
         f"insert into unexplained select '{reading.stream}', _source, _month, unnest(records) "
         f"from sorted where reason = '{readings.UNEXPLAINED}'"
+    )
+    con.execute(
+        "insert into ticketless select _source, unnest(records) from sorted "
+        f"where reason = '{readings.TICKETLESS}' and _month = '{case.month.key}'"
     )
     con.execute("drop table sorted")
 
@@ -249,7 +256,7 @@ def _comments(con: DuckDBPyConnection, words: Mapping[str, str]) -> None:
 def _deliveries(con: DuckDBPyConnection, case: Case) -> None:
     """Lay out what the manifests say has landed in every delivery."""
     sources = {source.id for source in case.company.sources}
-    reach = case.month.plus(-max(lake.LOOK_BACKS.values()))
+    reach = case.month.plus(-farthest(case.company.look_back))
     rows = [
         [manifest.source, name, manifest.month, landing.landed]
         for manifest in lake.manifests(case.home, reach, case.as_of)

@@ -6,22 +6,16 @@ offenders are both made from it. Nothing here knows a table of the house.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from perfhouse.contacts import has_contact
+
 CRITICAL = "critical"
 WARNING = "warning"
 
-_EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+\.[A-Za-z]{2,}")
-_MOBILE = re.compile(r"(?<![0-9A-Za-z_.])1[3-9][0-9]{9}(?![0-9A-Za-z_])")
 HIDDEN = "<hidden>"
-
-
-def has_contact(text: str) -> bool:
-    """Say whether a text holds an e-mail address or a mobile phone number."""
-    return bool(_EMAIL.search(text) or _MOBILE.search(text))
 
 
 def without_contacts(value: str) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from expectations import drift
 from expectations.rules import CRITICAL, WARNING, Rule, between, in_set, rows
 from perfhouse import warehouse
-from perfhouse.ledger import PUBLIC_TABLES, content_sha256, sha256_of
+from perfhouse.hashing import content_sha256, sha256_of
+from perfhouse.public_tables import PUBLIC_TABLES
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -141,12 +142,16 @@ def _kpi_rules() -> list[Rule]:
         ),
         rows(
             "kpi_value_range", CRITICAL, "kpi_months",
-            "select k.manager_id, k.kpi_id, k.value from batch k join definitions d "
+            "select k.manager_id, k.kpi_id, k.value, k.adjusted_value, k.shrunk_value, k.ci_low, "
+            "k.ci_high from batch k join definitions d "
             "on d.kpi_id = k.kpi_id and d.version = k.kpi_version "
             "where (d.unit = 'rate' or d.kind = 'proportion') and k.status = 'scored' "
-            "and (k.value > 1 or k.value < case when d.is_signed then -1 else 0 end)",
-            ("Rates lie between 0 and 1, those that may be negative between -1 and 1",
-             "比率在 0 至 1 之间，可为负的在 -1 至 1 之间"),
+            "and (greatest(k.value, k.adjusted_value, k.shrunk_value, k.ci_low, k.ci_high) > 1 "
+            "or least(k.value, k.adjusted_value, k.shrunk_value, k.ci_low, k.ci_high) "
+            "< case when d.is_signed then -1 else 0 end)",
+            ("Rates and their limits lie between 0 and 1, those that may be negative between -1 "
+             "and 1, adjusted ones too",
+             "比率及其区间在 0 至 1 之间，可为负的在 -1 至 1 之间，调整后亦然"),
         ),
         rows(
             "kpi_defined", CRITICAL, "kpi_months",

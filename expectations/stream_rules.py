@@ -9,7 +9,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from expectations.rules import CRITICAL, WARNING, Rule, quoted, rows
-from expectations.stream_sense import IMPOSSIBLE, LENGTHS, ODD, ORDERED, UNIT_ROWS, UNIT_SHARE
+from expectations.stream_sense import (
+    IMPOSSIBLE,
+    LENGTHS,
+    ODD,
+    ORDERED,
+    OWED,
+    UNIT_ROWS,
+    UNIT_SHARE,
+)
 from perfhouse.month import Month
 
 if TYPE_CHECKING:
@@ -96,6 +104,7 @@ def stream_rules(name: str, case: Case) -> list[Rule]:
             f"{name}：{column} 以毫秒计，与起止时间相符",
         )
         found.append(rows(f"{name}_{column}_unit", CRITICAL, table, _unit(column, length), words))
+    found += [_owed(name, table, *owed) for owed in OWED.get(name, ())]
     if impossible or name in ODD:
         words = (f"{name}: rows make sense", f"{name}：各行合乎情理")
         doubtful = {**impossible, **ODD.get(name, {})}
@@ -134,6 +143,26 @@ def _unit(column: str, length: str) -> str:
         f"select _source as source, sum({column}) as told, sum({length})::bigint as by_instants "
         f"from batch where {column} > 0 and {length} > 0 group by _source "
         f"having count(*) >= {UNIT_ROWS} and sum({column}) < {UNIT_SHARE} * sum({length})"
+    )
+
+
+def _owed(name: str, table: str, column: str, condition: str, by: str) -> Rule:
+    """Warn of rows that leave a column empty which others of their kind fill, with their share."""
+    missing = f"count(*) filter (where {column} is null)"
+    words = (
+        f"{name}: {column} is told wherever a KPI needs it (rows without it count in no such KPI)",
+        f"{name}：指标所需的 {column} 均有值（缺失的行不计入相关指标）",
+    )
+    return rows(
+        f"{name}_{column}_told",
+        WARNING,
+        table,
+        f"select _source as source, {by}, count(*) as rows, {missing} as unknown, "
+        f"printf('%.1f%%', 100.0 * {missing} / count(*)) as share "
+        f"from batch where {condition} group by _source, {by} having {missing} > 0",
+        words,
+        observe=f"select printf('%.2f%% unknown', 100.0 * {missing} / nullif(count(*), 0)) "
+        f"from {table} where {condition}",
     )
 
 

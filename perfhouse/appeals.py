@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import appeal_days, lake, ledger, months, warehouse
+from perfhouse import appeal_days, appeal_month, lake, ledger, months, warehouse
 from perfhouse.company_types import Company
 from perfhouse.month import Month
 from perfhouse.settings import Home, project_dir
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 STREAM = "appeals"
 OPEN = ("submitted", "accepted")
 _MACROS = ("rows.sql", "numbers.sql", "appeals.sql")
-_MONTH = r"(20[0-9]{2}-(?:0[1-9]|1[0-2]))"
 _PUBLISHED = "parquet/scorecard_appeals.parquet"
 
 
@@ -63,7 +62,7 @@ class Appeal:
     def problem(self) -> str | None:
         """Say what somebody must mend in it, if anything."""
         if self.month is None:
-            return "its scorecard_id names no month such as 2026-09"
+            return "its scorecard_id names no month, or several: write it as 2026-09 or 2026-09.r1"
         if self.state in ("upheld", "rejected") and not (self.decided_by and self.decided_on):
             return "it is decided and says not by whom and when"
         if self.state == "rejected" and self.decision_code is None:
@@ -102,7 +101,7 @@ def _appeals(con: DuckDBPyConnection, home: Home, company: Company) -> Iterator[
     con.execute(
         "create table appeals as select *, cast(timezone($zone, raised_at) as date) as raised_on, "
         "cast(timezone($zone, decided_at) as date) as decided_on, "
-        f"nullif(regexp_extract(scorecard_id, '{_MONTH}', 1), '') as about, "
+        f"{appeal_month.about_sql('scorecard_id')} as about, "
         f"{sql.key_of(['_source', 'appeal_id'])} as appeal_key "
         f"from ({sql.latest_versions('raw.appeals', ['_source', 'appeal_id'])}) "
         "where _op <> 'delete'".replace("$zone", f"'{zone}'")

@@ -43,12 +43,14 @@ class BusinessHour(NamedTuple):
     open_until: int
 
 
-def span(month: Month) -> tuple[int, int]:
+def span(month: Month, as_of: Month | None = None) -> tuple[int, int]:
     """Return the UTC seconds both tables cover for a month: 13 months back to 2 months after.
 
-    A day is added at each end, for local months reach over UTC ones.
+    To the end of the as-of month if that is later: clocks that run are read there. A day is added
+    at each end, for local months reach over UTC ones.
     """
-    first, last = month.plus(-_MONTHS_BEFORE).start, month.plus(_MONTHS_AFTER).end
+    after = month.plus(_MONTHS_AFTER)
+    first, last = month.plus(-_MONTHS_BEFORE).start, max(after, as_of or after).end
     return _seconds(first) - DAY, _seconds(last) + DAY
 
 
@@ -121,10 +123,8 @@ def openings(calendar: Calendar, start: int, end: int) -> Iterator[tuple[int, in
         last = (row.until_at + row.offset_seconds) // DAY
         for number in range(first, last + 1):
             day = _EPOCH_DAY + timedelta(days=number)
-            if day in calendar.holidays:
-                continue
             midnight = number * DAY - row.offset_seconds
-            for opens, shuts in calendar.hours.get(day.weekday(), ()):
+            for opens, shuts in calendar.openings_on(day):
                 open_at = max(midnight + opens, row.from_at)
                 shut_at = min(midnight + shuts, row.until_at)
                 if open_at < shut_at:
@@ -161,12 +161,12 @@ def _seconds(day: date) -> int:
 
 
 def working_day(calendar: Calendar, day: date, count: int) -> date:
-    """Return the so many'th working day after a day: one with opening hours and no holiday.
+    """Return the so many'th working day after a day: one that has opening hours.
 
-    A calendar without any opening counts every day.
+    A calendar that is open on no weekday counts every day.
     """
     for _ in range(count):
         day += timedelta(days=1)
-        while calendar.hours and (day in calendar.holidays or day.weekday() not in calendar.hours):
+        while calendar.hours and not calendar.openings_on(day):
             day += timedelta(days=1)
     return day

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from perfhouse import card_appeals, card_gates, scorecards
 from perfhouse.card_figures import Band
-from perfhouse.card_view import AgentResult, Person, Sheet, card
+from perfhouse.card_sheet import AgentResult, Person, Sheet
+from perfhouse.card_view import card
 from perfhouse.month import Month
 
 if TYPE_CHECKING:

@@ -238,14 +238,18 @@ def _verify(args: argparse.Namespace) -> int:
     from perfhouse import report, signing, verify
 
     published = args.published or _home(args) / "published"
-    keys = signing.public_keys(args.public_key, published)
-    found = verify.verify(published, args.what, keys, args.head)
+    if args.allow_unsigned and args.public_key:
+        raise ConfigError(["--allow-unsigned: a given key must have signed; give one or the other"])
+    keys = signing.public_keys(args.public_key, published, or_none=args.allow_unsigned)
+    allow = bool(args.allow_unsigned)
+    found = verify.verify(published, args.what, keys, args.head, allow_unsigned=allow)
     report.verification(found, echo)
     return ReleaseError.exit_code if found.problems else 0
 
 
 def _record(args: argparse.Namespace) -> None:
-    from perfhouse import release
+    from perfhouse import public_words, release
+    from perfhouse.restatement import Reason
     from perfhouse.settings import Home
 
     what = {"release": args.release, "month": args.month, "case": args.case}
@@ -253,6 +257,7 @@ def _record(args: argparse.Namespace) -> None:
     said = {name: str(value) for name, value in what.items() if value}
     if not said:
         raise ConfigError(["record: expected what it is about: --release, --month, --check, ..."])
+    public_words.require(Home(_home(args)), Reason.of(args.reason, args.by))
     line = release.record(
         Home(_home(args)), kind=args.kind, what=said, who=args.by, why=args.reason, at=args.at
     )
@@ -505,6 +510,10 @@ def _evidence_commands(commands: Any) -> None:
     text = "a key or its file, may be repeated (default: published/release*.pub)"
     verify.add_argument("--public-key", action="append", default=[], help=text)
     verify.add_argument("--head", help="a ledger line's hash, noted before: must still be there")
+    text = (
+        "the ledger may be of before releases were signed: only its chain and hashes are verified"
+    )
+    verify.add_argument("--allow-unsigned", action="store_true", help=text)
     verify.set_defaults(func=_verify)
     text = "put a decision on record in the signed ledger; it is published: name nobody it is about"
     record = commands.add_parser("record", help=text, description=text)

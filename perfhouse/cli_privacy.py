@@ -51,9 +51,11 @@ def _retention(args: argparse.Namespace) -> None:
     month = retention.newest(ws.home, args.month)
     line = None
     if args.apply:
-        found, line = retention.apply(ws.home, ws.company.retention, month, who=args.by)
+        found, line = retention.apply(
+            ws.home, ws.company.retention, month, ws.company.look_back, who=args.by
+        )
     else:
-        found = retention.due(ws.home, ws.company.retention, month)
+        found = retention.due(ws.home, ws.company.retention, month, ws.company.look_back)
     for each in found:
         echo(f"{each.kind:<11} {each.month}  {len(each.files):>6,} files  {each.bytes:>14,} bytes")
     if not found:
@@ -67,11 +69,13 @@ def _retention(args: argparse.Namespace) -> None:
 
 
 def _erase(args: argparse.Namespace) -> None:
-    from perfhouse import erasure
+    from perfhouse import erasure, public_words
     from perfhouse.cli import echo
+    from perfhouse.restatement import Reason
     from perfhouse.settings import Home, defaults
 
     home = Home((args.home or defaults().home).resolve())
+    public_words.require(home, Reason(args.reason or "", args.by or ""))
     kind = "employee" if args.employee else "customer"
     key = args.employee or args.customer
     request = erasure.Request(kind, key, args.by, args.reason, args.at)

@@ -6,21 +6,21 @@ Standard library only; what streams, connectors and KPIs exist is handed in, nev
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from perfhouse.company_appeals import read_appeals
+from perfhouse.company_calendars import read_calendars
 from perfhouse.company_exports import read_receivers
 from perfhouse.company_gates import read_gates
 from perfhouse.company_identities import read_identities
+from perfhouse.company_look_back import read_look_back
 from perfhouse.company_monitors import read_monitors
 from perfhouse.company_packs import TARGETS, effective, read_pack, read_roles, read_samples
 from perfhouse.company_payroll import read_bands
@@ -34,7 +34,6 @@ from perfhouse.company_surveys import (
 from perfhouse.company_targets import read_targets
 from perfhouse.company_types import (
     PRIORITIES,
-    WEEKDAYS,
     Calendar,
     Change,
     Clock,
@@ -51,7 +50,7 @@ from perfhouse.company_types import (
     StreamMapping,
     Target,
 )
-from perfhouse.config_reader import Table, did_you_mean, parse_day
+from perfhouse.config_reader import Table, did_you_mean
 from perfhouse.errors import ConfigError
 
 __all__ = [
@@ -77,9 +76,7 @@ __all__ = [
 FILE = "perfhouse.toml"
 _CLOCKS = ("business", "calendar")
 _PLACES = ("url", "connection", "max_loss")  # options that make no other rows of the same bytes
-_OPENING = re.compile(r"^([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)$")
 _TARGETS_NAME = re.compile(r"^[^/\\]+\.csv$")
-_DAY = 86_400
 _GRADES = (Grade("A", 100), Grade("B", 80), Grade("C", 60), Grade("D", 0))
 _SERVICE = ServiceLevels(
     short_abandon_seconds=5,
@@ -97,7 +94,7 @@ def load_company(
     *,
     required: Mapping[str, Collection[str]] | None = None,
     connectors: Mapping[str, ConnectorKeys] | None = None,
-    kpis: Collection[str] | None = None,
+    kpis: Mapping[str, str] | None = None,
     thresholds: Mapping[str, Collection[str]] | None = None,
     problems: Collection[str] = (),
 ) -> Company:
@@ -108,7 +105,7 @@ def load_company(
         streams: Column names by stream; None leaves stream and column names unchecked.
         required: Columns a stream cannot land without, by stream.
         connectors: What each connector that exists adds to the words of a source.
-        kpis: Ids of the KPIs that exist.
+        kpis: The KPIs that exist, and whether 'up' or 'down' is better.
         thresholds: Names of the thresholds each gate knows.
         problems: What was found wrong before, to be told with the rest.
 
@@ -156,7 +153,7 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
     about = top.table("company")
     name_en = about.text("name_en")
     zone = about.zone("time_zone")
-    calendars = _calendars(top)
+    calendars = read_calendars(top)
     sources = read_sources(top, zone, known)
     kpis = _kpis(folder, top, known)
     scoring = _scoring(top.table("scoring"))
@@ -189,6 +186,7 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
         roles=(*read_roles(top), *(kpis.pack.roles if kpis.pack else ())),
         appeals=read_appeals(top),
         retention=read_retention(top),
+        look_back=read_look_back(top, known.streams),
         mart=_mart(top),
     )
     about.finish()
@@ -213,83 +211,6 @@ def _locations(top: Table, calendars: Collection[str]) -> dict[str, Location]:
         locations[name] = Location(table.zone("time_zone"), table.one_of("calendar", calendars))
         table.finish()
     return locations
-
-
-def _calendars(top: Table) -> dict[str, Calendar]:
-    nested = top.table("calendars")
-    if not nested.data:
-        top.problem("calendars", "at least one [calendars.<name>] table")
-    return {name: _calendar(nested.table(name)) for name in nested.data}
-
-
-def _calendar(table: Table) -> Calendar:
-    zone = table.zone("time_zone")
-    hours = table.table("hours")
-    week = {index: _openings(hours, day) for index, day in enumerate(WEEKDAYS)}
-    hours.finish()
-    if not hours.data:
-        table.problem("hours", 'opening hours by weekday such as mon = ["09:00-18:00"]')
-    holidays = set()
-    for index, value in enumerate(table.take("holidays") or []):
-        day = parse_day(value)
-        if day is None:
-            table.problem(f"holidays[{index}]", "a day such as 2026-10-01", value)
-        else:
-            holidays.add(day)
-    table.finish()
-    calendar = Calendar(zone, {day: spans for day, spans in week.items() if spans}, frozenset())
-    _check_clock_hours(table, calendar)
-    return Calendar(zone, calendar.hours, frozenset(holidays))
-
-
-def _openings(table: Table, day: str) -> tuple[tuple[int, int], ...]:
-    spans: list[tuple[int, int]] = []
-    for index, text in enumerate(table.texts(day)):
-        key = f"{day}[{index}]"
-        found = _OPENING.fullmatch(text)
-        if not found:
-            table.problem(key, "hours such as 09:00-18:00", text)
-            continue
-        hour, minute, to_hour, to_minute = (int(part) for part in found.groups())
-        start, end = hour * 3600 + minute * 60, to_hour * 3600 + to_minute * 60
-        if not start < end <= _DAY:
-            what = "an end after the start and at most 24:00 (split a night at midnight)"
-            table.problem(key, what, text)
-        elif spans and start < spans[-1][1]:
-            table.problem(key, f"to start after {table.data[day][index - 1]} ends", text)
-        else:
-            spans.append((start, end))
-    return tuple(spans)
-
-
-def _check_clock_hours(table: Table, calendar: Calendar) -> None:
-    """Note openings that meet inside one UTC clock hour: an hour holds one opening only."""
-    zone = ZoneInfo(calendar.time_zone)
-    moments = (
-        datetime(year, month, 1, tzinfo=UTC) for year in range(1999, 2038) for month in (1, 7)
-    )
-    shifts = {
-        round(offset.total_seconds()) % 3600
-        for offset in (moment.astimezone(zone).utcoffset() for moment in moments)
-        if offset is not None
-    }
-    week = [
-        (day * _DAY + start, day * _DAY + end, day)
-        for day in range(8)
-        for start, end in calendar.hours.get(day % 7, ())
-    ]
-    for (_, shut, day), (start, _, _) in itertools.pairwise(week):
-        inside = any((shut - 1 - shift) // 3600 == (start - shift) // 3600 for shift in shifts)
-        if start > shut and inside:
-            table.problem(
-                f"hours.{WEEKDAYS[day % 7]}",
-                "a break that does not start and end inside one clock hour of UTC",
-                f"{_clock(shut)}-{_clock(start)}",
-            )
-
-
-def _clock(second: int) -> str:
-    return f"{second % _DAY // 3600:02d}:{second % 3600 // 60:02d}"
 
 
 def _kpis(folder: Path, top: Table, known: Known) -> KpiChoice:

@@ -71,6 +71,8 @@ def _mapping(top: Table, mapping_id: str) -> ExportMapping:
     _check_braces(file, "name", mapping.file, _NAME_WORDS)
     if "/" in mapping.file:
         file.problem("name", "the name of a file without a folder", mapping.file)
+    if mapping.file == export_columns.WITHDRAWN_FILE:
+        file.problem("name", "another name: that one lists what is withdrawn", mapping.file)
     names = [column.to for column in mapping.columns]
     if not names or len(set(names)) < len(names):
         top.problem("columns", "at least one [[columns]] table, each `to` once", names)

@@ -7,7 +7,7 @@ library only.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -27,7 +27,7 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in _SHIPPED.glob(f"*/{FILE}")))
 
 
-def read_pack(folder: Path, kpis: Table, known: Collection[str] | None) -> PackChoice | None:
+def read_pack(folder: Path, kpis: Table, known: Mapping[str, str] | None) -> PackChoice | None:
     """Return the pack that `[kpis] pack` chooses, or None; notes every problem.
 
     `pack = "it-support"` proposes; the table form `{ id, version, announced_on, approved_by }`
@@ -58,7 +58,7 @@ def _folder(company: Path, table: Table, key: str, pack_id: str) -> Path | None:
 
 
 def _pack(
-    folder: Path | None, problems: list[str], known: Collection[str] | None
+    folder: Path | None, problems: list[str], known: Mapping[str, str] | None
 ) -> PackChoice | None:
     if folder is None:
         return None

@@ -62,12 +62,15 @@ _NO_KEYS = ConnectorKeys()
 
 @dataclass(frozen=True)
 class Known:
-    """What exists beside the configuration; None switches a check off."""
+    """What exists beside the configuration; None switches a check off.
+
+    `kpis`: which direction is better, 'up' or 'down', by KPI.
+    """
 
     streams: Mapping[str, Collection[str]] | None = None
     required: Mapping[str, Collection[str]] = field(default_factory=dict)
     connectors: Mapping[str, ConnectorKeys] | None = None
-    kpis: Collection[str] | None = None
+    kpis: Mapping[str, str] | None = None
     thresholds: Mapping[str, Collection[str]] | None = None
 
 

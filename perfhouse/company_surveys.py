@@ -5,8 +5,10 @@ Standard library only; what counts as satisfied, easy or transferred is SQL and 
 
 from __future__ import annotations
 
+from datetime import date
+
 from perfhouse.company_types import Survey
-from perfhouse.config_reader import Table
+from perfhouse.config_reader import Table, parse_day
 
 EASY = ("low", "high")
 
@@ -25,11 +27,28 @@ def _survey(table: Table, survey_id: str) -> Survey:
         easy_is=table.one_of("easy_is", EASY) if table.take("easy_is") is not None else None,
         easy_from=_score(table, "easy_from"),
         satisfied_from=_score(table, "satisfied_from"),
+        closes_on=_closes_on(table),
     )
     if survey.easy_from is not None and survey.easy_is is None:
         table.problem("easy_is", f"one of {', '.join(EASY)} beside easy_from")
     table.finish()
     return survey
+
+
+def _closes_on(table: Table) -> tuple[date, ...]:
+    """Return the last day of a survey's only wave, or of each of its waves."""
+    value = table.take("closes_on")
+    found: list[date] = []
+    for index, each in enumerate(value if isinstance(value, list) else [value]):
+        key = f"closes_on[{index}]" if isinstance(value, list) else "closes_on"
+        day = parse_day(each)
+        if day is None and each is not None:
+            table.problem(key, "a day such as 2026-10-08, or a list of days", each)
+        elif day is not None and found and day <= found[-1]:
+            table.problem(key, f"a day after {found[-1]}", str(day))
+        elif day is not None:
+            found.append(day)
+    return tuple(found)
 
 
 def _score(table: Table, key: str) -> float | None:

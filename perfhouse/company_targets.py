@@ -9,7 +9,7 @@ import csv
 import io
 import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -83,9 +83,12 @@ class Row:
 
 
 def read_targets(
-    file: Path, problems: list[str], kpis: Collection[str] | None = None
+    file: Path, problems: list[str], kpis: Mapping[str, str] | None = None
 ) -> tuple[Target, ...]:
-    """Return the targets of a file, sorted; notes every problem by line and column."""
+    """Return the targets of a file, sorted; notes every problem by line and column.
+
+    `kpis`: 'up' or 'down' by KPI that exists, None leaves both unchecked.
+    """
     cells = read_rows(file, problems, COLUMNS, OPTIONAL)
     targets = []
     for line, row in cells:
@@ -97,7 +100,7 @@ def read_targets(
 
 
 def read_proposals(
-    file: Path, problems: list[str], kpis: Collection[str] | None = None
+    file: Path, problems: list[str], kpis: Mapping[str, str] | None = None
 ) -> tuple[Target, ...]:
     """Return what a KPI pack proposes by KPI and role; it has no dates and no approval."""
     place = f"pack {file.parent.name}: {file.name}"
@@ -169,23 +172,36 @@ def _header_fits(
 
 
 def _levels(
-    row: Row, kpis: Collection[str] | None
+    row: Row, kpis: Mapping[str, str] | None
 ) -> tuple[str, tuple[float, float, float, float]]:
     """Return the KPI of a line, and its floor, target, stretch and weight."""
     noted = len(row.problems)
     kpi_id = row.text("kpi_id")
     if kpis is not None and kpi_id and kpi_id not in kpis:
         row.problem("kpi_id", f"a known KPI{did_you_mean(kpi_id, kpis)}")
-    floor, target, stretch = row.number("floor"), row.number("target"), row.number("stretch")
-    if not (floor < target < stretch or floor > target > stretch) and len(row.problems) == noted:
-        row.problems.append(
-            f"{row.place}: expected floor < target < stretch (or all >, where less is better), "
-            f"got {floor:g}, {target:g}, {stretch:g}"
-        )
-    return kpi_id, (floor, target, stretch, row.number("weight", above=0))
+    levels = (row.number("floor"), row.number("target"), row.number("stretch"))
+    wrong = _wrong_order(levels, (kpis or {}).get(kpi_id, ""))
+    if wrong and len(row.problems) == noted:
+        got = ", ".join(f"{level:g}" for level in levels)
+        row.problems.append(f"{row.place}: expected {wrong} of {kpi_id}, got {got}")
+    return kpi_id, (*levels, row.number("weight", above=0))
 
 
-def _target(row: Row, kpis: Collection[str] | None) -> Target | None:
+def _wrong_order(levels: tuple[float, float, float], direction: str) -> str:
+    """Return how the levels of a KPI should be ordered, nothing if they are."""
+    floor, target, stretch = levels
+    orders = {
+        "up": ("floor < target < stretch", floor < target < stretch),
+        "down": ("floor > target > stretch", floor > target > stretch),
+    }
+    if direction not in orders:
+        in_order = any(is_so for _, is_so in orders.values())
+        return "" if in_order else "floor < target < stretch (or all >, where less is better)"
+    words, is_so = orders[direction]
+    return "" if is_so else f"{words} (its direction is {direction!r})"
+
+
+def _target(row: Row, kpis: Mapping[str, str] | None) -> Target | None:
     noted = len(row.problems)
     kpi_id, (floor, target, stretch, weight) = _levels(row, kpis)
     valid_from, valid_to = validity(row)

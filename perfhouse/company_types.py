@@ -15,6 +15,7 @@ from perfhouse.export_types import PayrollBand, Receiver
 
 PRIORITIES = ("low", "normal", "high", "urgent")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Openings = tuple[tuple[int, int], ...]  # half-open (start, end) seconds of the local day
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,22 @@ class Location:
 
 @dataclass(frozen=True)
 class Calendar:
-    """Opening hours: weekday (Monday 0) to half-open (start, end) seconds of the local day."""
+    """Opening hours by weekday (Monday 0), shut on holidays; `days` have hours of their own.
+
+    What `days` says of a day holds whatever its weekday is and even if it is a holiday: a Sunday
+    made up for a long holiday, half of New Year's Eve, or no hours at all.
+    """
 
     time_zone: str
-    hours: Mapping[int, tuple[tuple[int, int], ...]]
+    hours: Mapping[int, Openings]
     holidays: frozenset[date]
+    days: Mapping[date, Openings] = field(default_factory=dict)
+
+    def openings_on(self, day: date) -> Openings:
+        """Return a local day's openings, none when it is shut."""
+        if day in self.days:
+            return self.days[day]
+        return () if day in self.holidays else self.hours.get(day.weekday(), ())
 
 
 @dataclass(frozen=True)
@@ -194,12 +206,14 @@ class Survey:
 
     `easy_is` tells which end of the scale of an effort question means little effort. From
     `easy_from` and `satisfied_from`, included, towards the good end an answer is a good one.
+    `closes_on`: the last days of the waves of a survey that asks employees, in their order.
     """
 
     survey_id: str
     easy_is: str | None = None
     easy_from: float | None = None
     satisfied_from: float | None = None
+    closes_on: tuple[date, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -304,6 +318,7 @@ class Company:
     agreements: Mapping[str, Mapping[str, Agreement]] = field(default_factory=dict)
     appeals: Appeals = field(default_factory=Appeals)
     retention: Mapping[str, int] = field(default_factory=dict)  # months to keep, by kind
+    look_back: Mapping[str, int] = field(default_factory=dict)  # months read back, by stream
     mart: str | None = None  # connection of the PostgreSQL mart that shows what is published
 
     def source(self, source_id: str) -> Source | None:

@@ -6,8 +6,10 @@ This module may not decide anything: it writes what company.py read and calendar
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from perfhouse import appeal_days, company_monitors
 from perfhouse.calendars import business_hours, span, utc_offsets, zones
@@ -88,6 +90,13 @@ TABLES: dict[str, dict[str, str]] = {
         "easy_from": "DOUBLE",
         "satisfied_from": "DOUBLE",
     },
+    # A wave is open in [from_at, until_at); the last line of a survey is what comes after all.
+    "survey_waves": {
+        "survey_id": "VARCHAR",
+        "from_at": "TIMESTAMPTZ",
+        "until_at": "TIMESTAMPTZ",
+        "closes_on": "DATE",
+    },
     "routing_codes": {"wrapup_code": "VARCHAR"},
     "monitors": {"monitor": "VARCHAR", "name": "VARCHAR", "value": "DOUBLE"},
     "payroll_bands": {
@@ -136,7 +145,7 @@ def _rows(company: Company, month: Month, as_of: Month) -> dict[str, list[Row]]:
     scoring, service = company.scoring.on(month.start), company.service.on(month.start)
     return {
         "months": [(month.start, month.end, as_of.end)],
-        **_clocks(company, month),
+        **_clocks(company, month, as_of),
         "locations": [
             (name, at.time_zone, at.calendar) for name, at in sorted(_locations(company).items())
         ],
@@ -157,6 +166,7 @@ def _rows(company: Company, month: Month, as_of: Month) -> dict[str, list[Row]]:
             tuple(getattr(survey, column) for column in TABLES["surveys"])
             for survey in company.surveys
         ],
+        "survey_waves": [*_waves(company)],
         "payroll_bands": [
             tuple(getattr(band, column) for column in TABLES["payroll_bands"])
             for band in company.payroll_bands
@@ -177,8 +187,8 @@ def _locations(company: Company) -> dict[str, Location]:
     return {"*": Location(company.time_zone, company.default_calendar), **company.locations}
 
 
-def _clocks(company: Company, month: Month) -> dict[str, list[Row]]:
-    start, end = span(month)
+def _clocks(company: Company, month: Month, as_of: Month) -> dict[str, list[Row]]:
+    start, end = span(month, as_of)
     offsets = [row for zone in zones(company) for row in utc_offsets(zone, start, end)]
     hours = [
         row
@@ -192,6 +202,20 @@ def _clocks(company: Company, month: Month) -> dict[str, list[Row]]:
         ],
         "business_hours": [(row[0], row[1] * _SECOND, *row[2:]) for row in hours],
     }
+
+
+def _waves(company: Company) -> Iterator[Row]:
+    """Yield the waves of each survey; a wave's last day ends at midnight in the company's zone."""
+    zone = ZoneInfo(company.time_zone)
+    for survey in company.surveys:
+        begins = 0
+        for day in survey.closes_on:
+            midnight = datetime.combine(day + timedelta(days=1), time(), zone)
+            ends = round(midnight.timestamp()) * _SECOND
+            yield (survey.survey_id, begins, ends, day)
+            begins = ends
+        if survey.closes_on:
+            yield (survey.survey_id, begins, None, None)
 
 
 def _kpis(company: Company) -> dict[str, list[Row]]:

@@ -12,10 +12,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import deliveries, delivery_files, ledger, signing
+from perfhouse import deliveries, delivery_files, ledger, signing, trust
 from perfhouse.deliveries import ACCEPTED, REJECTED, SENT, Event, Standing
 from perfhouse.errors import ConfigError, PerfhouseError, TransientError
-from perfhouse.settings import write_once
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +30,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _REASON_LENGTH = 500
+_ANOTHER = (
+    "Put that key back; or, to go on with a new one, move exports.pub away and hand the new one, "
+    "which the next delivery makes, to every receiver"
+)
 
 
 def deliver(
@@ -49,12 +52,14 @@ def deliver(
 
     Raises:
         ConfigError: there is no receiver or no release, or a place refuses us (operator).
+        ReleaseError: the ledger or what would be sent is not as it was signed (data engineer).
         TransientError: a place did not answer; nothing half-written is there (retry).
     """
     chosen = _receivers(ws, receiver)
-    entry = ledger.latest(ws.home, month)
+    entry = ledger.standing(trust.lines(ws.home)).get(month.key)
     if entry is None:
         raise ConfigError([f"--month: expected a published month, {month} has no release"])
+    trust.require_intact(ws.home, entry)
     release = f"{entry.month}.r{entry.number}"
     folder = ws.home.published / entry.path
     sent: list[Event] = []
@@ -91,13 +96,14 @@ def standings(ws: Workspace, progress: Callable[[str], None] = _log.info) -> lis
 
 
 def signing_key(home: Home) -> SecretKey:
-    """Return the key that deliveries are signed with; show its public half to hand on."""
-    key = signing.load_or_create(home.secrets / "exports.minisign")
-    shown = public_key(home)
-    if not shown.exists():
-        shown.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_once(shown, signing.public_text(key).encode("ascii"))
-    return key
+    """Return the key that deliveries are signed with; show its public half to hand on.
+
+    Raises:
+        ConfigError: receivers hold the public half of another key, or of one that is gone
+            (operator).
+    """
+    home.deliveries.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return signing.shown_key(home.secrets / "exports.minisign", public_key(home), _ANOTHER)
 
 
 def public_key(home: Home) -> Path:
@@ -127,15 +133,18 @@ def _due(
     """Return what a receiver has not been sent yet, or None; all of it, if `again`."""
     known = deliveries.events(ws.home)
     last = None if again else deliveries.accepted(known, receiver.id, month.key)
-    made = delivery_files.parcel(receiver, month, *release, _accepted_release(ws.home, last))
+    own = [event for event in known if event.kind == SENT and event.receiver == receiver.id]
+    own_of_month = [event for event in own if event.month == month.key]
+    held = [] if receiver.mapping is None else _held(ws.home, known, own_of_month)
+    before = _accepted_release(ws.home, last)
+    made = delivery_files.parcel(receiver, month, *release, before, held)
     if made is None:
         progress(f"{receiver.id}: {release[0]} holds no {receiver.export} export")
         return None
     if made.since is not None and made.rows + made.withdrawn == 0:
         progress(f"{receiver.id}: has accepted all of {release[0]}")
         return None
-    own = [event for event in known if event.kind == SENT and event.receiver == receiver.id]
-    last_sent = [event for event in own if event.month == month.key][-1:]
+    last_sent = own_of_month[-1:]
     if last_sent and last_sent[0].sha256 == made.sha256 and not again:
         progress(f"{receiver.id}: {last_sent[0].delivery} was sent at {last_sent[0].at}, not again")
         return None
@@ -155,8 +164,8 @@ def _send(
     progress(f"{receiver.id}: sent {made.name}, {made.rows} rows")
     if made.withdrawn:
         progress(
-            f"{receiver.id}: {made.withdrawn} rows were withdrawn, which its file cannot say: "
-            "they must be taken back by hand"
+            f"{receiver.id}: {made.withdrawn} rows are withdrawn, as {made.withdrawn_in} lists: "
+            "the system must take them back"
         )
     return event
 
@@ -168,11 +177,20 @@ def _named_anew(made: Parcel, sent: Sequence[Event]) -> Parcel:
     return replace(made, name=next(n for n in (made.name, *tries) if n not in names))
 
 
+def _held(home: Home, known: Sequence[Event], sent: Sequence[Event]) -> list[Path]:
+    """Return the folders of all releases that a receiver may hold: sent, and not rejected."""
+    rejected = {event.delivery for event in known if event.kind == REJECTED}
+    last = {event.release: event for event in sent if event.delivery not in rejected}
+    found = [_accepted_release(home, event) for event in last.values()]
+    return [each[1] for each in found if each]
+
+
 def _accepted_release(home: Home, last: Event | None) -> tuple[str, Path] | None:
     if last is None:
         return None
     for entry in ledger.entries(home):
-        if f"{entry.month}.r{entry.number}" == last.release:
+        if entry.name == last.release:
+            trust.require_intact(home, entry)
             return last.release, home.published / entry.path
     return None
 

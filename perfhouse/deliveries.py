@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from perfhouse.durable import sync_folder
 from perfhouse.errors import ReleaseError
-from perfhouse.ledger import canonical_json, sha256_of, sync_folder
+from perfhouse.hashing import canonical_json, sha256_of
 from perfhouse.settings import Home
 
 SENT, ACCEPTED, REJECTED = "sent", "accepted", "rejected"

@@ -8,22 +8,29 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perfhouse import export_mappings, export_package, exports, signing, warehouse
 from perfhouse.errors import ConfigError
-from perfhouse.export_types import Receiver
+from perfhouse.export_columns import (
+    ADDED,
+    CHANGED,
+    IDENTITY,
+    REMOVED,
+    ROW_CHANGE,
+    WITHDRAWN_FILE,
+)
+from perfhouse.export_types import ExportMapping, Receiver
 from perfhouse.exports import Export, Table
-from perfhouse.ledger import sha256_of
+from perfhouse.hashing import sha256_of
 from perfhouse.month import Month
 
 if TYPE_CHECKING:
     from minisign import SecretKey
 
-ROW_CHANGE = "row_change"
 _EXPORTS = {export.folder: export for export in (exports.HR, exports.PAYROLL)}
 
 
@@ -31,9 +38,10 @@ _EXPORTS = {export.folder: export for export in (exports.HR, exports.PAYROLL)}
 class Parcel:
     """One delivery before it is encrypted: `files` by name, `rows` that are in them.
 
-    They are put in a folder of the delivery's name, unless a mapping named its one file.
+    They are put in a folder of the delivery's name, but for the file that a mapping named.
     `since` is the release that the receiver has accepted, where only the difference is sent;
-    `withdrawn` counts rows that a mapping cannot send because they are no more.
+    `withdrawn` counts rows that its system holds and must take back: the file `withdrawn_in`
+    lists them.
     """
 
     name: str
@@ -45,7 +53,8 @@ class Parcel:
     rows: int
     withdrawn: int
     recipients: tuple[str, ...]
-    is_mapped: bool
+    mapped: str | None = None
+    withdrawn_in: str | None = None
 
     @property
     def sha256(self) -> str:
@@ -55,12 +64,19 @@ class Parcel:
 
 
 def parcel(
-    receiver: Receiver, month: Month, release: str, folder: Path, before: tuple[str, Path] | None
+    receiver: Receiver,
+    month: Month,
+    release: str,
+    folder: Path,
+    before: tuple[str, Path] | None,
+    held: Sequence[Path] = (),
 ) -> Parcel | None:
     """Return what a receiver is to get of a release; None if its release has no such export.
 
     `before`: name and folder of the release that the receiver accepted last. Then only the rows
-    that differ are sent, with a column `row_change`: added, changed or removed.
+    that differ are sent, with a column `row_change`: added, changed or removed. `held`: folders of
+    all releases of which a mapped file was sent before. A system that takes such a file replaces
+    rows and deletes none, so it is told what it must take back.
     """
     export = _EXPORTS[receiver.export]
     table = _read(export, month, folder)
@@ -74,10 +90,13 @@ def parcel(
     sent = table if old is None else difference(export, old, table)
     made = Parcel(
         name, export.folder, month.key, release, since, {}, len(sent.rows), 0,
-        receiver.age_recipients, receiver.mapping is not None,
+        receiver.age_recipients,
     )  # fmt: skip
     if receiver.mapping is not None:
-        return _mapped(receiver, made, sent, month)
+        read = [old] if old else (_read(export, month, each) for each in held)
+        there = [each for each in read if each is not None]
+        gone = _gone(receiver.mapping, export, there, table)
+        return _mapped(receiver.mapping, made, sent, gone, month)
     if since is None:
         return replace(made, files=_chosen(folder / "exports" / export.folder, receiver))
     with tempfile.TemporaryDirectory() as draft:
@@ -103,7 +122,7 @@ def packed(made: Parcel, key: SecretKey) -> dict[str, bytes]:
     """
     found: dict[str, bytes] = {}
     for name, content in made.files.items():
-        sent, body = name if made.is_mapped else f"{made.name}/{name}", content
+        sent, body = name if name == made.mapped else f"{made.name}/{name}", content
         if made.recipients:
             sent, body = f"{sent}.age", _encrypted(content, made.recipients)
         found[sent] = body
@@ -128,6 +147,7 @@ def _ready(made: Parcel, sent: Mapping[str, bytes]) -> bytes:
         "since": made.since,
         "rows": made.rows,
         "withdrawn": made.withdrawn,
+        "withdrawn_in": made.withdrawn_in,
         "sha256": made.sha256,
         "acknowledge": f"{made.name}.ack",
         "files": [
@@ -166,22 +186,70 @@ def _by_key(export: Export, table: Table) -> dict[tuple[Any, ...], tuple[Any, ..
 
 def _change(before: Mapping[Any, Any], after: Mapping[Any, Any], key: tuple[Any, ...]) -> str:
     if key not in before:
-        return "added"
-    return "changed" if key in after else "removed"
+        return ADDED
+    return CHANGED if key in after else REMOVED
 
 
-def _mapped(receiver: Receiver, made: Parcel, sent: Table, month: Month) -> Parcel:
-    mapping = receiver.mapping
-    assert mapping is not None  # noqa: S101
-    kept = sent
-    if ROW_CHANGE in sent.columns:
-        rows = tuple(row for row in sent.rows if row[-1] != "removed")
-        kept = Table(sent.columns, sent.types, rows)
-    content, rows_in = export_mappings.render(mapping, kept, month, made.release)
-    name = export_mappings.file_name(mapping, month, made.release)
-    return replace(
-        made, files={name: content}, rows=rows_in, withdrawn=len(sent.rows) - len(kept.rows)
+def _gone(
+    mapping: ExportMapping, export: Export, earlier: Sequence[Table], new: Table
+) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Return rows that a mapping sent of earlier releases and sends no more, without results."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for table in earlier:
+        found.update(_sendable(mapping, export, table))
+    for key in _sendable(mapping, export, new):
+        found.pop(key, None)
+    named = {*IDENTITY, "display_name", "team_id", "team_name", "role"}
+    return {
+        key: {name: value if name in named else None for name, value in found[key].items()}
+        for key in sorted(found)
+    }
+
+
+def _sendable(
+    mapping: ExportMapping, export: Export, table: Table
+) -> dict[tuple[Any, ...], dict[str, Any]]:
+    rows = {
+        key: dict(zip(table.columns, row, strict=True))
+        for key, row in _by_key(export, table).items()
+    }
+    return {key: row for key, row in rows.items() if export_mappings.sends(mapping, row)}
+
+
+def _mapped(
+    mapping: ExportMapping,
+    made: Parcel,
+    sent: Table,
+    gone: Mapping[tuple[Any, ...], Mapping[str, Any]],
+    month: Month,
+) -> Parcel:
+    """Return a parcel with the file that the mapping names, and what is to be taken back.
+
+    The file itself says so where it has a column for it; else a list beside it does.
+    """
+    left = [{ROW_CHANGE: ADDED, **dict(zip(sent.columns, row, strict=True))} for row in sent.rows]
+    left = [row for row in left if row[ROW_CHANGE] != REMOVED]
+    taken = [{**row, ROW_CHANGE: REMOVED} for row in gone.values()]
+    in_file = export_mappings.says_changes(mapping)
+    file = export_mappings.file_name(mapping, month, made.release)
+    content, rows = export_mappings.render(
+        mapping, _table([*left, *(taken if in_file else [])]), month, made.release
     )
+    files = {file: content} if rows or made.since is None else {}
+    if taken and not in_file:
+        files[WITHDRAWN_FILE] = export_mappings.withdrawals(
+            mapping, _table(taken), month, made.release
+        )
+    where = (file if in_file else WITHDRAWN_FILE) if taken else None
+    return replace(
+        made, files=files, rows=rows, withdrawn=len(taken), mapped=file, withdrawn_in=where
+    )
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return rows as a table; what one of them does not say is empty."""
+    names = tuple(dict.fromkeys(name for row in rows for name in row))
+    return Table(names, ("",) * len(names), tuple(tuple(map(row.get, names)) for row in rows))
 
 
 def _chosen(folder: Path, receiver: Receiver) -> dict[str, bytes]:

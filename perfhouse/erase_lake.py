@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import lake, warehouse
+from perfhouse import formulas, lake, warehouse
 from perfhouse.erase_person import EMPLOYEE, Person, columns_of, plain
 from perfhouse.settings import Home
 
@@ -151,10 +151,9 @@ def _quarantined(
             kept = f"select * exclude (file_row_number) from {_scan(file)} where not {held}"
             _rewrite(con, f"{kept} order by file_row_number", file)
             people = str(file.with_suffix(".csv")).replace("'", "''")
-            con.execute(
-                f"copy (from read_parquet({_text(plain(file))}, hive_partitioning = false)) "
-                f"to '{people}' (format csv, header)"
-            )
+            left = f"read_parquet({_text(plain(file))}, hive_partitioning = false)"
+            shown = formulas.quarantined_sql(left)
+            con.execute(f"copy ({shown}) to '{people}' (format csv, header)")
     con.remove_function("stands_in")
 
 

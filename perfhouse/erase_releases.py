@@ -15,19 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 from perfhouse import (
     cards,
+    durable,
     erased,
     evidence,
     exports,
-    ledger,
     release_files,
+    release_manifest,
+    release_tables,
     restatement,
     warehouse,
 )
 from perfhouse.erase_person import Person, columns_of, plain
 from perfhouse.erased import Altered
 from perfhouse.lake import file_sha256
-from perfhouse.ledger import PublicTable
 from perfhouse.month import Month
+from perfhouse.public_tables import PublicTable
 from perfhouse.release_files import DATABASE, MANIFEST
 from perfhouse.settings import Home
 
@@ -92,7 +94,7 @@ def put(folder: Path, published: Path) -> None:
             staged.replace(target)
         for each in [release, *release.rglob("*")]:
             if each.is_dir():
-                ledger.sync_folder(each)
+                durable.sync_folder(each)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -136,7 +138,7 @@ def _twins(con: DuckDBPyConnection, whole: Path, file: Path) -> None:
     scan = f"read_parquet({_text(plain(file))}, hive_partitioning = false)"
     for export in _EXPORTS:
         if file.parent == whole / "exports" / export.folder:
-            said = release_files.read_manifest(whole)
+            said = release_manifest.read_manifest(whole)
             table = exports.read(con, scan, export.key)
             exports.write(export, table, Month(said["month"]), said["release"], file.parent)
     if file.parent == whole / restatement.FOLDER:
@@ -178,7 +180,7 @@ def _rename_page(home: Home, whole: Path, person: Person) -> None:
     name = text.replace(f'"cards/{_page(person)}"', f'"cards/{person.pseudonym}.html"')
     if name != text:
         file.write_text(name, encoding="utf-8")
-        evidence.sign(file, home, release_files.read_manifest(whole)["release"])
+        evidence.sign(file, home, release_manifest.read_manifest(whole)["release"])
 
 
 # ---------------------------------------------------------------- what stays provable
@@ -220,11 +222,11 @@ def _leaves(
 def _write_database(whole: Path) -> None:
     """Write the DuckDB file again from the Parquet files: no stale block of it names anybody."""
     (whole / DATABASE).unlink()
-    release_files.restage_database(whole)
+    release_tables.restage_database(whole)
 
 
 def _altered(release: Path, whole: Path, places: Mapping[str, list[int]]) -> Altered:
-    said = release_files.read_manifest(whole)
+    said = release_manifest.read_manifest(whole)
     sealed = said.get("evidence", {}).get("files", {})
     is_signed = file_sha256(whole / MANIFEST) == file_sha256(release / MANIFEST)
     before = erased.of_release(release).manifest_sha256
@@ -232,7 +234,7 @@ def _altered(release: Path, whole: Path, places: Mapping[str, list[int]]) -> Alt
         manifest_sha256=before if is_signed else file_sha256(whole / MANIFEST),
         files=_changed(said["files"], release_files.file_hashes(whole)),
         sealed=_changed(sealed, release_files.sealed_files(whole)) if sealed else {},
-        tables=_changed(said["tables"], release_files.database_hashes(whole / DATABASE)),
+        tables=_changed(said["tables"], release_tables.database_hashes(whole / DATABASE)),
         database_sha256=file_sha256(whole / DATABASE),
         rows=places,
     )
@@ -263,7 +265,7 @@ def _keep_differing(release: Path, whole: Path, work: Path) -> None:
         (whole / name).replace(work / name)
     work.mkdir(parents=True, exist_ok=True)
     (work / _GONE).write_text("".join(f"{name}\n" for name in gone), encoding="utf-8")
-    release_files.sync(work)
+    durable.sync_tree(work)
 
 
 def _text(value: str) -> str:

@@ -13,15 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perfhouse import (
+    durable,
     erase_lake,
     erase_person,
     erase_releases,
     erased,
     ledger,
     release,
+    release_combined,
     release_files,
     signing,
     stages,
+    trust,
     warehouse,
 )
 from perfhouse.erase_lake import Found
@@ -82,6 +85,9 @@ def erase(home: Home, request: Request, *, apply: bool, progress: Progress = _lo
         write_once(journal, person.as_json().encode())
         release.mend(home)
         recorded = _finish(home)
+        if person.kind == EMPLOYEE:  # what is signed for as altered must have been as published
+            for entry in ledger.entries(home):
+                trust.require_intact(home, entry)
         found = erase_lake.erase(home, person, apply=True, resumed=resumed)
         progress(f"erase: {sum(found.rows.values())} rows, {len(found.deleted)} files unpublished")
         staged = list(_staged(home, person, progress))
@@ -154,7 +160,7 @@ def _record(home: Home, request: Request, found: Found, staged: Sequence[Staged]
     text = json.dumps(said, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
     file.write_text(text, encoding="utf-8")
     file.chmod(0o444)
-    release_files.sync(file.parent)
+    durable.sync_tree(file.parent)
     rows = sum(found.rows.values()) + sum(each.rows for each in staged)
     what = {
         "subject": request.kind,
@@ -198,10 +204,10 @@ def _show_again(home: Home) -> None:
     draft = home.published / _STAGING / "combined"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    release_files.combine([home.published / entry.path for entry in newest], newest, draft)
-    release_files.sync(draft)
+    release_combined.combine([home.published / entry.path for entry in newest], newest, draft)
+    durable.sync_tree(draft)
     (draft / "combined" / release_files.DATABASE).replace(shown)
-    ledger.sync_folder(shown.parent)
+    durable.sync_folder(shown.parent)
     for other in shown.parent.parent.iterdir():
         if other != shown.parent:
             shutil.rmtree(other)

@@ -17,8 +17,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import cards, ledger, merkle, signing, warehouse
-from perfhouse.ledger import PUBLIC_TABLES, canonical_json
+from perfhouse import cards, hashing, merkle, signing, warehouse
+from perfhouse.hashing import canonical_json
+from perfhouse.public_tables import PUBLIC_TABLES, PublicTable
 from perfhouse.settings import Home, evidence_key
 
 if TYPE_CHECKING:
@@ -146,19 +147,15 @@ def root_of(tables: Sequence[Table]) -> str:
     return merkle.Tree([merkle.leaf_hash(table.line()) for table in tables]).root.hex()
 
 
-def of_parquet(
-    con: DuckDBPyConnection, folder: Path, public: ledger.PublicTable, key: bytes
-) -> Hashed:
+def of_parquet(con: DuckDBPyConnection, folder: Path, public: PublicTable, key: bytes) -> Hashed:
     """Hash a table of a release as its Parquet file has it."""
     file = str(folder / f"parquet/{public.name}.parquet").replace("'", "''")
     return of_relation(con, f"read_parquet('{file}')", public, key)
 
 
-def of_relation(
-    con: DuckDBPyConnection, relation: str, public: ledger.PublicTable, key: bytes
-) -> Hashed:
+def of_relation(con: DuckDBPyConnection, relation: str, public: PublicTable, key: bytes) -> Hashed:
     """Hash a relation as a table of the evidence."""
-    lines = ledger.canonical_rows(con, relation, public.key)
+    lines = hashing.canonical_rows(con, relation, public.key)
     table = Table(public.name, json.loads(next(lines)), public.key, 0, "")
     return Hashed.of(table, lines, key)
 
@@ -316,7 +313,7 @@ def read_leaves(folder: Path, table: str) -> list[tuple[str, bytes]]:
 def _lines(con: DuckDBPyConnection, folder: Path, name: str) -> list[bytes]:
     public = next(table for table in PUBLIC_TABLES if table.name == name)
     file = str(folder / f"parquet/{name}.parquet").replace("'", "''")
-    return list(ledger.canonical_rows(con, f"read_parquet('{file}')", public.key))[1:]
+    return list(hashing.canonical_rows(con, f"read_parquet('{file}')", public.key))[1:]
 
 
 def read_nonces(folder: Path) -> bytes:

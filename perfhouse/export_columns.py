@@ -22,6 +22,11 @@ class Column:
 
 
 TOTAL = "total_score"
+ROW_CHANGE = "row_change"
+ADDED, CHANGED, REMOVED = "added", "changed", "removed"
+WITHDRAWN_FILE = "withdrawn.csv"
+# What tells whose result of which month it is, and nothing of the result.
+IDENTITY = ("month", "employee_number", "month_end", "release")
 EXPORTS = {
     "hr": (
         *("month", "employee_number", "display_name", "team_id", "team_name", "role", TOTAL),
@@ -163,8 +168,8 @@ def column(name: str) -> Column:
 
 
 def mappable(export: str) -> tuple[str, ...]:
-    """Return what a mapping of an export may read: its columns, and what names the delivery."""
-    return (*EXPORTS.get(export, ()), *_OF_A_DELIVERY)
+    """Return what a mapping may read: columns of its export, `row_change`, the delivery's words."""
+    return (*EXPORTS.get(export, ()), ROW_CHANGE, *_OF_A_DELIVERY)
 
 
 def kind(name: str) -> str:

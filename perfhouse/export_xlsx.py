@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import east_asian_width
 
 from perfhouse.export_columns import column
 
@@ -28,7 +29,12 @@ _BAR = {
 }
 # What a locked sheet still allows; Excel sorts unlocked cells only, so filter, or copy and sort.
 _ALLOWED = {"autofilter": True, "sort": True, "format_columns": True, "format_rows": True}
-_WIDTHS = {"VARCHAR": 16, "DATE": 12}
+_WIDTHS = {"VARCHAR": 10, "DATE": 12}
+_WIDEST = 40
+_HEADER_POINTS = (
+    48  # three lines, as an English title may take two; no program makes room by itself
+)
+_A4 = 9
 
 
 def write(export: Export, table: Table, month: Month, release: str, path: Path) -> None:
@@ -59,7 +65,15 @@ def _data(book: Any, head: Any, export: Export, table: Table, month: Month) -> N
     for index, (name, kind) in enumerate(zip(table.columns, table.types, strict=True)):
         told = column(name)
         sheet.write_string(0, index, f"{told.title_en}\n{told.title_zh}", head)
-        sheet.set_column(index, index, max(len(told.title_en) + 2, _WIDTHS.get(kind, 10)))
+        texts = [text for row in table.rows if isinstance(text := row[index], str)]
+        longest = max(map(_signs, (*told.title_en.split(), told.title_zh, *texts)))
+        sheet.set_column(index, index, min(max(longest + 2, _WIDTHS.get(kind, 10)), _WIDEST))
+    sheet.set_row(0, _HEADER_POINTS)
+    sheet.set_landscape()
+    sheet.set_paper(_A4)
+    sheet.set_margins(left=0.4, right=0.4)
+    sheet.fit_to_pages(1, 0)
+    sheet.repeat_rows(0)
     for number, row in enumerate(table.rows, start=1):
         for index, value in enumerate(row):
             _write_cell(sheet, number, index, value, formats)
@@ -96,6 +110,11 @@ def _readme(book: Any, head: Any, export: Export, table: Table, month: Month, re
     for index, width in enumerate((24, 32, 60, 48, 16)):
         sheet.set_column(index, index, width)
     sheet.protect("", _ALLOWED)
+
+
+def _signs(text: str) -> int:
+    """Return the width of a text in signs of a column's width: a Chinese one takes two."""
+    return sum(2 if east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
 def _write_cell(sheet: Any, row: int, at: int, value: Value, formats: dict[str, Any]) -> None:

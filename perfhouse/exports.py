@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perfhouse import export_package, export_xlsx
+from perfhouse.formulas import guarded
 from perfhouse.month import Month
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 Value = str | int | float | bool | Decimal | date | None
-
-# Excel and its kin read a text cell that starts so as a formula; the full-width forms too.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 @dataclass(frozen=True)
@@ -95,12 +93,6 @@ def write(export: Export, table: Table, month: Month, release: str, folder: Path
     write_parquet(table, parquet)
     files = [xlsx, text, parquet]
     return [*files, export_package.write(export, table, month, release, files, folder)]
-
-
-def guarded(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula: a quote goes before a risky start."""
-    risky = text.startswith(_FORMULA_STARTS) or text.lstrip(" \u00a0").startswith(_FORMULA_STARTS)
-    return f"'{text}" if risky else text
 
 
 def write_csv(table: Table, path: Path) -> None:

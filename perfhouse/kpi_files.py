@@ -47,32 +47,32 @@ _KNOWN = (
 class Known:
     """What may be named, and what is taken already."""
 
-    ids: set[str] = field(default_factory=set)
+    ids: dict[str, str] = field(default_factory=dict)  # of KPIs, and which direction is better
     names: set[str] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
 
 
-def catalogue() -> frozenset[str]:
-    """Return the ids of the KPIs that the project defines: one YAML file with a metric each."""
-    return frozenset(_known(project_dir()).ids)
+def catalogue() -> dict[str, str]:
+    """Return 'up' or 'down' by KPI of the project: one YAML file with a metric each."""
+    return dict(_known(project_dir()).ids)
 
 
-def read(folders: Iterable[Path], problems: list[str]) -> frozenset[str]:
-    """Return the ids of the KPIs in some folders, and note what is wrong by file and field.
+def read(folders: Iterable[Path], problems: list[str]) -> dict[str, str]:
+    """Return the directions of the KPIs in some folders, and note what is wrong by file and field.
 
     Each file holds one KPI: its semantic model, a ratio metric with `config.meta.kpi`, and the two
     simple metrics that it divides.
     """
     common = _known(project_dir())
-    taken = Known(set(common.ids), set(common.names), set(common.words))
-    found: set[str] = set()
+    taken = Known(dict(common.ids), set(common.names), set(common.words))
+    found: dict[str, str] = {}
     for folder in folders:
         _only_yaml(folder, problems)
         for file in sorted(folder.glob("*.yml")):
             kpi_id = _checked(file, f"{folder.name}/{file.name}: ", taken, problems)
             if kpi_id:
-                found.add(kpi_id)
-    return frozenset(found)
+                found[kpi_id] = taken.ids[kpi_id]
+    return found
 
 
 def _only_yaml(folder: Path, problems: list[str]) -> None:
@@ -94,7 +94,7 @@ def _known(project: Path) -> Known:
         for metric in body.get("metrics") or ():
             kpi = _kpi_of(metric)
             if kpi is not None:
-                known.ids.add(str(kpi.get("id", metric["name"])))
+                known.ids[str(kpi.get("id", metric["name"]))] = str(kpi.get("direction"))
                 known.words |= set(kpi)
     return known
 
@@ -276,18 +276,17 @@ def _kpi(
     )
     if kpi_id in taken.ids:
         kpi.problems.append(f"{metric.at('name')}: expected an id that no other KPI has: {kpi_id}")
-    taken.ids.add(kpi_id)
+    taken.ids[kpi_id] = kpi.one_of("direction", DIRECTIONS)
     for key in ("name_en", "name_zh", "definition_en", "definition_zh", "unit"):
         kpi.text(key)
     kpi.one_of("category", CATEGORIES)
-    kpi.one_of("direction", DIRECTIONS)
     kind = kpi.one_of("kind", KINDS, "ratio")
     if kpi.flag("is_signed", default=False) and kind == "proportion":
         kpi.problem("is_signed", "false for a proportion, which is never negative", True)
     kpi.whole("minimum_rows", 1, low=1)
     kpi.whole("minimum_months", 1, low=1)
     _needed_whole(kpi, "version")
-    _confidential(kpi, _needed_whole(kpi, "minimum_sample"), (above, below))
+    _confidential(kpi, str(kind), _needed_whole(kpi, "minimum_sample"), (above, below))
     kpi.whole("maturity_days", 0)
     for key in ("first_month", "last_month"):
         if kpi.take(key) is not None:
@@ -303,7 +302,7 @@ def _needed_whole(kpi: Table, key: str) -> int:
     return kpi.whole(key, 1, low=1)
 
 
-def _confidential(kpi: Table, minimum: int, parts: Iterable[_Measure | None]) -> None:
+def _confidential(kpi: Table, kind: str, minimum: int, parts: Iterable[_Measure | None]) -> None:
     """Refuse to show what one person said of another, or of their work, from too few answers."""
     suppressed = kpi.flag("is_suppressed", default=False)
     kpi.flag("one_answer_each", default=False)
@@ -318,6 +317,9 @@ def _confidential(kpi: Table, minimum: int, parts: Iterable[_Measure | None]) ->
         kpi.problem("is_suppressed", f"{told} (or count those of customers: {customers})")
     if suppressed and minimum < _LEAST_ANSWERS:
         kpi.problem("minimum_sample", f"a whole number from {_LEAST_ANSWERS}", minimum)
+    if suppressed and not (kind == "proportion" or (kind, kpi.take("unit")) == ("score", "rate")):
+        told = "proportion, or score with `unit: rate`, of confidential answers: an interval that"
+        kpi.problem("kind", f"{told} may borrow from nobody needs the bounds of an answer", kind)
 
 
 def _part(

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from perfhouse.company_look_back import MONTHS, farthest, months_back
 from perfhouse.company_types import Company
 from perfhouse.errors import PerfhouseError, ReleaseError, SourceMissing
 from perfhouse.month import Month
@@ -26,10 +27,7 @@ from perfhouse.settings import Home
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-LOOK_BACK = 3  # windows before the month that a build still reads, for late versions
-# Streams of few rows that count long after they were delivered: a certificate is valid for years, a
-# contract ends years after it was signed, and who answered last in spring is not asked in summer.
-LOOK_BACKS = {"coaching_plans": 12, "customers": 60, "survey_responses": 12, "training_records": 60}
+_AS_EVER: Mapping[str, int] = {}
 _CHUNK = 1 << 20
 
 
@@ -189,6 +187,14 @@ def latest_receipt(home: Home, source: str, month: Month) -> Receipt:
     if not (root / "latest").exists():
         raise SourceMissing(f"{source} {month}: nothing in the archive yet; ingest the month first")
     return _receipt(root / (root / "latest").read_text(encoding="ascii").strip())
+
+
+def extracted_at(home: Home, source: str, month: str, archive_sha256: str) -> datetime | None:
+    """Return when a delivery that a manifest names was taken from its source, if that is kept."""
+    folder = home.archive / partition(month, source) / archive_sha256[:12]
+    if not (folder / "receipt.json").exists():
+        return None
+    return datetime.fromisoformat(_receipt(folder).extracted_at)
 
 
 def check_archive(home: Home, receipt: Receipt) -> None:
@@ -468,8 +474,16 @@ def manifests(home: Home, first: Month, last: Month) -> list[Manifest]:
     return found
 
 
-def inputs(home: Home, month: Month, as_of: Month | None = None) -> list[dict[str, Any]]:
-    """Return what a build of a month reads, as plain data without clocks or places."""
+def inputs(
+    home: Home,
+    month: Month,
+    as_of: Month | None = None,
+    look_back: Mapping[str, int] = _AS_EVER,
+) -> list[dict[str, Any]]:
+    """Return what a build of a month reads, as plain data without clocks or places.
+
+    `look_back`: the company's, months by stream.
+    """
     return [
         {
             "source": manifest.source,
@@ -478,20 +492,21 @@ def inputs(home: Home, month: Month, as_of: Month | None = None) -> list[dict[st
             "mapping_sha256": manifest.mapping_sha256,
             "manifest_sha256": manifest.manifest_sha256,
         }
-        for manifest in _read_by_a_build(home, month, as_of)
+        for manifest in _read_by_a_build(home, month, as_of, look_back)
     ]
 
 
-def _read_by_a_build(home: Home, month: Month, as_of: Month | None) -> Iterator[Manifest]:
-    for manifest in manifests(home, month.plus(-max(LOOK_BACKS.values())), as_of or month):
-        near = manifest.month >= month.plus(-LOOK_BACK).key
-        if near or any(_is_read(name, manifest, month) for name in manifest.streams):
+def _read_by_a_build(
+    home: Home, month: Month, as_of: Month | None, look_back: Mapping[str, int]
+) -> Iterator[Manifest]:
+    for manifest in manifests(home, month.plus(-farthest(look_back)), as_of or month):
+        near = manifest.month >= month.plus(-MONTHS).key
+        if near or any(_is_read(name, manifest, month, look_back) for name in manifest.streams):
             yield manifest
 
 
-def _is_read(stream: str, manifest: Manifest, month: Month) -> bool:
-    first = month.plus(-LOOK_BACKS.get(stream, LOOK_BACK))
-    return manifest.month >= first.key
+def _is_read(stream: str, manifest: Manifest, month: Month, look_back: Mapping[str, int]) -> bool:
+    return manifest.month >= month.plus(-months_back(stream, look_back)).key
 
 
 def _stored(manifest: Manifest) -> bytes:
@@ -533,11 +548,11 @@ def create_raw_views(
     """
     configured = {source.id for source in company.sources}
     found: dict[str, list[str]] = {name: [] for name in streams}
-    for manifest in _read_by_a_build(home, month, as_of):
+    for manifest in _read_by_a_build(home, month, as_of, company.look_back):
         if manifest.source not in configured:
             continue
         for name, landing in manifest.streams.items():
-            if _is_read(name, manifest, month):
+            if _is_read(name, manifest, month, company.look_back):
                 paths = [_landed_path(home, manifest, f) for f in landing.files]
                 found.setdefault(name, []).extend(paths)
     con.execute("create schema if not exists raw")

@@ -1,75 +1,34 @@
-"""The ledger: what is published, how it is hashed, and the chained, signed list of it all.
+"""The ledger: the chained, signed list of what is published, and of what people decided about it.
 
-This module may not build, judge or move a release; it only records that one stands, and what
-people decided about it.
+It may not build, judge or move a release; it only records that one stands.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import signing
+from perfhouse import ledger_head, signing
+from perfhouse.durable import sync_folder
 from perfhouse.errors import ReleaseError
+from perfhouse.hashing import canonical_json, sha256_of
 from perfhouse.month import Month
 from perfhouse.settings import Home
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
     from minisign import PublicKey, SecretKey
 
 # What a person may have put on record about what is published.
 KINDS = ("accepted", "approved", "appealed", "decided")
 # A line of this kind makes another release of a month stand; only `rollback` writes it.
 ROLLED_BACK = "rolled_back"
-# What has become of a release.
-STANDS, SUPERSEDED, WITHDRAWN = "stands", "superseded", "withdrawn"
 LEDGER = "ledger.jsonl"
 _GENESIS = "0" * 64
-_BATCH = 10_000
-
-
-@dataclass(frozen=True)
-class PublicTable:
-    """A warehouse table that is published: the month's rows, ordered by its key."""
-
-    name: str
-    schema: str
-    key: tuple[str, ...]
-    by_month: bool = True
-
-    @property
-    def relation(self) -> str:
-        """Return the table's name in the warehouse."""
-        return f"{self.schema}.{self.name}"
-
-    def where(self, month: Month) -> str:
-        """Return the condition that picks the month's rows."""
-        return f"month = date '{month.start}'" if self.by_month else "true"
-
-
-PUBLIC_TABLES = (
-    PublicTable("scorecard_kpi_months", "scorecards", ("month", "manager_id", "kpi_id")),
-    PublicTable("scorecard_manager_months", "scorecards", ("month", "manager_id")),
-    PublicTable(
-        "scorecard_team_months", "scorecards", ("month", "team_id", "manager_id", "kpi_id")
-    ),
-    PublicTable("scorecard_explanations", "scorecards", ("month", "manager_id", "kpi_id")),
-    PublicTable("scorecard_appeals", "scorecards", ("month", "manager_id", "appeal_key")),
-    PublicTable("scorecard_manager_tree", "scorecards", ("month", "manager_id", "ancestor_id")),
-    PublicTable("export_hr_manager_months", "exports", ("month", "employee_number")),
-    PublicTable("kpi_references", "kpis", ("month", "kpi_id", "kpi_version", "stratum")),
-    PublicTable("kpi_reliabilities", "kpis", ("month", "kpi_id", "kpi_version")),
-    PublicTable("kpi_definitions", "kpis", ("kpi_id", "version"), by_month=False),
-)
-# Columns that name a person; they stay out of everything but the HR export and the cards.
-PERSONAL_COLUMNS = frozenset({"display_name", "manager_name", "employee_name", "full_name"})
 
 
 @dataclass(frozen=True)
@@ -157,6 +116,11 @@ def read(file: Path) -> tuple[list[Line], str | None]:
     return found, None
 
 
+def head(known: Sequence[Line]) -> str:
+    """Return the hash of the last of these lines, to which the next one is chained."""
+    return known[-1].entry_sha256 if known else _GENESIS
+
+
 def is_signed(line: Line, keys: Sequence[PublicKey]) -> bool:
     """Say whether one of these keys signed a line."""
     text = str(line.signature).encode()
@@ -184,34 +148,6 @@ def standing(known: Iterable[Line]) -> dict[str, Entry]:
         elif line.kind == ROLLED_BACK:
             found[line.what["month"]] = named[line.what["release"]]
     return found
-
-
-def fates(known: Iterable[Line]) -> dict[str, str]:
-    """Say of every release, by name, whether it stands, is superseded or was withdrawn.
-
-    A rollback withdraws what was published after the release that it makes stand.
-    """
-    found: dict[str, str] = {}
-    numbers: dict[str, list[int]] = {}
-    for line in known:
-        if isinstance(line, Entry):
-            of_month = numbers.setdefault(line.month, [])
-            _supersede(found, line.month, of_month)
-            of_month.append(line.number)
-            found[line.name] = STANDS
-        elif line.kind == ROLLED_BACK:
-            month, name = line.what["month"], line.what["release"]
-            _supersede(found, month, numbers[month])
-            after = numbers[month][numbers[month].index(int(name.rpartition(".r")[2])) + 1 :]
-            found |= dict.fromkeys((f"{month}.r{number}" for number in after), WITHDRAWN)
-            found[name] = STANDS
-    return found
-
-
-def _supersede(found: dict[str, str], month: str, numbers: Iterable[int]) -> None:
-    for name in (f"{month}.r{number}" for number in numbers):
-        if found[name] == STANDS:
-            found[name] = SUPERSEDED
 
 
 def next_number(home: Home, month: Month) -> int:
@@ -267,7 +203,7 @@ def _append(home: Home, body: dict[str, Any], key: SecretKey | None) -> dict[str
     file = ledger_path(home)
     known = lines(file)
     body["sequence"] = len(known) + 1
-    body["previous_sha256"] = known[-1].entry_sha256 if known else _GENESIS
+    body["previous_sha256"] = head(known)
     body["entry_sha256"] = sha256_of(body)
     if key is not None:
         content, comment = body["entry_sha256"].encode(), f"ledger {body['sequence']}"
@@ -283,6 +219,7 @@ def _append(home: Home, body: dict[str, Any], key: SecretKey | None) -> dict[str
             raise
     if created:
         sync_folder(file.parent)
+    ledger_head.note(home, body["entry_sha256"])
     return body
 
 
@@ -304,71 +241,6 @@ def repair(home: Home) -> bool:
         handle.truncate(whole)
         os.fsync(handle.fileno())
     return True
-
-
-def canonical_json(value: object) -> bytes:
-    """Return the one way to write a value as JSON: sorted keys, no spaces, UTF-8."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return text.encode()
-
-
-def sha256_of(value: object) -> str:
-    """Return the sha256 of a value's canonical JSON."""
-    return hashlib.sha256(canonical_json(value)).hexdigest()
-
-
-def canonical_rows(
-    con: DuckDBPyConnection, relation: str, key: Sequence[str], where: str = "true"
-) -> Iterator[bytes]:
-    """Yield a relation as canonical lines: its columns and types, then every row.
-
-    Values are text as DuckDB casts it, which is exact for dates, decimals, integers and
-    doubles; rows are ordered by `key`, then by every other column.
-    """
-    described = con.execute(f"describe select * from {relation}").fetchall()
-    columns = [(str(row[0]), str(row[1])) for row in described]
-    yield canonical_json(columns)
-    order = [*key, *(name for name, _ in columns if name not in key)]
-    picked = ", ".join(f'cast("{name}" as varchar)' for name, _ in columns)
-    by = ", ".join(f'"{name}" nulls last' for name in order)
-    result = con.execute(f"select {picked} from {relation} where {where} order by {by}")
-    rows = result.fetchmany(_BATCH)
-    while rows:
-        for row in rows:
-            yield canonical_json(list(row))
-        rows = result.fetchmany(_BATCH)
-
-
-def content_sha256(
-    con: DuckDBPyConnection, relation: str, key: Sequence[str], where: str = "true"
-) -> tuple[int, str]:
-    """Return the row count and the sha256 of a relation's canonical rows."""
-    return lines_sha256(canonical_rows(con, relation, key, where))
-
-
-def lines_sha256(lines: Iterable[bytes]) -> tuple[int, str]:
-    """Return how many lines follow the header line, and the sha256 of all of them."""
-    digest = hashlib.sha256()
-    count = -1
-    for line in lines:
-        digest.update(line + b"\n")
-        count += 1
-    return count, digest.hexdigest()
-
-
-def sync_file(path: Path) -> None:
-    """Force a file's bytes to disk."""
-    with path.open("rb") as handle:
-        os.fsync(handle.fileno())
-
-
-def sync_folder(path: Path) -> None:
-    """Force a folder's entries (names, renames) to disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _whole_lines(file: Path) -> list[bytes]:

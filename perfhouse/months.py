@@ -1,13 +1,18 @@
 """Where a month stands: open, provisional, closed or restated, told from deliveries and releases.
 
-No clock is read: what day it is, the newest complete delivery says. It may not build or publish.
+No clock is read: what day it is, the newest complete delivery says, or the receipt of a correction.
+It may not build or publish.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from perfhouse import lake, ledger, warehouse
 from perfhouse.company_types import Company
@@ -15,6 +20,7 @@ from perfhouse.month import Month
 from perfhouse.settings import Home
 
 OPEN, PROVISIONAL, CLOSED, RESTATED = "open", "provisional", "closed", "restated"
+_MANIFEST = "release.json"
 _KPI_MONTHS = "parquet/scorecard_kpi_months.parquet"
 
 
@@ -54,9 +60,34 @@ def known_until(company: Company, home: Home) -> date | None:
 
 
 def is_past_close(company: Company, home: Home, month: Month, as_of: Month) -> bool:
-    """Say whether data of later than a month's close date is known, or counted in `as_of`."""
+    """Say whether a month's close date has come.
+
+    It has when data of later is known or counted in `as_of`, when what was delivered since the
+    month's release was taken from its source on that day or later, and once it was restated.
+    """
+    closing = closes_on(company, month)
     days = [as_of.end, known_until(company, home)]
-    return max(day for day in days if day is not None) >= closes_on(company, month)
+    if max(day for day in days if day is not None) >= closing:
+        return True
+    entry = ledger.latest(home, month)
+    if entry is None or entry.reason is not None:
+        return entry is not None
+    corrected = _corrected_on(company, home, entry, as_of)
+    return corrected is not None and corrected >= closing
+
+
+def _corrected_on(company: Company, home: Home, entry: ledger.Entry, as_of: Month) -> date | None:
+    """Return the company's day of the last delivery that a release has not read."""
+    file = home.published / entry.path / _MANIFEST
+    known = _deliveries(json.loads(file.read_text(encoding="utf-8"))["inputs"])
+    newer = _deliveries(lake.inputs(home, Month(entry.month), as_of)) - known
+    taken = [lake.extracted_at(home, *delivery) for delivery in newer]
+    zone = ZoneInfo(company.time_zone)
+    return max((at.astimezone(zone).date() for at in taken if at is not None), default=None)
+
+
+def _deliveries(inputs: Iterable[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
+    return {(at["source"], at["month"], sha) for at in inputs for sha in at["archive_sha256s"]}
 
 
 def provisional(folder: Path) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from perfhouse import lake, ledger, warehouse
+from perfhouse import durable, hashing, lake, warehouse
 from perfhouse.company_types import Company
 from perfhouse.lake import file_sha256
 from perfhouse.month import Month
@@ -29,14 +29,14 @@ def origin(company: Company, home: Home, month: Month, as_of: Month) -> Origin:
     """Return what a build that begins now would be made from."""
     return Origin(
         as_of.key,
-        ledger.sha256_of(lake.inputs(home, month, as_of)),
+        hashing.sha256_of(lake.inputs(home, month, as_of, company.look_back)),
         configuration_sha256(company),
     )
 
 
 def configuration_sha256(company: Company) -> str:
     """Hash the settings and tables of a company folder, its own KPIs and the pack it chose."""
-    return ledger.sha256_of(
+    return hashing.sha256_of(
         [[name, file_sha256(path)] for name, path in _configuration(company).items()]
     )
 
@@ -71,7 +71,7 @@ def keep_configuration(home: Home, company: Company) -> Path:
             shutil.copyfile(path, target)
     kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft.rename(kept)
-    ledger.sync_folder(kept.parent)
+    durable.sync_folder(kept.parent)
     return kept
 
 
@@ -83,7 +83,7 @@ def code_sha256() -> str:
         for path in root.rglob("*")
         if path.suffix in {".sql", ".yml"} and "target" not in path.relative_to(root).parts
     )
-    return ledger.sha256_of([[p.relative_to(root).as_posix(), file_sha256(p)] for p in files])
+    return hashing.sha256_of([[p.relative_to(root).as_posix(), file_sha256(p)] for p in files])
 
 
 def write(home: Home, month: Month, built: Origin | None) -> None:

@@ -19,14 +19,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from perfhouse import (
+    durable,
     evidence,
     ledger,
+    ledger_head,
     provenance,
     release_files,
+    release_manifest,
     release_shown,
     release_stage,
     restatement,
     signing,
+    trust,
 )
 from perfhouse.errors import ConfigError, ReleaseError, TransientError
 from perfhouse.month import Month
@@ -101,12 +105,11 @@ def publish(
         MonthClosed: the month is closed, or this was withdrawn, and nobody said why (data owner).
         GateFailed: a gate has not passed this very content, it was built from something else,
             or the exports gate failed (data owner); nothing was published.
-        ReleaseError: published files were changed by someone else (data engineer).
+        ReleaseError: the ledger or published tables were changed by someone else (data engineer).
         TransientError: the disk is full, or may not be written any more; readers see what they saw.
     """
     window = as_of or month
     with only_publisher(home):
-        signing.release_key(home)
         mend(home)
         reached("mended")
         verdicts = [
@@ -115,6 +118,9 @@ def publish(
         ]
         release_stage.require_origin(home, company, month, window)
         release_stage.require_nothing_withdrawn(home, month)
+        standing = ledger.latest(home, month)
+        if standing is not None:  # it says whether this is new, and what has changed
+            trust.require_tables(home, standing)
         before = latest(home, month)
         with _staging(home, month) as folder:
             work = Work(company, home, month, window, verdicts, progress, reached)
@@ -167,17 +173,27 @@ def mend(home: Home) -> None:
 
     A release that was moved but not recorded is complete (it was synced before the move), so it
     is recorded; whatever is still in staging is dropped.
+
+    Raises:
+        ConfigError: what was published so far was signed with another key (operator).
+        ReleaseError: the ledger is not the one we wrote, or what is to be finished is not what we
+            sealed (data engineer).
     """
     home.published.mkdir(parents=True, exist_ok=True)
+    signing.release_key(home)
     if ledger.repair(home):
         _log.warning("published/ledger.jsonl: cut off a torn last line")
     shutil.rmtree(home.published / ".staging", ignore_errors=True)
-    recorded = {entry.path for entry in ledger.entries(home)}
+    known = trust.lines(home)
+    if known and ledger_head.noted(home) is None:
+        ledger_head.note(home, ledger.head(known))
+    recorded = {line.path for line in known if isinstance(line, ledger.Entry)}
     for folder in sorted(home.published.glob("[0-9]*/r[0-9]*"), key=_order):
         if folder.relative_to(home.published).as_posix() not in recorded:
             _adopt(home, folder)
     shown = release_shown.standing(home)
     if shown and not release_shown.is_shown(home, shown):
+        _require_others(home, None)
         with _staging(home, Month(shown[-1].month)) as draft:
             release_shown.show(home, release_shown.prepare(home, shown, draft))
 
@@ -187,13 +203,7 @@ def _order(folder: Path) -> tuple[str, int]:
 
 
 def _adopt(home: Home, folder: Path) -> None:
-    problems = release_files.problems(folder)
-    if problems:
-        raise ReleaseError(
-            f"{folder.relative_to(home.published)}: not in the ledger and not intact "
-            f"({'; '.join(problems[:5])}); move the folder out of published/ and publish again"
-        )
-    said = release_files.read_manifest(folder)
+    said = trust.adoptable(home, folder)
     _record(home, folder, said)
     _log.warning("%s: recorded, an earlier publish died before it could", said["release"])
 
@@ -214,7 +224,7 @@ def _record(home: Home, folder: Path, said: Mapping[str, Any]) -> None:
 
 def _cut_over(home: Home, staged: Release, beside: Beside) -> Release:
     """Show a synced staging folder as the release of its month, in all targets."""
-    release_files.sync(staged.path)
+    durable.sync_tree(staged.path)
     reached("synced")
     path = f"{staged.month}/r{staged.number}"
     target = home.published / path
@@ -224,10 +234,10 @@ def _cut_over(home: Home, staged: Release, beside: Beside) -> Release:
 
     def decide() -> None:
         staged.path.rename(target)
-        ledger.sync_folder(target.parent)
-        ledger.sync_folder(home.published)
+        durable.sync_folder(target.parent)
+        durable.sync_folder(home.published)
         reached("moved")
-        _record(home, target, release_files.read_manifest(target))
+        _record(home, target, release_manifest.read_manifest(target))
 
     coming = Shown(staged.month.key, staged.number, path, staged.sha256, staged.path)
     cut_over(home, coming, decide, beside)
@@ -241,6 +251,7 @@ def cut_over(home: Home, coming: Shown, decide: Callable[[], None], beside: Besi
     is `beside` (the mart, in a transaction that is open still). Then, at once: `decide` writes the
     ledger, the link is swapped, and what is beside is committed.
     """
+    _require_others(home, coming.month)
     shown = release_shown.standing(home, coming)
     with _staging(home, Month(coming.month)) as draft:
         version = release_shown.prepare(home, shown, draft)
@@ -253,6 +264,13 @@ def cut_over(home: Home, coming: Shown, decide: Callable[[], None], beside: Besi
         release_shown.show(home, version)
         reached("linked")
     reached("committed")
+
+
+def _require_others(home: Home, coming: str | None) -> None:
+    """Refuse to show the tables of other months if they are not what was published."""
+    for entry in ledger.newest(home):
+        if entry.month != coming:
+            trust.require_tables(home, entry)
 
 
 @contextmanager

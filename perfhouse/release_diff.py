@@ -11,10 +11,10 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perfhouse import exports, ledger, release_files, warehouse
-from perfhouse.errors import ConfigError, ReleaseError
+from perfhouse import exports, ledger, trust, warehouse
+from perfhouse.errors import ConfigError
 from perfhouse.exports import Table
-from perfhouse.ledger import PUBLIC_TABLES, PublicTable
+from perfhouse.public_tables import PUBLIC_TABLES, PublicTable
 from perfhouse.settings import Home
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def diff(home: Home, before: str, after: str) -> Difference:
 
     Raises:
         ConfigError: there is no such release (whoever asked).
-        ReleaseError: one of them is not as it was published (data engineer).
+        ReleaseError: one of them, or the ledger, is not as it was signed (data engineer).
     """
     folders = [_folder(home, name) for name in (before, after)]
     cells: list[Cell] = []
@@ -149,15 +149,12 @@ def _said(value: str | None) -> str:
 
 
 def _folder(home: Home, name: str) -> Path:
-    known = {entry.name: entry for entry in ledger.entries(home)}
+    known = {line.name: line for line in trust.lines(home) if isinstance(line, ledger.Entry)}
     if name not in known:
         listed = ", ".join(known) or "none yet"
         raise ConfigError([f"diff: expected one of {listed}; got {name!r}"])
-    folder = home.published / known[name].path
-    found = release_files.problems(folder)
-    if found:
-        raise ReleaseError(f"published/{known[name].path}: not intact: {'; '.join(found[:5])}")
-    return folder
+    trust.require_intact(home, known[name])
+    return home.published / known[name].path
 
 
 def _of_table(

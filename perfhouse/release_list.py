@@ -11,7 +11,15 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from perfhouse import ledger, months, release_files, release_shown
+from perfhouse import (
+    hashing,
+    ledger,
+    months,
+    release_fates,
+    release_files,
+    release_manifest,
+    release_shown,
+)
 from perfhouse.company_types import Company
 from perfhouse.ledger import Entry, Record
 from perfhouse.month import Month
@@ -52,7 +60,7 @@ def releases(company: Company, home: Home, month: Month | None = None) -> list[L
         ReleaseError: the ledger was changed (data engineer).
     """
     lines = ledger.lines(ledger.ledger_path(home))
-    fates, shown = ledger.fates(lines), release_shown.months(home.published)
+    fates, shown = release_fates.fates(lines), release_shown.months(home.published)
     wanted = [line for line in lines if isinstance(line, Entry)]
     if month is not None:
         wanted = [entry for entry in wanted if entry.month == month.key]
@@ -68,8 +76,8 @@ def _listed(
     shown: Mapping[str, Path],
 ) -> Listed:
     folder = home.published / entry.path
-    said = release_files.read_manifest(folder)
-    is_current = fate == ledger.STANDS
+    said = release_manifest.read_manifest(folder)
+    is_current = fate == release_fates.STANDS
     state = months.state(company, home, Month(entry.month)).status if is_current else fate
     by, reason = _decided(entry, lines)
     written = (folder / release_files.MANIFEST).stat().st_mtime
@@ -85,7 +93,7 @@ def _listed(
         reason=reason,
         follows=said.get("follows"),
         change_count=said.get("change_count"),
-        inputs_sha256=ledger.sha256_of(said["inputs"]),
+        inputs_sha256=hashing.sha256_of(said["inputs"]),
         merkle_root=entry.merkle_root,
         release_sha256=entry.release_sha256,
     )

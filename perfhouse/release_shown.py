@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from perfhouse import ledger, release_files
+from perfhouse import durable, hashing, ledger, release_combined, release_files
 from perfhouse.settings import Home
 
 CURRENT = "current"
@@ -51,25 +51,29 @@ def standing(home: Home, *instead: Shown) -> list[Shown]:
 
 def version(releases: Sequence[Shown]) -> str:
     """Return the name of the version that shows these releases."""
-    return ledger.sha256_of([[each.path, each.release_sha256] for each in releases])
+    return hashing.sha256_of([[each.path, each.release_sha256] for each in releases])
 
 
 def prepare(home: Home, releases: Sequence[Shown], draft: Path) -> Path:
     """Make the version that shows these releases, where nobody looks yet; return its folder.
 
-    `draft` is an empty folder on the same disk. A version that is there is complete: it was
-    synced before it was moved to its place.
+    `draft` is an empty folder on the same disk. A version that is there was complete when it was
+    moved to its place; who read it may go on, and what somebody altered in it since is replaced.
     """
     target = home.published / VERSIONS / version(releases)
-    if not target.exists():
-        release_files.combine([each.files for each in releases], releases, draft)
-        made = draft / "combined"
-        for each in releases:
-            (made / each.month).symlink_to(Path("..", "..", each.path))
-        release_files.sync(made)
-        target.parent.mkdir(exist_ok=True)
+    release_combined.combine([each.files for each in releases], releases, draft)
+    made = draft / "combined"
+    for each in releases:
+        (made / each.month).symlink_to(Path("..", "..", each.path))
+    durable.sync_tree(made)
+    target.parent.mkdir(exist_ok=True)
+    if target.exists():
+        for path in made.iterdir():
+            path.replace(target / path.name)
+        durable.sync_folder(target)
+    else:
         made.rename(target)
-    ledger.sync_folder(target.parent)
+    durable.sync_folder(target.parent)
     return target
 
 
@@ -107,7 +111,7 @@ def swap(link: Path, target: Path) -> None:
     draft.unlink(missing_ok=True)
     draft.symlink_to(target)
     draft.replace(link)
-    ledger.sync_folder(link.parent)
+    durable.sync_folder(link.parent)
 
 
 def _points_at(link: Path, target: Path) -> bool:

@@ -11,9 +11,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import evidence, ledger, months, provenance, release_files, restatement
+from perfhouse import (
+    evidence,
+    ledger,
+    months,
+    provenance,
+    release_fates,
+    release_files,
+    release_manifest,
+    release_tables,
+    release_verdicts,
+    restatement,
+)
 from perfhouse.errors import GateFailed, MonthClosed
 from perfhouse.month import Month
+from perfhouse.release_label import Label, Succession
+from perfhouse.release_tables import TableHashes
 from perfhouse.settings import Home
 
 if TYPE_CHECKING:
@@ -68,28 +81,28 @@ def staged(
     staged under that release's number first, with what that one said of its changes: only then can
     the two be compared byte by byte.
     """
-    tables = release_files.stage_tables(work.home, work.month, folder / "first")
+    tables = release_tables.stage_tables(work.home, work.month, folder / "first")
     work.reached("tables staged")
     if before is None:
         return _stage(work, 1, folder / "first")
     withdrawn = _withdrawn(work.home, work.month, tables)
-    if release_files.same_tables(before.path, tables):
+    if release_manifest.same_tables(before.path, tables):
         release_files.copy_changes(before.path, folder / "first")
         again = _stage(work, before.number, folder / "first", _said_of(before))
         if again.sha256 == before.sha256:
             return again
         work.progress(f"{before.name}: the numbers are the same, other files differ")
-        release_files.stage_tables(work.home, work.month, folder / "second")
+        release_tables.stage_tables(work.home, work.month, folder / "second")
         return _stage_next(work, before, folder / "second", reason, None)
     return _stage_next(work, before, folder / "first", reason, withdrawn)
 
 
-def _withdrawn(home: Home, month: Month, tables: release_files.TableHashes) -> str | None:
+def _withdrawn(home: Home, month: Month, tables: TableHashes) -> str | None:
     """Name the release with these very numbers that a rollback withdrew, if there is one."""
-    for name, fate in ledger.fates(ledger.lines(ledger.ledger_path(home))).items():
-        if fate != ledger.WITHDRAWN or not name.startswith(f"{month}.r"):
+    for name, fate in release_fates.fates(ledger.lines(ledger.ledger_path(home))).items():
+        if fate != release_fates.WITHDRAWN or not name.startswith(f"{month}.r"):
             continue
-        if release_files.same_tables(home.published / name.replace(".r", "/r"), tables):
+        if release_manifest.same_tables(home.published / name.replace(".r", "/r"), tables):
             return name
     return None
 
@@ -128,7 +141,7 @@ def _stage_next(
     if reason is not None and not closed:
         work.progress(f"{work.month}: not closed, so this is no restatement")
     restatement.write(found, folder)
-    said = release_files.Succession(
+    said = Succession(
         before.name,
         len(found),
         reason if closed else None,
@@ -144,7 +157,7 @@ def restage(
     as_of: Month,
     number: int,
     before: Path | None,
-    succession: release_files.Succession | None,
+    succession: Succession | None,
     folder: Path,
     progress: Callable[[str], None] = _log.info,
 ) -> Mapping[str, Any]:
@@ -154,13 +167,13 @@ def restage(
     release it followed.
     """
     verdicts = [standing_verdict(home, company, month, as_of, gate) for gate in BEFORE]
-    release_files.stage_tables(home, month, folder)
+    release_tables.stage_tables(home, month, folder)
     if before is not None and succession is not None:
         found = restatement.changes(before, folder)
         restatement.write(found, folder)
         succession = replace(succession, change_count=len(found))
     work = Work(company, home, month, as_of, verdicts, progress)
-    return release_files.read_manifest(_stage(work, number, folder, succession).path)
+    return release_manifest.read_manifest(_stage(work, number, folder, succession).path)
 
 
 def _is_locked(work: Work, before: Release, found: Sequence[restatement.Change]) -> bool:
@@ -171,36 +184,36 @@ def _is_locked(work: Work, before: Release, found: Sequence[restatement.Change])
     return not restatement.only_settles(found, months.provisional(before.path))
 
 
-def _said_of(before: Release) -> release_files.Succession | None:
+def _said_of(before: Release) -> Succession | None:
     """Return what a release says of the one before it."""
-    said = release_files.read_manifest(before.path)
-    return release_files.Succession.read(said)
+    said = release_manifest.read_manifest(before.path)
+    return Succession.read(said)
 
 
 def _stage(
     work: Work,
     number: int,
     folder: Path,
-    succession: release_files.Succession | None = None,
+    succession: Succession | None = None,
 ) -> Release:
     from expectations import gate
 
     home, month, as_of = work.home, work.month, work.as_of
-    label = release_files.Label(work.company, month, number, as_of, succession)
+    label = Label(work.company, month, number, as_of, succession)
     work.progress(f"{label.name}: staging tables, exports and cards")
-    release_files.stage_database(folder)
+    release_tables.stage_database(folder)
     release_files.stage_exports(home, label, folder)
     release_files.stage_cards(home, month, number, folder)
     evidence.stage(folder, home, work.company.id, label.name)
-    release_files.stage_reconciliation(home, label, folder)
-    release_files.stage_evidence(folder, label, work.verdicts)
+    release_tables.stage_reconciliation(home, label, folder)
+    release_verdicts.stage_verdicts(folder, label, work.verdicts)
     work.reached("files staged")
     work.progress(f"{label.name}: gate exports")
     audit = gate.run("exports", home, work.company, month, as_of=as_of, staged=folder)
     work.reached("audited")
     verdicts = [*work.verdicts, audit]
-    release_files.stage_evidence(folder, label, verdicts)
-    said = release_files.seal(folder, home, label, verdicts)
+    release_verdicts.stage_verdicts(folder, label, verdicts)
+    said = release_manifest.seal(folder, home, label, verdicts)
     work.reached("sealed")
     return Release(month, number, as_of, folder, said["release_sha256"])
 
@@ -242,15 +255,15 @@ def require_nothing_withdrawn(home: Home, month: Month) -> None:
     A rollback changes what is shown, not what the warehouse holds of that month.
     """
     lines = ledger.lines(ledger.ledger_path(home))
-    fates, stands = ledger.fates(lines), ledger.standing(lines)
+    fates, stands = release_fates.fates(lines), ledger.standing(lines)
     problems = []
     for entry in (line for line in lines if isinstance(line, ledger.Entry)):
-        if fates[entry.name] != ledger.WITHDRAWN or entry.month >= month.key:
+        if fates[entry.name] != release_fates.WITHDRAWN or entry.month >= month.key:
             continue
         built = provenance.read(home, Month(entry.month))
         shown = stands[entry.month]
-        is_withdrawn = built == release_files.origin(home, entry)
-        if is_withdrawn and built != release_files.origin(home, shown):
+        is_withdrawn = built == release_manifest.origin(home, entry)
+        if is_withdrawn and built != release_manifest.origin(home, shown):
             problems.append(
                 f"{entry.month} was rolled back to {shown.name}, but {month} was compared with "
                 f"{entry.name}: deliver {entry.month} as it should be and build both again"

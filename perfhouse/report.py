@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from perfhouse import company_identities, lake, warehouse
@@ -165,6 +165,8 @@ def status(home: Home, company: Company | None, month: Month | None, echo: Echo)
     months = [month] if month else _months(home, newest)
     if not months:
         echo(f"nothing has been landed in {home.root} yet")
+    for gap in _coverage_gaps(company, months) if company else ():
+        echo(gap)
     required = {s.id for s in company.sources if s.required} if company else set()
     for each in months:
         landed = lake.manifests(home, each, each)
@@ -188,6 +190,15 @@ def status(home: Home, company: Company | None, month: Month | None, echo: Echo)
             )
         found = newest.get(each)
         echo(f"  release: {found.name} {found.sha256[:12]}" if found else "  release: none yet")
+
+
+def _coverage_gaps(company: Company, months: Sequence[Month]) -> list[str]:
+    """Return what is missing for a total in the last of some months, or when targets begin."""
+    from perfhouse import stages
+
+    known = [*months] or [Month.of(target.valid_from) for target in company.kpis.targets]
+    month = max(known, default=None)
+    return [f"{month}: {gap}" for gap in stages.coverage_gaps(company, month)] if month else []
 
 
 def months(home: Home, company: Company, echo: Echo) -> None:

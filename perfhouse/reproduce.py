@@ -22,13 +22,15 @@ from perfhouse import (
     lake,
     ledger,
     provenance,
-    release_files,
+    release_manifest,
     release_stage,
     retention,
     stages,
+    trust,
 )
 from perfhouse.errors import ConfigError, ReleaseError
 from perfhouse.month import Month
+from perfhouse.release_label import Succession
 from perfhouse.settings import Home
 
 _log = logging.getLogger(__name__)
@@ -71,7 +73,10 @@ def reproduce(home: Home, name: str, progress: Progress = _log.info) -> Reproduc
     with _other_home(home) as other:
         for before in earlier:
             progress(f"{_name(before)}: building again, for {name} was compared with it")
-            _build(home, other, release_files.read_manifest(home.published / before.path), progress)
+            trust.require_tables(home, before)
+            _build(
+                home, other, release_manifest.read_manifest(home.published / before.path), progress
+            )
         progress(f"{name}: building again")
         acceptance.carry(home, other, before=entry.sequence)
         ws = _build(home, other, said, progress, gates=True)
@@ -84,13 +89,13 @@ def reproduce(home: Home, name: str, progress: Progress = _log.info) -> Reproduc
             as_of=Month(said["as_of"]),
             number=int(said["number"]),
             before=_before(home, said),
-            succession=release_files.Succession.read(said),
+            succession=Succession.read(said),
             folder=folder,
             progress=progress,
         )
     differences = [
-        *release_files.differences("table", said["tables"], again["tables"]),
-        *release_files.differences("file", said["files"], again["files"]),
+        *release_manifest.differences("table", said["tables"], again["tables"]),
+        *release_manifest.differences("file", said["files"], again["files"]),
         *_evidence_differences(said, again),
     ]
     return Reproduction(
@@ -104,7 +109,7 @@ def reproduce(home: Home, name: str, progress: Progress = _log.info) -> Reproduc
 
 def _entries(home: Home, name: str) -> tuple[ledger.Entry, list[ledger.Entry]]:
     """Return the release and those of earlier months that were published before it."""
-    entries = ledger.entries(home)
+    entries = [line for line in trust.lines(home) if isinstance(line, ledger.Entry)]
     match = _NAME.fullmatch(name)
     for entry in entries:
         if match and (entry.month, str(entry.number)) == match.groups():
@@ -123,11 +128,8 @@ def _name(entry: ledger.Entry) -> str:
 
 
 def _intact(home: Home, entry: ledger.Entry) -> Mapping[str, Any]:
-    folder = home.published / entry.path
-    found = release_files.problems(folder)
-    if found:
-        raise ReleaseError(f"published/{entry.path}: not intact: {'; '.join(found[:5])}")
-    return release_files.read_manifest(folder)
+    trust.require_intact(home, entry)
+    return release_manifest.read_manifest(home.published / entry.path)
 
 
 def _before(home: Home, said: Mapping[str, Any]) -> Path | None:
@@ -220,7 +222,7 @@ def _evidence_differences(said: Mapping[str, Any], again: Mapping[str, Any]) -> 
     then, now = said.get("evidence"), again["evidence"]
     if then is None or then["key"] != now["key"]:
         return []
-    return release_files.differences("file", then["files"], now["files"])
+    return release_manifest.differences("file", then["files"], now["files"])
 
 
 def _key_notes(said: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[str]:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from perfhouse import warehouse
 from perfhouse.errors import ConfigError
-from perfhouse.ledger import PUBLIC_TABLES, PublicTable
+from perfhouse.formulas import guarded_value
+from perfhouse.public_tables import PUBLIC_TABLES, PublicTable
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -166,11 +167,14 @@ def _cells() -> list[str]:
 
 
 def write_csv(found: Sequence[Change], file: Path) -> None:
-    """Write the changes, old and new values beside each other."""
+    """Write the changes, old and new values beside each other, text guarded for spreadsheets."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_cells())
-    writer.writerows(astuple(change) for change in found)
+    writer.writerows(
+        [None if cell is None else guarded_value(cell) for cell in astuple(change)]
+        for change in found
+    )
     file.write_text(text.getvalue(), encoding="utf-8-sig")
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perfhouse import ledger, release, stages
+from perfhouse.company_look_back import months_back
 from perfhouse.errors import ConfigError
-from perfhouse.lake import LOOK_BACK, LOOK_BACKS
 from perfhouse.ledger import Record
 from perfhouse.month import Month
 from perfhouse.settings import Home
 
 KIND = "deleted"  # of a ledger's line; only `perfhouse retention` writes one
+_AS_EVER: Mapping[str, int] = {}
 _MONTH = re.compile(r"^(?:month=)?(\d{4}-\d{2})$")
 
 
@@ -31,13 +32,20 @@ class Due:
     bytes: int
 
 
-def due(home: Home, kept: Mapping[str, int], newest: Month) -> list[Due]:
-    """List what is older than it is kept for, by kind and month; `newest` is the month 0."""
+def due(
+    home: Home, kept: Mapping[str, int], newest: Month, look_back: Mapping[str, int] = _AS_EVER
+) -> list[Due]:
+    """List what is older than it is kept for, by kind and month; `newest` is the month 0.
+
+    `look_back`: the company's, months by stream.
+    """
     found: dict[tuple[str, str], list[Path]] = {}
     for kind, months in kept.items():
         for file in _FILES[kind](home):
             month = _month_of(file, home)
-            if month is not None and month < newest.plus(-months - _needed(kind, file, home)):
+            if month is not None and month < newest.plus(
+                -months - _needed(kind, file, home, look_back)
+            ):
                 found.setdefault((kind, month.key), []).append(file)
     return [
         Due(kind, month, tuple(files), sum(file.stat().st_size for file in files))
@@ -46,7 +54,12 @@ def due(home: Home, kept: Mapping[str, int], newest: Month) -> list[Due]:
 
 
 def apply(
-    home: Home, kept: Mapping[str, int], newest: Month, *, who: str
+    home: Home,
+    kept: Mapping[str, int],
+    newest: Month,
+    look_back: Mapping[str, int] = _AS_EVER,
+    *,
+    who: str,
 ) -> tuple[list[Due], Record | None]:
     """Delete what is due and put on record what was; None if nothing was.
 
@@ -56,7 +69,7 @@ def apply(
         ConfigError: it is not said who decided (operator).
     """
     with stages.exclusive(home, "warehouse"):
-        found = due(home, kept, newest)
+        found = due(home, kept, newest, look_back)
         if not found:
             return [], None
         why = ", ".join(f"{kind}_months = {kept[kind]}" for kind in sorted({d.kind for d in found}))
@@ -86,11 +99,11 @@ def _told(found: Sequence[Due]) -> dict[str, str]:
     return told
 
 
-def _needed(kind: str, file: Path, home: Home) -> int:
+def _needed(kind: str, file: Path, home: Home, look_back: Mapping[str, int]) -> int:
     """Return how many more months a build of a month that is kept reads of a landed stream."""
     if kind != "landed":
         return 0
-    return LOOK_BACKS.get(file.relative_to(home.raw).parts[0], LOOK_BACK)
+    return months_back(file.relative_to(home.raw).parts[0], look_back)
 
 
 def _month_of(file: Path, home: Home) -> Month | None:

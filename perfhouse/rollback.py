@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from perfhouse import ledger, release, release_files, signing
-from perfhouse.errors import ConfigError, ReleaseError
+from perfhouse import ledger, release, signing, trust
+from perfhouse.errors import ConfigError
 from perfhouse.release import Beside, Release
 from perfhouse.release_shown import Shown
 from perfhouse.restatement import Reason
@@ -33,16 +33,15 @@ def rollback(
 
     Raises:
         ConfigError: there is no such release, or it stands already (operator).
-        ReleaseError: it is not as it was published (data engineer); nothing was changed.
+        ReleaseError: it, or the ledger, is not as it was signed (data engineer); nothing was
+            changed.
         TransientError: the disk is full, or may not be written any more.
     """
     with release.only_publisher(home):
         key = signing.release_key(home)
         release.mend(home)
         entry, stands = _chosen(home, to)
-        found = release_files.problems(home.published / entry.path)
-        if found:
-            raise ReleaseError(f"published/{entry.path}: not intact: {'; '.join(found[:5])}")
+        trust.require_intact(home, entry)
 
         def decide() -> None:
             ledger.record(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _COMMENT = "signature from perfhouse"
 _ANOTHER = (
     "Put that key back; or, to go on with a new one, move the old public key to "
-    "published/release-<its number>.pub and make the change of keys known"
+    "published/release-<its number>.pub, with a copy in secrets/, and make the change of keys known"
 )
 
 
@@ -67,27 +67,52 @@ def release_key(home: Home) -> SecretKey:
         ConfigError: what was published so far was signed with another key (operator).
     """
     file, shown = home.secrets / "release.minisign", home.published / "release.pub"
+    return shown_key(file, shown, _ANOTHER, mode=0o444)
+
+
+def shown_key(file: Path, shown: Path, advice: str, *, mode: int = 0o600) -> SecretKey:
+    """Return the secret key in a file, and show its public half in another for whoever checks.
+
+    Both are made when there is neither. `advice` tells how to go on with a new key.
+
+    Raises:
+        ConfigError: the public half that is shown is of another key, or of one that is gone
+            (operator).
+    """
     if shown.exists() and not file.exists():
-        raise ConfigError([f"{file}: expected the key of {shown}. {_ANOTHER}"])
+        raise ConfigError([f"{file}: expected the key of {shown}. {advice}"])
     key = load_or_create(file)
     text = public_text(key)
     if not shown.exists():
-        home.published.mkdir(parents=True, exist_ok=True)
+        shown.parent.mkdir(parents=True, exist_ok=True)
         write_once(shown, text.encode("ascii"))
-        shown.chmod(0o444)
+        shown.chmod(mode)
     if shown.read_text(encoding="ascii") != text:
-        raise ConfigError([f"{file}: it is not the key of {shown}. {_ANOTHER}"])
+        raise ConfigError([f"{file}: it is not the key of {shown}. {advice}"])
     return key
 
 
-def public_keys(given: Sequence[str], published: Path) -> list[PublicKey]:
+def trusted_keys(home: Home, *, earlier: bool = True) -> list[PublicKey]:
+    """Return the public keys that this installation itself goes by: its own, and `earlier` ones.
+
+    Those of earlier keys are secrets/release-*.pub: into published/ others may have put theirs. A
+    home that has no signing key goes by published/release*.pub, as `verify` does.
+    """
+    file = home.secrets / "release.minisign"
+    if not file.exists():
+        return [_public_key(str(each)) for each in sorted(home.published.glob("release*.pub"))]
+    kept = sorted(home.secrets.glob("release-*.pub")) if earlier else ()
+    return [load_or_create(file).get_public_key(), *(_public_key(str(each)) for each in kept)]
+
+
+def public_keys(given: Sequence[str], published: Path, *, or_none: bool = False) -> list[PublicKey]:
     """Read public keys: texts or files as given, else published/release*.pub.
 
     Raises:
-        ConfigError: there is none, or one cannot be read (whoever gave it).
+        ConfigError: there is none, unless `or_none`; or one cannot be read (whoever gave it).
     """
     chosen = [*given] or [str(path) for path in sorted(published.glob("release*.pub"))]
-    if not chosen:
+    if not (chosen or or_none):
         raise ConfigError([f"--public-key: expected one, for {published} holds no release.pub"])
     return [_public_key(each) for each in chosen]
 

@@ -72,7 +72,7 @@ def open_workspace(
         streams=streams.columns_by_stream(),
         required=streams.required_by_stream(),
         connectors=base.Keys(),
-        kpis=kpi_ids(folder, problems),
+        kpis=kpi_directions(folder, problems),
         thresholds=THRESHOLDS,
         problems=problems,
     )
@@ -81,8 +81,8 @@ def open_workspace(
     return Workspace(loaded, (data or default_data or folder).resolve(), root)
 
 
-def kpi_ids(folder: Path | None = None, problems: list[str] | None = None) -> frozenset[str]:
-    """Return the KPIs that exist: the project's, and those a company folder adds in `kpis/`.
+def kpi_directions(folder: Path | None = None, problems: list[str] | None = None) -> dict[str, str]:
+    """Return 'up' or 'down' by KPI: of the project's, and of those a company adds in `kpis/`.
 
     What is wrong with a company's own files is added to `problems`.
     """
@@ -115,6 +115,7 @@ def ingest(
     from connectors import landing
 
     source, accepts = source_of(ws, source_id), accept_loss is not None
+    _sayable(ws.home, accept_loss)
     with exclusive(ws.home, f"ingest-{source_id}-{month}"):
         landed = landing.ingest(source, ws.company, month, ws.data, ws.home, progress, accepts)
         return _with_loss(ws, landed, accept_loss)
@@ -131,9 +132,18 @@ def land(
     from connectors import landing
 
     source, accepts = source_of(ws, source_id), accept_loss is not None
+    _sayable(ws.home, accept_loss)
     with exclusive(ws.home, f"ingest-{source_id}-{month}"):
         landed = landing.land(source, ws.company, month, ws.home, progress, accepts)
         return _with_loss(ws, landed, accept_loss)
+
+
+def _sayable(home: Home, reason: Reason | None) -> None:
+    """Require words that may be published, where there are any."""
+    if reason is not None:
+        from perfhouse import public_words
+
+        public_words.require(home, reason)
 
 
 def _with_loss(ws: Workspace, landed: Manifest, reason: Reason | None) -> Manifest:
@@ -150,10 +160,12 @@ def accept(
     """Put on record that a person takes on a failed check; the gate's verdict follows.
 
     Raises:
-        ConfigError: there is nothing of that name to accept, or nobody may (operator).
+        ConfigError: there is nothing of that name to accept, or nobody may, or the reason names
+            somebody (operator).
     """
     from perfhouse import accept as accepting
 
+    _sayable(home, reason)
     with exclusive(home, "warehouse"):
         return accepting.accept(home, month, gate, check, reason, at)
 
@@ -197,10 +209,20 @@ def build(
             f"{month}: KPI pack {pack.id} {pack.version} is a proposal: nobody is scored by it "
             "until [kpis] pack says who approved it and when it was announced"
         )
+    for gap in coverage_gaps(ws.company, month):
+        progress(f"{month}: {gap}")
     with exclusive(ws.home, "warehouse"), lake.reading(ws.home):
         return builder.build(
             ws.company, ws.home, month, as_of or month, streams.declarations(), progress
         )
+
+
+def coverage_gaps(company: Company, month: Month) -> list[str]:
+    """Tell which roles can get no total in a month, for want of which streams."""
+    from connectors import base
+    from perfhouse.company_coverage import gaps
+
+    return gaps(company, [base.effective(source) for source in company.sources], month)
 
 
 def gate_facts(ws: Workspace, month: Month, as_of: Month | None = None) -> Verdict:
@@ -228,6 +250,7 @@ def publish(
     """
     from perfhouse import release
 
+    _sayable(ws.home, reason)
     beside = _mart_beside(ws, progress) or release.nothing_beside
     with exclusive(ws.home, "warehouse"):
         try:
@@ -254,6 +277,7 @@ def rollback(ws: Workspace, to: str, reason: Reason, progress: Progress = _log.i
     from perfhouse import release
     from perfhouse import rollback as rolling
 
+    _sayable(ws.home, reason)
     beside = _mart_beside(ws, progress) or release.nothing_beside
     released = rolling.rollback(ws.home, to, reason, beside=beside, progress=progress)
     _follow(ws, released, progress)
@@ -315,6 +339,7 @@ def run(
     """Run every stage of one month without a scheduler; `reason` restates a closed one."""
     from expectations import gate
 
+    _sayable(ws.home, reason)  # before an hour's work
     manifests: list[Manifest] = []
     skipped: list[str] = []
     for source in ws.company.sources:

@@ -39,6 +39,23 @@ def _repacked(changed: Path) -> None:
     package.write_text(json.dumps(said), encoding="utf-8")
 
 
+def _formula_for_payroll(site: Site) -> str:
+    """Hide a formula behind a sign that nobody sees."""
+    file = site.staged / "exports" / "payroll" / f"payroll_manager_months_{site.month}.csv"
+    before = file.read_bytes()
+    after = before.replace(b"-01,", "-01,\u200b=1+".encode(), 1)
+    assert after != before
+    file.write_bytes(after)
+    _repacked(file)
+    return f"file=exports/payroll/{file.name}, file_row=1, column_name=employee_number"
+
+
+def _team_of(site: Site) -> str:
+    leader = site.ask("select min(display_name) from core.dim_managers where month = {m}")
+    site.published(f"update scorecard_team_months set team_name = '{leader}组'")
+    return "place=scorecard_team_months, column_name=team_name, of_what="
+
+
 def _csv(change: Callable[[bytes], bytes], named: str, *, repacked: bool = True) -> Plant:
     def plant(site: Site) -> str:
         file = _hr(site, "csv")
@@ -129,6 +146,15 @@ def _contact_in_verdict(site: Site) -> str:
     return "place=gate_verdicts"
 
 
+_OTHER = (
+    f"(select max(employee_number) from {HR} where month = {{m}})"  # never the first of several
+)
+_SWAPPED = (
+    f"update {HR} set {{column}} = case employee_number when '{{who}}' then (select {{column}} "
+    f"from {HR} where month = {{m}} and employee_number = {_OTHER}) else (select {{column}} from "
+    f"{HR} where month = {{m}} and employee_number = '{{who}}') end where month = {{m}} "
+    f"and employee_number in ('{{who}}', {_OTHER})"
+)
 _NAME = "update " + HR + " set display_name = {text} where employee_number = '{who}'"
 _PAID = "where month = {m} and employee_number = '{who}'"
 
@@ -173,7 +199,8 @@ FAULTS = (
                  named="manager_id={who}")),
     Fault("E14", "a cell that a spreadsheet would run", "exports", "exports", "no_formula",
           "critical",
-          _csv(lambda c: c.replace(b"\r\n2026-07-01,", b"\r\n2026-07-01,=1+", 1), "")),
+          _csv(lambda c: c.replace(b"\r\n2026-07-01,", b"\r\n2026-07-01,=1+", 1),
+               ".csv, file_row=1, column_name=employee_number")),
     Fault("E15", "a cell of the CSV differs from the workbook", "exports", "exports",
           "files_agree", "critical",
           _csv(lambda c: c.replace(b",cs_manager,", b",cs_managers,", 1), "differs from the CSV")),
@@ -236,4 +263,28 @@ FAULTS = (
           "payroll_fits_bands", "critical",
           _table(f"update {PAY} set multiplier = multiplier + 0.1 {_PAID}",
                  named="manager_id={who}", table=PAY)),
+    Fault("E37", "a role with bands of its own is paid by those of any role", "exports", "exports",
+          "payroll_fits_bands", "critical",
+          _table("insert into config.payroll_bands by name select b.* replace (t.role as role, "
+                 "b.multiplier + 1 as multiplier) from config.payroll_bands b, "
+                 "scorecards.scorecard_manager_months t where b.role = '*' and t.month = {m} "
+                 "and t.manager_id = '{who}'", named="manager_id={who}", table=PAY)),
+    Fault("E38", "the names of two managers are swapped", "exports", "exports",
+          "hr_equals_scorecards", "critical",
+          _table(_SWAPPED.replace("{column}", "display_name"),
+                 named="manager_id={who}, column_name=display_name")),
+    Fault("E39", "a rank that is not the scorecard's", "exports", "exports",
+          "hr_equals_scorecards", "critical",
+          _table(f"update {HR} set rank = coalesce(rank, 0) + 1 {_PAID}",
+                 named="manager_id={who}, column_name=rank")),
+    Fault("E40", "an upheld appeal is not told to HR", "exports", "exports",
+          "hr_equals_scorecards", "critical",
+          _table(f"update {HR} set appeals_upheld = appeals_upheld + 1 {_PAID}",
+                 named="manager_id={who}, column_name=appeals_upheld")),
+    Fault("E41", "a formula behind an unseen sign, for payroll", "exports", "exports",
+          "no_formula", "critical", _formula_for_payroll),
+    Fault("E42", "a landline on a card", "exports", "exports", "no_contacts", "critical",
+          _on_a_card("电话 010-6552 9988")),
+    Fault("E43", "a team has its leader's name, for analysts to read", "exports", "exports",
+          "texts_name_nobody", "warning", _team_of),
 )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from benchmarks.faults.planting import Fault, Site
+from connectors.streams import STREAMS
 from perfhouse import lake
 
 Plant = Callable[[Site], str]
@@ -227,6 +228,42 @@ def _two_claims(site: Site) -> str:
     return f"person_id={account}"
 
 
+def _one_rule_two_people(site: Site) -> str:
+    both = f"('{_agent(site)}', '{_manager(site)}')"
+    _roster(site, f"select * replace (case when employee_id in {both} then 'SHARED-1' else "
+            "source_user_id end as source_user_id) from batch")  # fmt: skip
+    return "person_id=SHARED-1"
+
+
+def _passed_on(site: Site) -> str:
+    account, agent, boss = _account(site), _agent(site), _manager(site)
+    first = site.month.start
+    _mapped(site, f"('{account}', '{agent}', 'email', '2020-01-01', '{first}'), "
+            f"('{account}', '{boss}', 'email', '{first}', null)")  # fmt: skip
+    return f"person_id={account}, before={agent}, employee_id={boss}"
+
+
+def _appeal_of_two_months(site: Site) -> str:
+    said = {
+        "appeal_id": "'A-2'",
+        "scorecard_id": f"'{site.month}, {site.month.plus(-1)}'",
+        "employee_id": f"'{_manager(site)}'",
+        "raised_at": f"timestamptz '{site.month.start} 02:00:00+00'",
+    }
+    columns = ", ".join(
+        f"{said.get(column.name, 'null')}::{column.type} as {column.name}"
+        for column in STREAMS["appeals"].columns
+    )
+    site.landed(
+        "roster", "appeals",
+        "select 'roster' as _source, 'upsert' as _op, null::timestamptz as source_updated_at, "
+        "null::bigint as source_seq, 'form.csv' as _file, 1::bigint as _row_number, 'x' as "
+        f"_row_hash, '{site.month}' as _window, {columns}",
+        made=True,
+    )  # fmt: skip
+    return "appeal_id=A-2, field=scorecard_id that names no month, or several"
+
+
 def _account(site: Site) -> str:
     return site.one("calls", "calls", "agent_id", "agent_id is not null")
 
@@ -365,4 +402,10 @@ FAULTS = (
     Fault("L45", "most rows of a stream describe an earlier month", "lake", "raw",
           "month_described", "critical", _said("calls", "calls", "stream=calls",
                                                late_rows={"2026-06": 900})),
+    Fault("L46", "one rule gives an account to two people", "lake", "raw", "people_ambiguous",
+          "warning", _one_rule_two_people),
+    Fault("L47", "an account passes to somebody else, and nobody says on which day", "lake", "raw",
+          "people_changed", "warning", _passed_on),
+    Fault("L48", "an appeal is about two months", "lake", "raw", "appeals_sensible", "warning",
+          _appeal_of_two_months),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from benchmarks.faults.planting import Fault, Site
 
 Plant = Callable[[Site], str]
 KPI, TOTAL = "scorecards.scorecard_kpi_months", "scorecards.scorecard_manager_months"
+APPEAL = "scorecards.scorecard_appeals"
 PART, SUMS = "scorecards.scorecard_team_months", "kpis.kpi_employee_months"
 _SCORED = (
     f"select min(manager_id) from {TOTAL} where month = {{m}} and status = 'scored' "
@@ -53,6 +54,22 @@ def _last_without_team(site: Site) -> str:
         f"where month = {{m}} and manager_id = '{who}'",
     )
     return f"manager_id={who}"
+
+
+def _appealed(state: str, outcome: str) -> Plant:
+    """Plant an appeal that was to be decided by the month's first day."""
+
+    def plant(site: Site) -> str:
+        who = site.ask(_SCORED)
+        site.sql(
+            f"insert into {APPEAL} by name select {{m}} as month, '{who}' as manager_id, 'k' as "
+            "appeal_key, 'A-1' as appeal_id, 'csat_rate' as kpi_id, false as is_row, 'exclude' as "
+            f"effect, '{state}' as state, '{outcome}' as outcome, 0 as row_count, false as "
+            "is_late, false as is_admitted, {m} as raised_on, {m} as deadline_on, {m} as decide_by"
+        )
+        return "appeal_id=A-1"
+
+    return plant
 
 
 def _sql(named: str, *statements: str) -> Plant:
@@ -241,4 +258,8 @@ SCORECARDS = (
                f"insert into {TOTAL} by name select t.* replace (cast(t.month - to_months("
                f"cast(i as integer)) as date) as month, 'D' as grade) from {TOTAL} t, "
                "range(2, 7) r(i) where t.month = {m} and t.grade is not null")),
+    Fault("C33", "an appeal waits for longer than was promised", "scorecards", "scorecards",
+          "appeals_overdue", "warning", _appealed("submitted", "none")),
+    Fault("C34", "an appeal is upheld and changes nothing", "scorecards", "scorecards",
+          "appeals_have_effect", "warning", _appealed("upheld", "no_row")),
 )  # fmt: skip

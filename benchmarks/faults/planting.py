@@ -13,8 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import say
-from perfhouse import demo, lake, ledger, release_files, signing, stages, warehouse
+from perfhouse import (
+    demo,
+    lake,
+    release_files,
+    release_tables,
+    release_verdicts,
+    signing,
+    stages,
+    warehouse,
+)
 from perfhouse.month import Month
+from perfhouse.public_tables import PUBLIC_TABLES
+from perfhouse.release_label import Label
 from perfhouse.settings import Home
 from perfhouse.stages import Workspace
 
@@ -243,13 +254,13 @@ def _settle(ws: Workspace, month: Month) -> None:
 def _stage(ws: Workspace, month: Month, folder: Path) -> None:
     """Stage a release as far as the exports gate reads it."""
     signing.release_key(ws.home)
-    label = release_files.Label(ws.company, month, 1, month)
-    release_files.stage_tables(ws.home, month, folder)
-    release_files.stage_database(folder)
+    label = Label(ws.company, month, 1, month)
+    release_tables.stage_tables(ws.home, month, folder)
+    release_tables.stage_database(folder)
     release_files.stage_exports(ws.home, label, folder)
-    release_files.stage_evidence(folder, label, ())
+    release_verdicts.stage_verdicts(folder, label, ())
 
 
 def tables() -> Sequence[str]:
     """Return the names of the public tables."""
-    return [table.name for table in ledger.PUBLIC_TABLES]
+    return [table.name for table in PUBLIC_TABLES]

@@ -12,6 +12,24 @@
     end
 {%- endmacro %}
 
+{# The month that a text is about, as 2026-09, or null: that of a release as cards print it, else the only one in
+   the text. `perfhouse/appeal_month.py` says the same. #}
+{% macro appeal_month(text) -%}
+    {%- set month = '(20[0-9][0-9]-(0[1-9]|1[0-2]))' -%}
+    {%- set release = month ~ '[.]r[1-9]' -%}
+    case when {{ month_in(text, release) }} is not null then {{ only_month_in(text, release) }}
+    else {{ only_month_in(text, month) }} end
+{%- endmacro %}
+
+{% macro month_in(text, pattern) -%}
+    nullif(regexp_extract({{ text }}, '{{ pattern }}', 1), '')
+{%- endmacro %}
+
+{% macro only_month_in(text, pattern) -%}
+    {%- set rest = 'replace(' ~ text ~ ', ' ~ month_in(text, pattern) ~ ", ' ')" -%}
+    case when {{ month_in(rest, pattern) }} is null then {{ month_in(text, pattern) }} end
+{%- endmacro %}
+
 {# A number that somebody typed, or null. #}
 {% macro typed_number(text) -%}
     {{ return(adapter.dispatch('typed_number', 'perfhouse')(text)) }}

@@ -41,13 +41,59 @@
     sqrt(case when ({{ x }}) < 0 then 0 else ({{ x }}) end)
 {%- endmacro %}
 
-{# A value kept within [0, 1] where the KPI is a proportion; null stays null. #}
-{% macro within_kind(x, kind) -%}
+{# The least and the greatest value of a KPI of `d`, a row of kpi_definitions; null where its unit has no bounds. #}
+{% macro least_value(d) -%}
+    case when {{ d }}.kind = 'proportion' or {{ d }}.unit = 'rate' then case when {{ d }}.is_signed then -1 else 0 end end
+{%- endmacro %}
+
+{% macro greatest_value(d) -%}
+    case when {{ d }}.kind = 'proportion' or {{ d }}.unit = 'rate' then 1 end
+{%- endmacro %}
+
+{# A value kept within bounds that may be null; null stays null. #}
+{% macro within(x, least='least_value', greatest='greatest_value') -%}
     case
-        when {{ kind }} = 'proportion' and ({{ x }}) > 1 then 1
-        when {{ kind }} = 'proportion' and ({{ x }}) < 0 then 0
+        when ({{ x }}) > {{ greatest }} then {{ greatest }}
+        when ({{ x }}) < {{ least }} then {{ least }}
         else {{ x }}
     end
+{%- endmacro %}
+
+{# Whether a month counts for the reference of the month being built: one of the twelve before whose numbers
+   had settled when it was built (`months` is its row of dim_months), or the month itself. #}
+{% macro may_be_reference(month, months, maturity_days) -%}
+    ({{ month }} = {{ month_start() }}
+    or {{ month }} >= {{ month_start(-12) }} and {{ month }} < {{ month_start() }}
+    and (coalesce({{ maturity_days }}, 0) = 0
+        or {{ months }}.next_month + interval '1 day' * {{ maturity_days }} <= {{ months }}.as_of_on))
+{%- endmacro %}
+
+{# Rates of strata, each with `cases` of the overall rate beside its own (relation `pulls`): one row a stratum of
+   `cells`, a select whose `counted_cases` are what the numerator is set against. #}
+{% macro pulled_rates(cells, pulls) -%}
+    select
+        c.kpi_id,
+        c.kpi_version,
+        c.stratum,
+        c.month_count,
+        c.is_signed,
+        p.rate as whole_rate,
+        sum(c.numerator) as numerator,
+        sum(c.denominator) as denominator,
+        ({{ double('sum(c.numerator)') }} + p.cases * p.rate) / ({{ double('sum(c.counted_cases)') }} + p.cases) as rate
+    from ({{ cells }}) as c
+    inner join {{ pulls }} as p
+        on c.kpi_id = p.kpi_id and c.kpi_version = p.kpi_version
+    group by c.kpi_id, c.kpi_version, c.stratum, c.month_count, c.is_signed, p.rate, p.cases
+{%- endmacro %}
+
+{# Rates of strata over their own mean, so that of the reference as a whole is expected what it did. #}
+{% macro relative_rates(rates) -%}
+    select
+        *,
+        rate / nullif({{ ratio('sum(' ~ exact(double('denominator') ~ ' * rate') ~ ') over (partition by kpi_id, kpi_version)',
+            'sum(denominator) over (partition by kpi_id, kpi_version)') }}, 0) as relative_rate
+    from {{ rates }}
 {%- endmacro %}
 
 {# Wilson's 95 % limit of a proportion `p` of `n` cases; `sign` is -1 for the lower, 1 for the upper. #}
@@ -56,6 +102,17 @@
     + {{ sign }} * {{ z95() }} * {{ root(p ~ ' * (1 - ' ~ p ~ ') / ' ~ n ~ ' + '
         ~ z95() ~ ' * ' ~ z95() ~ ' / (4 * ' ~ n ~ ' * ' ~ n ~ ')') }})
     / (1 + {{ z95() }} * {{ z95() }} / {{ n }})
+{%- endmacro %}
+
+{# Agresti and Coull's 95 % limit of a mean of `n` answers that spread by `variance` between two bounds: z² answers
+   are added, half of them at either bound. Of answers that are 0 or 1 it is the interval known by their name. #}
+{% macro agresti_coull(mean, variance, n, sign) -%}
+    {%- set count = '(' ~ n ~ ' + ' ~ z95() ~ ' * ' ~ z95() ~ ')' -%}
+    {%- set centre = '((' ~ n ~ ' * ' ~ mean ~ ' + ' ~ z95() ~ ' * ' ~ z95() ~ ' * (least_value + greatest_value) / 2) / '
+        ~ count ~ ')' -%}
+    {%- set square = '((' ~ n ~ ' * (' ~ variance ~ ' + ' ~ mean ~ ' * ' ~ mean ~ ') + ' ~ z95() ~ ' * ' ~ z95()
+        ~ ' * (least_value * least_value + greatest_value * greatest_value) / 2) / ' ~ count ~ ')' -%}
+    {{ centre }} + {{ sign }} * {{ z95() }} * {{ root('(' ~ square ~ ' - ' ~ centre ~ ' * ' ~ centre ~ ') / ' ~ count) }}
 {%- endmacro %}
 
 {# Two-sided 95 % point of Student's t by the Cornish-Fisher expansion: right to five digits from ten

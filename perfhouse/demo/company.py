@@ -24,6 +24,7 @@ from perfhouse.demo.plan import (
     Plan,
     Site,
     holidays,
+    made_up,
     write_text,
 )
 
@@ -104,6 +105,8 @@ def _calendar(plan: Plan, site: Site) -> str:
     lines = [f"[calendars.{site.calendar}]", f'time_zone = "{site.time_zone}"']
     lines += [f"holidays = [{days}]", f"[calendars.{site.calendar}.hours]"]
     lines += [f"{day} = [{hours}]" for day in _DAYS]
+    extra = [f'"{day.isoformat()}" = [{hours}]' for day in made_up(site, first, last)]
+    lines += [f"[calendars.{site.calendar}.days]", *extra] if extra else []
     return "\n".join(lines) + "\n"
 
 

@@ -101,9 +101,37 @@ def holidays(site: Site, first: date, last: date) -> list[date]:
     return sorted(day for day in found if first <= day <= last)
 
 
+def made_up(site: Site, first: date, last: date) -> list[date]:
+    """List the days of rest in [first, last] on which the site works for a longer holiday."""
+    days = _MADE_UP if site.calendar == "cn" else ()
+    return [day for day in map(date.fromisoformat, days) if first <= day <= last]
+
+
+# What the General Office of the State Council of China announced for 2025 and 2026: the days off,
+# weekends included, and the Saturdays and Sundays that are worked for them.
+_OFF = {
+    2025: (
+        ("2025-01-01", 1), ("2025-01-28", 8), ("2025-04-04", 3), ("2025-05-01", 5),
+        ("2025-05-31", 3), ("2025-10-01", 8),
+    ),
+    2026: (
+        ("2026-01-01", 3), ("2026-02-15", 9), ("2026-04-04", 3), ("2026-05-01", 5),
+        ("2026-06-19", 3), ("2026-09-25", 3), ("2026-10-01", 7),
+    ),
+}  # fmt: skip
+_MADE_UP = (
+    "2025-01-26", "2025-02-08", "2025-04-27", "2025-09-28", "2025-10-11",
+    "2026-01-04", "2026-02-14", "2026-02-28", "2026-05-09", "2026-09-20", "2026-10-10",
+)  # fmt: skip
+
+
 def _china(year: int) -> list[date]:
-    days = [date(year, 1, 1), date(year, 5, 1), *(date(year, 10, d) for d in range(1, 8))]
-    return days + ([date(2026, 6, 19), date(2026, 9, 25)] if year == 2026 else [])
+    usual = ((f"{year}-01-01", 1), (f"{year}-05-01", 2), (f"{year}-10-01", 3))
+    return [
+        date.fromisoformat(start) + timedelta(days=at)
+        for start, days in _OFF.get(year, usual)  # of other years only what the law fixes by date
+        for at in range(days)
+    ]
 
 
 def _england(year: int) -> list[date]:
@@ -189,11 +217,11 @@ def _offset(at: datetime, zone: str) -> int:
 
 
 def _opening_rows(site: Site, first: date, last: date) -> list[tuple[object, ...]]:
-    shut = set(holidays(site, first, last))
+    shut, extra = set(holidays(site, first, last)), set(made_up(site, first, last))
     rows: list[tuple[object, ...]] = []
     for offset in range((last - first).days + 1):
         day = first + timedelta(days=offset)
-        if day.weekday() not in WEEK or day in shut:
+        if day not in extra and (day.weekday() not in WEEK or day in shut):
             continue
         for start, end in site.openings:
             rows.append((site.calendar, site.time_zone, day, _second(start), _second(end)))

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import csv
 import gzip
+import html
+import json
+import urllib.parse
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +22,9 @@ ADDRESS = "MARKER-7f3a Home Street 7"
 CUSTOMER_KEY = "marker-7f3a-customer-key"
 API_KEY = "marker-7f3a-api-key"
 PERSONAL = (MAIL, PHONE, COMMENT, PRIVATE_PHONE, ADDRESS)
+AGENT_NAME = "Marker-7f3a Agent 标记甲"
+MANAGER_NAME = "Marker-7f3a Manager 标记乙"
+NAMES = (AGENT_NAME, MANAGER_NAME)
 SECRETS = (CUSTOMER_KEY, API_KEY)
 ENVIRONMENT = {
     "PERFHOUSE_CUSTOMER_KEY": CUSTOMER_KEY,
@@ -30,6 +36,7 @@ _PLANTED = {
     "survey": {"comment": COMMENT},
     "hr": {"private_phone": PRIVATE_PHONE, "home_address": ADDRESS},
 }
+_CALLED = {"A1": AGENT_NAME, "MA": MANAGER_NAME}
 _HASHED = '[sources.streams.columns]\nticket_id = "id"\n'
 
 
@@ -52,20 +59,37 @@ def plant(data: Path) -> None:
             planted = [[*rows[0], *columns], *([*row, *columns.values()] for row in rows[1:])]
             if source == "survey" and len(rows) > 1:  # a row that fails is kept with its raw text
                 planted.append(["broken", "no day", COMMENT, rows[1][3], COMMENT])
+            if source == "hr":
+                id, name = rows[0].index("id"), rows[0].index("name")
+                for row in planted[1:]:
+                    row[name] = _CALLED.get(row[id], row[name])
             with file.open("w", encoding="utf-8", newline="") as handle:
                 csv.writer(handle, lineterminator="\n").writerows(planted)
 
 
 def found(root: Path, markers: tuple[str, ...]) -> dict[str, set[str]]:
-    """Return which markers stand in which files below a folder; names of files count, too."""
+    """Return which markers stand in which files below a folder; names of files count, too.
+
+    However they are written there: as UTF-8 or UTF-16, escaped for JSON, HTML or an address.
+    """
+    forms = {marker: _forms(marker) for marker in markers}
     seen: dict[str, set[str]] = {}
     for file in sorted(path for path in root.rglob("*") if path.is_file()):
         name = file.relative_to(root).as_posix()
         for content in (name.encode(), *_contents(file)):
-            hits = {marker for marker in markers if marker.encode() in content}
+            hits = {m for m, said in forms.items() if any(form in content for form in said)}
             if hits:
                 seen.setdefault(name, set()).update(hits)
     return seen
+
+
+def _forms(marker: str) -> set[bytes]:
+    ascii_only = json.dumps(marker)[1:-1]
+    texts = {marker, ascii_only, html.escape(marker), urllib.parse.quote(marker)}
+    texts |= {marker.encode("ascii", "xmlcharrefreplace").decode(), repr(marker)[1:-1]}
+    texts |= {ascii_only.replace("\\u", "\\\\u")}  # JSON within JSON, as Airflow's database has it
+    texts |= {urllib.parse.quote_plus(marker)}
+    return {text.encode() for text in texts} | {marker.encode("utf-16-le")}
 
 
 def _contents(file: Path) -> Iterator[bytes]:

@@ -21,10 +21,11 @@ import yaml
 from servers.postgres import Postgres
 from small_warehouse import CALLS, MONTH, ROSTER
 
-from perfhouse import ledger, settings, stages, warehouse
+from perfhouse import settings, stages, warehouse
 from perfhouse.mart import migration, readers
 from perfhouse.mart.readers import Reader
 from perfhouse.month import Month
+from perfhouse.public_tables import PUBLIC_TABLES, PublicTable
 from perfhouse.release import Release
 from perfhouse.restatement import Reason
 from perfhouse.settings import Home
@@ -135,13 +136,13 @@ def login(server: Postgres, name: str, words: str = "") -> None:
 def build(home: Home, month: Month, seed: int) -> None:
     """Fill the warehouse with a month: the hand-made tables, the public ones by their contracts."""
     con = warehouse.connect(home.warehouse)
-    for table in ledger.PUBLIC_TABLES:
+    for table in PUBLIC_TABLES:
         con.execute(f"create schema if not exists {table.schema}")
         con.execute(f"drop table if exists {table.relation}")
     con.close()
     small.build(home, month)
     con = warehouse.connect(home.warehouse)
-    for table in ledger.PUBLIC_TABLES:
+    for table in PUBLIC_TABLES:
         columns = contract(table)
         listed = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
         con.execute(f"create or replace table {table.relation} ({listed})")
@@ -151,7 +152,7 @@ def build(home: Home, month: Month, seed: int) -> None:
     con.close()
 
 
-def contract(table: ledger.PublicTable) -> dict[str, str]:
+def contract(table: PublicTable) -> dict[str, str]:
     """Return the columns of a table and their types, names of people included."""
     file = settings.project_dir() / "models" / table.schema / f"{table.name}.yml"
     models = yaml.safe_load(file.read_text(encoding="utf-8"))["models"]
@@ -159,7 +160,7 @@ def contract(table: ledger.PublicTable) -> dict[str, str]:
     return {column["name"]: column["data_type"] for column in model["columns"]}
 
 
-def rows_of(table: ledger.PublicTable, columns: dict[str, str], month: Month, seed: int) -> Any:
+def rows_of(table: PublicTable, columns: dict[str, str], month: Month, seed: int) -> Any:
     """Yield a row per combination of keys; the same seed makes the same values."""
     random_ = random.Random(f"{table.name} {month} {seed}")
     if table.name == "scorecard_manager_tree":

@@ -26,6 +26,7 @@ from perfhouse.company_types import (
     ServiceLevels,
     Source,
 )
+from perfhouse.config_tables import TABLES
 from perfhouse.month import Month
 from perfhouse.settings import Home
 
@@ -255,6 +256,8 @@ def build(home: Home, month: Month = MONTH, *, csat: int = 82, as_of: Month | No
     )
     con.execute("create or replace table config.grades (grade varchar, from_score double)")
     con.execute("insert into config.grades values ('A', 100), ('B', 80), ('C', 0)")
+    waves = ", ".join(f"{name} {kind}" for name, kind in TABLES["survey_waves"].items())
+    con.execute(f"create or replace table config.survey_waves ({waves})")
     _fill(con, month.start, {"M1": csat, "M2": 75})
     _facts(con, home, month)
     con.close()
@@ -320,10 +323,11 @@ def _typed(column: str) -> str:
 
 
 def _fill(con: Any, month: date, satisfied: Mapping[str, int]) -> None:
-    totals = {}
+    totals, scores = {}, {}
     for manager, good in satisfied.items():
         csat, reopened = round((good / 100 - 0.70) / 0.12 * 100, 6), 50.0
         csat = csat if good <= 82 else round(100 + 20 * (good / 100 - 0.82) / 0.08, 6)
+        scores[manager] = (csat, reopened)
         totals[manager] = round(0.75 * csat + 0.25 * reopened, 6)
         rows = [
             ("csat_rate", good, 100, 0.70, 0.82, 0.90, 0.75, csat, "result"),
@@ -361,9 +365,9 @@ def _fill(con: Any, month: date, satisfied: Mapping[str, int]) -> None:
         )
         con.execute(
             "insert into exports.export_hr_manager_months values (?, ?, ?, 'T1', 'Team 1', "
-            "'cs_manager', ?, ?, ?, ?, ?, 2, null, null, 1, 'scored', null, null, null, null, "
+            "'cs_manager', ?, ?, ?, ?, ?, 2, null, null, 1, 'scored', ?, ?, null, null, "
             "null, 1, 30, 0, 0, 0, 0)",
-            [month, manager, f"王{manager}", total, grade, rank, rank, rank],
+            [month, manager, f"王{manager}", total, grade, rank, rank, rank, *scores[manager]],
         )
         con.execute(
             "insert into core.dim_managers values (?, ?, ?, 'cs_manager', 'T1', 'Team 1', 1, 30, "

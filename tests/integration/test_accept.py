@@ -16,7 +16,17 @@ from small_warehouse import CALLS, MONTH, ROSTER
 from connectors.streams import STREAMS
 from expectations import acceptance, data_docs, gate
 from expectations.rules import Rule
-from perfhouse import cli, ledger, release, release_files, signing, stages, verify, warehouse
+from perfhouse import (
+    cli,
+    hashing,
+    ledger,
+    release,
+    release_files,
+    signing,
+    stages,
+    verify,
+    warehouse,
+)
 from perfhouse.company_types import Company
 from perfhouse.errors import ConfigError, GateFailed, ReleaseError
 from perfhouse.restatement import Reason
@@ -162,7 +172,7 @@ def test_an_acceptance_that_our_key_did_not_sign_counts_for_nothing(
     body = {k: v for k, v in said.items() if k not in ("entry_sha256", "signature")}
     body["who"] = "Somebody else"
     file.write_bytes(
-        ledger.canonical_json({**body, "entry_sha256": ledger.sha256_of(body)}) + b"\n"
+        hashing.canonical_json({**body, "entry_sha256": hashing.sha256_of(body)}) + b"\n"
     )
     with pytest.raises(GateFailed, match="quarantine_share"):
         raw(home, company)

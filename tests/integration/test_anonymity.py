@@ -18,7 +18,7 @@ import pytest
 
 from connectors import streams
 from perfhouse import build as builder
-from perfhouse import cards, confidential, lake, release_files, settings, warehouse
+from perfhouse import cards, confidential, lake, release_tables, settings, warehouse
 from perfhouse.company import load_company
 from perfhouse.explain import as_json, as_text, explain
 from perfhouse.settings import Home
@@ -338,7 +338,7 @@ class House:
 
     def release(self, number: int) -> Path:
         folder = self.home.published / str(MONTH) / f"r{number}"
-        release_files.stage_tables(self.home, MONTH, folder)
+        release_tables.stage_tables(self.home, MONTH, folder)
         return folder
 
 
@@ -384,6 +384,42 @@ def test_what_is_hidden_is_in_no_table_no_card_and_no_explanation(house: House) 
         (None, None, None, "Employee satisfaction is not shown, so that nobody's answer can be "
          "worked out, and is not scored.")
     ]  # fmt: skip
+
+
+ASKED_LIKE_CUSTOMERS = [
+    tiny.answer(f"leak{n}", who, score, "2026-09-11 10:00", subject_employee_id=about,
+                survey_kind=kind, metric=metric, scale_min=low, scale_max=high)
+    for n, (kind, metric, score, low, high) in enumerate((
+        *(("employee_satisfaction", "csat", 1, 1, 5), ("peer_360", "attitude", 1, 1, 5)),
+        *(("training_feedback", "csat", 1, 1, 5), ("employee_satisfaction", "nps", 0, 0, 10)),
+    ))
+    for who, about in (("u1", None), (None, "M2"))
+]  # fmt: skip
+
+
+def test_an_employee_whose_survey_looks_like_a_customers_is_in_no_customers_kpi(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sums = (
+        "select kpi_id, manager_id, sum(numerator), sum(denominator) from kpis.kpi_employee_months "
+        "where kpi_id not in ('employee_satisfaction', 'peer_review_score') "
+        "group by all order by all"
+    )
+    house.build(6, 3)
+    before = house.query(sums)
+    assert [row for row in before if row[0] == "csat_rate"]
+    answers = surveys
+    monkeypatch.setitem(
+        globals(), "surveys", lambda *counts: {
+            **answers(*counts),
+            "survey_responses": [*answers(*counts)["survey_responses"], *ASKED_LIKE_CUSTOMERS],
+        },
+    )  # fmt: skip
+    house.build(6, 3)
+    assert house.query(sums) == before
+    for manager in ("M1", "M2"):
+        found = explain(house.home, MONTH, manager, None)
+        assert "leak" not in as_json(found) + as_text(found)
 
 
 def test_a_late_answer_hides_and_a_minimum_of_them_shows_again(house: House) -> None:

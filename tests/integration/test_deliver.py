@@ -17,6 +17,7 @@ import publish_in_child as child
 import pyrage
 import pytest
 import small_warehouse as small
+import tampering
 from file_drops import connect_s3, connect_sftp
 from minisign import PublicKey, Signature
 from servers.moto import S3
@@ -25,7 +26,16 @@ from small_warehouse import CALLS, MONTH, ROSTER
 
 from connectors import remote
 from expectations import gate
-from perfhouse import cli, deliver, deliveries, release, release_files, stages, warehouse
+from perfhouse import (
+    cli,
+    deliver,
+    deliveries,
+    release,
+    release_files,
+    signing,
+    stages,
+    warehouse,
+)
 from perfhouse.company_exports import read_receivers
 from perfhouse.config_reader import Table
 from perfhouse.errors import ConfigError, ReleaseError
@@ -338,7 +348,7 @@ def test_a_release_nobody_accepted_is_followed_by_a_full_one(ws: Workspace) -> N
     assert ready(ws, "hr_manager_months_2026-09.r2")["rows"] == 2
 
 
-def test_a_mapped_file_cannot_say_that_a_row_is_gone_and_it_is_told(ws: Workspace) -> None:
+def test_a_mapped_file_says_beside_it_which_rows_are_gone(ws: Workspace) -> None:
     publish(ws)
     ws = to(ws, url=str(inbox(ws)), mapping="ihr360")
     send(ws)
@@ -347,8 +357,131 @@ def test_a_mapped_file_cannot_say_that_a_row_is_gone_and_it_is_told(ws: Workspac
     publish(ws, change=f"update {table} set employee_number = 'M3' where employee_number = 'M2'")
     said: list[str] = []
     name = next(event.delivery for event in deliver.deliver(ws, MONTH, progress=said.append))
-    assert (ready(ws, name)["rows"], ready(ws, name)["withdrawn"]) == (1, 1)
-    assert "1 rows were withdrawn" in said[-1]
+    told = ready(ws, name)
+    assert (told["rows"], told["withdrawn"], told["withdrawn_in"]) == (1, 1, "withdrawn.csv")
+    assert "1 rows are withdrawn, as withdrawn.csv lists" in said[-1]
+    listed = rows(opened(ws, f"{name}/withdrawn.csv.age"))
+    assert listed == [{"工号": "M2", "考核周期": "2026-09", "备注": "perfhouse 2026-09.r2"}]
+    assert {each["path"] for each in told["files"]} == {
+        "ihr360_2026-09.csv.age",
+        f"{name}/withdrawn.csv.age",
+    }
+
+
+def without_total(who: str) -> str:
+    return (
+        "update exports.export_hr_manager_months set total_score = null, grade = null, "
+        f"rank = null, status = 'insufficient_coverage' where employee_number = '{who}'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("mapping", "listed"),
+    [
+        ("ihr360", "工号,考核周期,备注|M2,2026-09,perfhouse 2026-09.r2|"),
+        ("beisen", "员工工号,考核开始日期,考核结束日期|M2,2026/09/01,2026/09/30|"),
+        (
+            "feishu",
+            "external_id,reviewee_user_id,item,time|perfhouse-2026-09-M2,M2,客服主管绩效,2026-09|",
+        ),
+        (
+            "sap_successfactors",
+            "userId,startDate,endDate,min,max,name,source|"
+            "M2,09/01/2026,09/30/2026,1,4,Manager scorecard 2026-09.r2,perfhouse|",
+        ),
+    ],
+)
+def test_a_total_that_is_taken_away_is_taken_back_from_the_system_of_hr(
+    ws: Workspace, mapping: str, listed: str
+) -> None:
+    publish(ws)
+    ws = plain(to(ws, url=str(inbox(ws)), mapping=mapping))
+    send(ws)
+    answer(ws)
+    publish(ws, change=without_total("M2"))
+    said: list[str] = []
+    name = next(event.delivery for event in deliver.deliver(ws, MONTH, progress=said.append))
+    told = ready(ws, name)
+    assert (told["rows"], told["withdrawn"]) == (0, 1)
+    assert [each["path"] for each in told["files"]] == [f"{name}/withdrawn.csv"]
+    receiver = ws.company.receivers[0].mapping
+    assert receiver is not None
+    text = (inbox(ws) / name / "withdrawn.csv").read_bytes().decode(receiver.encoding)
+    assert text.replace("\r\n", "|") == listed
+    assert not any("has accepted all" in line for line in said)
+    answer(ws, name)
+    assert send(ws) == []
+
+
+def test_what_nobody_answered_is_taken_back_as_well(ws: Workspace) -> None:
+    publish(ws)
+    ws = plain(to(ws, url=str(inbox(ws)), mapping="ihr360"))
+    first = send(ws)[0]
+    publish(ws, change=without_total("M2"))
+    second = send(ws)[0]
+    assert ready(ws, second)["since"] is None
+    assert (ready(ws, second)["rows"], ready(ws, second)["withdrawn"]) == (1, 1)
+    assert send(ws) == []
+    answer(ws, second)
+    publish(ws)
+    third = send(ws)[0]
+    assert (ready(ws, third)["rows"], ready(ws, third)["withdrawn"]) == (1, 0)
+    assert first != second != third
+
+
+def test_what_was_rejected_is_not_taken_back(ws: Workspace) -> None:
+    publish(ws)
+    ws = plain(to(ws, url=str(inbox(ws)), mapping="ihr360"))
+    send(ws)
+    answer(ws, status="rejected", rows=0)
+    publish(ws, change=without_total("M2"))
+    assert ready(ws, send(ws)[0])["withdrawn"] == 0
+
+
+def test_who_never_had_a_total_is_not_withdrawn(ws: Workspace) -> None:
+    publish(ws, change=without_total("M2"))
+    ws = plain(to(ws, url=str(inbox(ws)), mapping="ihr360"))
+    send(ws)
+    answer(ws)
+    gone = "delete from exports.export_hr_manager_months where employee_number = 'M2'"
+    publish(ws, change=gone)
+    said: list[str] = []
+    assert deliver.deliver(ws, MONTH, progress=said.append) == []
+    assert "has accepted all of 2026-09.r2" in said[-1]
+
+
+CHANGES = """
+system = "Ours"
+[file]
+name = "ours.csv"
+[[columns]]
+to = "who"
+from = "employee_number"
+[[columns]]
+to = "score"
+from = "total_score"
+decimals = 1
+[[columns]]
+to = "action"
+from = "row_change"
+values = { added = "UPSERT", changed = "UPSERT", removed = "DELETE" }
+"""
+
+
+def test_a_mapping_with_a_column_for_it_says_in_its_own_file_what_is_gone(ws: Workspace) -> None:
+    publish(ws)
+    (ws.company.folder / "ours.toml").write_text(CHANGES, encoding="utf-8")
+    ws = plain(to(ws, url=str(inbox(ws)), mapping="ours.toml"))
+    send(ws)
+    assert {row["action"] for row in rows((inbox(ws) / "ours.csv").read_bytes())} == {"UPSERT"}
+    answer(ws)
+    publish(ws, csat=84, change=without_total("M2"))
+    name = send(ws)[0]
+    found = [tuple(row.values()) for row in rows((inbox(ws) / "ours.csv").read_bytes())]
+    assert [(who, action) for who, _, action in found] == [("M1", "UPSERT"), ("M2", "DELETE")]
+    assert found[1][1] == ""
+    told = ready(ws, name)
+    assert (told["rows"], told["withdrawn"], told["withdrawn_in"]) == (2, 1, "ours.csv")
 
 
 def test_the_command_lists_where_each_delivery_stands(
@@ -363,6 +496,61 @@ def test_the_command_lists_where_each_delivery_stands(
     said = capsys.readouterr().out
     assert f"accepted  hr           {NAME}  2 rows, sent 20" in said
     assert f"public key: {deliver.public_key(ws.home)}" in said
+
+
+# --- what was altered is not sent -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("export", ["hr", "payroll"])
+def test_an_export_that_was_altered_in_published_is_neither_signed_nor_sent(
+    ws: Workspace, export: str
+) -> None:
+    publish(ws)
+    folder = ws.home.published / "2026-09/r1"
+    file = folder / "exports/hr/hr_manager_months_2026-09.csv"
+    file.chmod(0o600)
+    file.write_bytes(file.read_bytes().replace(b"87.5", b"99.5"))
+    told = r"published/2026-09/r1: not intact: file exports/hr/hr_manager_months_2026-09\.csv"
+    with pytest.raises(ReleaseError, match=told):
+        send(plain(ws, id=export, export=export))
+    tampering.unlock(folder)
+    tampering.reseal(folder)
+    with pytest.raises(ReleaseError, match=r"release\.json or its signature was changed"):
+        send(plain(ws, id=export, export=export))
+    assert names(inbox(ws)) == []
+    assert deliveries.events(ws.home) == []
+
+
+def test_no_difference_is_made_from_a_release_that_was_altered_since(ws: Workspace) -> None:
+    publish(ws)
+    ws = plain(ws)
+    send(ws)
+    answer(ws)
+    publish(ws, csat=84)
+    file = ws.home.published / "2026-09/r1/exports/hr/hr_manager_months_2026-09.parquet"
+    file.chmod(0o600)
+    newer = ws.home.published / "2026-09/r2/exports/hr/hr_manager_months_2026-09.parquet"
+    file.write_bytes(newer.read_bytes())  # nothing would differ
+    with pytest.raises(ReleaseError, match="2026-09/r1: not intact"):
+        send(ws)
+
+
+def test_a_lost_key_of_deliveries_is_not_replaced_in_silence(ws: Workspace) -> None:
+    publish(ws)
+    send(ws)
+    file, shown = ws.home.secrets / "exports.minisign", deliver.public_key(ws.home)
+    file.unlink()
+    with pytest.raises(ConfigError, match=r"expected the key of .*exports\.pub.*every receiver"):
+        send(ws, again=True)
+    assert not file.exists()
+    signing.load_or_create(file)
+    with pytest.raises(ConfigError, match=r"it is not the key of .*exports\.pub"):
+        send(ws, again=True)
+    shown.rename(shown.with_name("exports-1.pub"))
+    (name,) = send(ws, again=True)
+    public = PublicKey.from_file(shown)
+    signature = Signature.from_file(inbox(ws) / f"{name}.ready.minisig")
+    public.verify((inbox(ws) / f"{name}.ready").read_bytes(), signature)
 
 
 # --- who must act ---------------------------------------------------------------------------

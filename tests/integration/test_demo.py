@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from datetime import date
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
 from perfhouse import demo, lake, stages, warehouse
 from perfhouse.month import Month
 
-JUNE, JULY = Month("2026-06"), Month("2026-07")
+# China works on Sunday 20 September and Saturday 10 October; London's clocks change on 25 October.
+SEPTEMBER, OCTOBER = Month("2026-09"), Month("2026-10")
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> demo.DemoResult:
     folder = tmp_path_factory.mktemp("demo") / "company"
     return demo.generate(
-        folder, managers=6, agents=40, months=2, seed=11, tickets=3_000, calls=3_000
+        folder,
+        managers=6,
+        agents=40,
+        months=2,
+        seed=11,
+        first_month=SEPTEMBER.key,
+        tickets=3_000,
+        calls=3_000,
     )
 
 
@@ -32,7 +43,7 @@ def ws(made: demo.DemoResult, tmp_path_factory: pytest.TempPathFactory) -> stage
 
 @pytest.fixture(scope="module")
 def built(ws: stages.Workspace) -> stages.Workspace:
-    for month in (JUNE, JULY):
+    for month in (SEPTEMBER, OCTOBER):
         stages.build(ws, month)
     return ws
 
@@ -52,7 +63,7 @@ def test_what_landed_is_what_was_planted_to_the_row(
 
 
 def test_lost_times_of_day_are_unknown_and_comments_never_land(ws: stages.Workspace) -> None:
-    manifest = lake.read_manifest(ws.home, "surveys", JUNE)
+    manifest = lake.read_manifest(ws.home, "surveys", SEPTEMBER)
     assert manifest is not None
     found = manifest.streams["survey_responses"]
     assert sum(found.unknown["started_at"].values()) > 0
@@ -65,28 +76,52 @@ def test_every_kpi_of_every_manager_is_the_planted_truth(
     assert differences(made, built, "delivered") == []
 
 
+def test_every_event_is_credited_to_whom_the_truth_says(
+    made: demo.DemoResult, built: stages.Workspace
+) -> None:
+    told, missed = parted(planted_credits(made, OCTOBER))
+    ours, strangers = parted(our_credits(made, built, OCTOBER))
+    assert len(told) > 3_000
+    assert {credit.kpi_id for credit in ours} == {credit.kpi_id for credit in told}
+    assert sorted(told - ours, key=str) == []
+    assert sorted(ours - told, key=str) == []
+    assert strangers == missed
+    assert sum(missed.values()) > 0  # the truth knows who the strangers are, we do not
+
+
 def test_a_redelivery_restates_its_month_to_the_redelivered_truth(
     made: demo.DemoResult, built: stages.Workspace
 ) -> None:
-    june = lake.read_manifest(built.home, "surveys", JUNE)
-    demo.redeliver(made.company.parent, JULY.key)
-    stages.ingest(built, "surveys", JULY)
-    stages.build(built, JULY)
+    september = lake.read_manifest(built.home, "surveys", SEPTEMBER)
+    demo.redeliver(made.company.parent, OCTOBER.key)
+    stages.ingest(built, "surveys", OCTOBER)
+    stages.build(built, OCTOBER)
     assert differences(made, built, "redelivered") == []
     assert differences(made, built, "delivered") != []
-    assert lake.read_manifest(built.home, "surveys", JUNE) == june
+    assert lake.read_manifest(built.home, "surveys", SEPTEMBER) == september
 
 
 def test_a_move_that_hr_told_of_late_moves_credit_only_when_its_month_is_built_again(
     made: demo.DemoResult, built: stages.Workspace
 ) -> None:
-    """Everybody's share of June is as it was told by June, and as told by July when asked so."""
-    for as_of in (JUNE, JULY, JUNE):
-        stages.build(built, JUNE, as_of)
-        assert differences(made, built, "delivered", JUNE, as_of) == []
-        other = JULY if as_of is JUNE else JUNE
-        moved = differences(made, built, "delivered", JUNE, other)
+    """Everybody's share of September is as told by September, and by October when asked so."""
+    for as_of in (SEPTEMBER, OCTOBER, SEPTEMBER):
+        stages.build(built, SEPTEMBER, as_of)
+        assert differences(made, built, "delivered", SEPTEMBER, as_of) == []
+        other = OCTOBER if as_of is SEPTEMBER else SEPTEMBER
+        moved = differences(made, built, "delivered", SEPTEMBER, other)
         assert any(kpi == "kb_contributions" for _, kpi, *_ in moved)
+
+
+def test_a_made_up_saturday_is_worked(built: stages.Workspace) -> None:
+    with warehouse.connect(built.home.warehouse, read_only=True) as con:
+        rows = con.execute(
+            "select cast(first_solved_at + interval 8 hour as date) as solved_on, count(*) > 20 "
+            "from core.fct_tickets where month = ? and cast(first_solved_at + interval 8 hour as "
+            "date) in (date '2026-10-04', date '2026-10-10', date '2026-10-11') group by solved_on",
+            [OCTOBER.start],
+        ).fetchall()
+    assert rows == [(date(2026, 10, 10), True)]
 
 
 def test_who_is_away_is_answered_for_by_the_next_one_up_who_is_there(
@@ -98,23 +133,84 @@ def test_who_is_away_is_answered_for_by_the_next_one_up_who_is_there(
             "select manager_id, responsible_manager_id, is_vacancy_cover, min(valid_from), "
             "max(valid_to) from core.dim_employees where month = ? "
             "and (is_leave_cover or is_vacancy_cover) group by all order by all",
-            [JULY.start],
+            [OCTOBER.start],
         ).fetchall()
     finally:
         con.close()
     assert [(*who, str(start), str(stop)) for *who, start, stop in rows] == [
-        ("D0002", "D0001", False, "2026-07-10", "2026-07-13"),
-        ("M1002", "D0001", True, "2026-07-12", "2026-07-13"),
-        ("M1002", "D0002", True, "2026-07-13", "2026-07-15"),
-        ("M1006", "D0003", False, "2026-07-21", "2026-07-28"),
+        ("D0002", "D0001", False, "2026-10-10", "2026-10-13"),
+        ("M1002", "D0001", True, "2026-10-12", "2026-10-13"),
+        ("M1002", "D0002", True, "2026-10-13", "2026-10-15"),
+        ("M1006", "D0003", False, "2026-10-21", "2026-10-28"),
     ]
+
+
+class Credit(NamedTuple):
+    """What one event counts of a KPI, for whom and for which manager of theirs."""
+
+    kpi_id: str
+    event_id: str | None
+    event_on: date
+    employee_id: str | None
+    manager_id: str | None
+    numerator: float
+    denominator: float
+
+
+def planted_credits(made: demo.DemoResult, month: Month) -> Counter[Credit]:
+    """Return the credits that the generator planted; an answer is known by its response."""
+    with warehouse.connect() as con:
+        rows = con.execute(
+            "select kpi_id, split_part(event_id, ':', 1), event_on, employee_id, manager_id, "
+            "numerator, denominator from read_parquet(?) where month = ?",
+            [str(made.truth / "attribution.parquet"), month.key],
+        ).fetchall()
+    return Counter(_credit(*row) for row in rows)
+
+
+def our_credits(made: demo.DemoResult, ws: stages.Workspace, month: Month) -> Counter[Credit]:
+    """Return the same of the rows behind our KPIs; who is counted per head is no event."""
+    truth = str(made.truth / "attribution.parquet")
+    found: Counter[Credit] = Counter()
+    with warehouse.connect(ws.home.warehouse, read_only=True) as con:
+        behind = con.execute(
+            "select kpi_id, row_sql from kpis.kpi_definitions "
+            "where kpi_id in (select kpi_id from read_parquet(?))",
+            [truth],
+        ).fetchall()
+        for kpi_id, sql in behind:
+            rows = con.execute(
+                "select ?, source_row_id, event_on, employee_id, manager_id, "
+                f"numerator::double, denominator::double from ({sql}) where month = ? "
+                "and (numerator <> 0 or ? <> 'kb_contributions')",
+                [kpi_id, month.start, kpi_id],
+            ).fetchall()
+            found.update(_credit(*row) for row in rows)
+    return found
+
+
+def _credit(
+    kpi_id: str, event_id: str, event_on: date, employee_id: str | None, *rest: Any
+) -> Credit:
+    """Return a credit as both sides can tell it."""
+    # The truth knows an assignment by its number, the learning tool by its last statement.
+    event = None if kpi_id == "training_completion_rate" else event_id
+    manager_id, numerator, denominator = rest
+    sums = round(numerator, 6), round(denominator, 6)
+    return Credit(kpi_id, event, event_on, employee_id, manager_id, *sums)
+
+
+def parted(credits: Counter[Credit]) -> tuple[Counter[Credit], Counter[str]]:
+    """Return the credits of managers, and how many by KPI are of people nobody knows."""
+    whose = Counter({credit: n for credit, n in credits.items() if credit.manager_id is not None})
+    return whose, Counter(credit.kpi_id for credit in (credits - whose).elements())
 
 
 def differences(
     made: demo.DemoResult,
     ws: stages.Workspace,
     scenario: str,
-    month: Month = JULY,
+    month: Month = OCTOBER,
     as_of: Month | None = None,
 ) -> list[tuple[object, ...]]:
     """List where a manager's sums differ from the truth: of their own people, and of all below.

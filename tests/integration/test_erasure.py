@@ -11,6 +11,7 @@ from pathlib import Path
 import publish_in_child as child
 import pytest
 import small_warehouse as small
+import tampering
 
 from connectors.streams import STREAMS
 from expectations import gate
@@ -29,7 +30,7 @@ from perfhouse import (
     verify,
     warehouse,
 )
-from perfhouse.errors import ConfigError
+from perfhouse.errors import ConfigError, ReleaseError
 from perfhouse.settings import Home
 
 FLIPS = 36
@@ -102,6 +103,7 @@ def _quarantine(home: Home) -> None:
         file = folder / "000000000000.parquet"
         con.execute(
             "copy (select 'a.csv' as _file, i as _row_number, 'hire_date' as field, "
+            "'expected a day' as reason, '' as other_faults, "
             "['名M1, no day', '名M2, no day'][i] as raw from range(1, 3) r(i)) "
             f"to '{file}' (format parquet)"
         )
@@ -389,3 +391,12 @@ def test_nobody_is_named_in_what_an_erasure_leaves_in_the_ledger(gone: Home) -> 
     (line,) = erased.records(gone.published)
     assert line.what["subject"] == "employee"
     assert "M1" not in json.dumps([line.what, line.who, line.why])
+
+
+def test_an_erasure_signs_for_nothing_that_was_altered_before(home: Home) -> None:
+    folder = home.published / "2026-09" / "r1"
+    tampering.alter(folder)
+    before = ledger.ledger_path(home).read_bytes()
+    with pytest.raises(ReleaseError, match=r"2026-09/r1: not intact: file parquet/scorecard_man"):
+        erasure.erase(home, _request("M1"), apply=True)
+    assert ledger.ledger_path(home).read_bytes() == before

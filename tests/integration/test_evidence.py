@@ -9,14 +9,28 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import publish_in_child as child
 import pytest
 import small_warehouse as small
+import tampering
 
 from expectations import gate
-from perfhouse import cards, cli, evidence, ledger, release, signing, verify, warehouse
-from perfhouse.errors import ConfigError
+from perfhouse import (
+    cards,
+    cli,
+    evidence,
+    ledger,
+    release,
+    release_shown,
+    signing,
+    verify,
+    verify_card,
+    verify_ledger,
+    warehouse,
+)
+from perfhouse.errors import ConfigError, ReleaseError
 from perfhouse.settings import Home, write_once
 
 FLIPS = 200
@@ -115,7 +129,7 @@ def test_any_flipped_byte_of_the_ledger_is_found(published: Path) -> None:
         file.write_bytes(flipped)
         line = sum(start <= place for start in starts)
         problems = verify.verify(published, "2026-09.r1", keys).problems if line > 1 else (
-            verify._ledger(published, keys, None).problems)  # fmt: skip
+            verify_ledger.verified(published, keys, None).problems)  # fmt: skip
         told = f"line {line} |last line is torn" if line == 3 else f"line {line} "
         assert any(re.search(told, problem) for problem in problems), (place, problems)
 
@@ -317,7 +331,7 @@ def test_what_is_no_proof_is_said_to_be_none(published: Path, text: str) -> None
 def test_a_card_gives_away_no_row_of_anybody_else(published: Path) -> None:
     """Who holds all of a card cannot tell a right guess of another's row from a wrong one."""
     folder = published / "2026-09" / "r1"
-    shown = verify._shown(one_card(published).read_bytes())
+    shown = verify_card.shown(one_card(published).read_bytes())
     said = json.loads(shown["proof"])
     nonces = evidence._bytes(said["nonces"])
     siblings = {h for path in said["paths"] for h in evidence._hashes(path)}
@@ -353,6 +367,111 @@ def test_a_file_is_found_by_its_bytes(published: Path, tmp_path: Path) -> None:
     assert said.notes[0].endswith(f"{name} of 2026-09.r2")
     file.write_bytes(file.read_bytes() + b" ")
     assert found(published, str(file)) == "no release at hand holds these bytes"
+
+
+def test_every_published_file_is_known_by_its_bytes(published: Path, tmp_path: Path) -> None:
+    """But cards, which are verified by their own proof."""
+    keys = signing.public_keys([], published)
+    folder = published / "2026-09" / "r1"
+    files = [p for p in folder.rglob("*") if p.is_file() and p.parent.name != "cards"]
+    for file in [*files, published / "ledger.jsonl", published / "scorecards.duckdb"]:
+        copy = Path(shutil.copy(file, tmp_path / "copy"))
+        said = verify.verify(published, str(copy), keys)
+        assert said.problems == (), file
+        name, _, of = said.notes[0].partition(" of 2026-09.")
+        same = folder.parent / of / name  # tables without rows have the same leaves: none
+        assert same.read_bytes() == file.read_bytes() if of else file.name in name, said.notes
+    said = verify.verify(published, str(published / "release.pub"), keys)
+    assert said.problems[0].startswith("a public key, which nothing signs: compare")
+
+
+def test_a_file_passes_by_no_list_that_was_altered_with_it(published: Path) -> None:
+    folder = published / "2026-09" / "r1"
+    tampering.alter(folder)
+    tampering.reseal(folder)
+    for name in (f"parquet/{evidence.TOTALS}.parquet", "release.json", "scorecards.duckdb"):
+        assert "release.json or its signature was changed" in found(published, str(folder / name))
+    tampering.alter(published / "2026-09" / "r2")
+    tampering.show(published)
+    link = published / "scorecards.duckdb"
+    assert "is not signed" not in found(published, str(link))
+    con = warehouse.connect(link.resolve())
+    con.execute("update scorecard_manager_months set total_score = 130")
+    con.close()
+    assert "scorecard_manager_months differs from the releases" in found(published, str(link))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["extra.txt", "2026-09/hand.csv", "2026-09/x1/a", "2026-08/r1.csv", ".versions/zz/a", ".env"],
+)
+def test_what_nothing_signed_names_is_found(published: Path, name: str) -> None:
+    path = published / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("x", encoding="utf-8")
+    parts = name.split("/")
+    told = parts[0] if parts[0] == "2026-08" else "/".join(parts[:2])
+    assert found(published) == f"published/{told}: nothing that is signed names it"
+
+
+def test_what_a_publisher_left_that_died_is_told_and_no_problem(published: Path) -> None:
+    (published / ".staging" / "2026-10-x").mkdir(parents=True)
+    (published / ".current.new").symlink_to(".versions/x")
+    (published / "2026-10").mkdir()
+    (published / ".versions" / ("0" * 64)).mkdir()
+    said = verify.verify(published, None, signing.public_keys([], published))
+    assert said.problems == ()
+    notes = "\n".join(said.notes)
+    assert "not verified: .staging, in which a publisher works or worked until it died" in notes
+    assert re.search(r"not verified: [12] databases that BI opened before", notes)
+
+
+def test_no_month_or_view_is_slipped_in_beside_what_stands(published: Path) -> None:
+    version = (published / "current").resolve()
+    (version / "2026-10").symlink_to(published / "2026-09" / "r1")
+    con = warehouse.connect(version / "scorecards.duckdb")
+    con.execute("create view scorecard_bonus as select 1 as bonus")
+    con.execute("create macro worth(x) as x + 1")
+    con.close()
+    assert found(published).splitlines() == [
+        "published/current/2026-10: no release that stands shows it",
+        "published/scorecards.duckdb: macro worth is in no release",
+        "published/scorecards.duckdb: view scorecard_bonus is in no release",
+    ]
+
+
+def test_a_publisher_that_goes_on_meanwhile_is_no_false_alarm(
+    world: Home, published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When it begins there is r1 alone; while it reads, r2 and a decision come."""
+    shutil.rmtree(published)
+    shutil.copytree(world.published, published, symlinks=True)
+    ledger_file, second = published / "ledger.jsonl", published / "2026-09" / "r2"
+    whole, aside = ledger_file.read_bytes(), published.parent / "r2"
+    link = published / "current"
+    shutil.move(second, aside)
+    ledger_file.write_bytes(whole.splitlines(keepends=True)[0])
+    now = link.readlink()
+    link.unlink()
+    home = Home(published.parent)
+    (published.parent / "draft").mkdir()
+    shown = release_shown.prepare(home, release_shown.standing(home), published.parent / "draft")
+    link.symlink_to(shown.relative_to(published))
+    real = verify_ledger.verified
+
+    def overtaken(*args: Any, **options: Any) -> verify_ledger.VerifiedLedger:
+        said = real(*args, **options)
+        if aside.exists():
+            shutil.move(aside, second)
+            ledger_file.write_bytes(whole)
+            link.unlink()
+            link.symlink_to(now)
+        return said
+
+    monkeypatch.setattr(verify_ledger, "verified", overtaken)
+    said = verify.verify(published, None, signing.public_keys([], published))
+    assert said.problems == ()
+    assert "2 releases" in said.notes
 
 
 def test_the_command_line_says_what_holds_and_what_does_not(
@@ -418,7 +537,17 @@ def test_releases_of_before_there_was_evidence_stand_unsigned_under_signed_ones(
     file = ledger.ledger_path(home)
     signed = file.read_bytes()
     file.write_bytes(re.sub(rb',"signature":"[^"]*"', b"", signed))
-    assert verify.verify(home.published, None, keys).notes  # nothing is signed: nothing to hold
+    assert "no line is signed: whoever can write there" in found(home.published)
+    told = verify.verify(home.published, None, keys, allow_unsigned=True)
+    assert told.problems == ()
+    words = ["verify", "--published", str(home.published)]
+    assert cli.main([*words, "--allow-unsigned"]) == 0
+    assert cli.main(words) == 8
+    key = signing.public_text(signing.release_key(home)).splitlines()[1]
+    assert cli.main([*words, "--allow-unsigned", "--public-key", key]) == 2
+    (home.published / "release.pub").unlink()  # as a home of before has none
+    assert cli.main([*words, "--allow-unsigned"]) == 0
+    signing.release_key(home)
     ledger.append(
         home,
         month=small.MONTH,
@@ -448,6 +577,9 @@ def test_a_lost_key_stops_the_publisher_until_the_old_public_key_is_put_aside(
     with pytest.raises(ConfigError, match=r"it is not the key of .*release\.pub"):
         put_on_record()
     (home.published / "release.pub").rename(home.published / "release-1.pub")
+    with pytest.raises(ReleaseError, match=r"belongs in .*secrets/release-1\.pub"):
+        put_on_record()
+    shutil.copy(home.published / "release-1.pub", home.secrets)
     assert put_on_record().sequence == 4
     assert found(home.published) == ""  # both keys lie there
 

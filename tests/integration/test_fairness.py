@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 from statsmodels.regression.linear_model import WLS
 from statsmodels.stats.meta_analysis import combine_effects
 from statsmodels.stats.proportion import proportion_confint
@@ -40,6 +40,9 @@ KPIS = (
     Kpi("alike_rate", target=0.5),
     Kpi("perfect_rate", target=0.5),
     Kpi("confidential_rate", is_suppressed=True, minimum_sample=5),
+    Kpi("confidential_score", "score", is_suppressed=True, minimum_sample=5, unit="rate"),
+    Kpi("confidential_net", "score", is_suppressed=True, unit="rate", is_signed=True, floor=-1),
+    Kpi("mixed_score", "score", unit="rate"),
     Kpi("new_rate"),
     Kpi("lonely_seconds", "ratio", floor=0, target=300, stretch=900),
 )
@@ -107,6 +110,21 @@ def draw_rows(rng: np.random.Generator, manager: str, push: float) -> list[tuple
         ("perfect_rate", "", np.ones(9)),
         ("confidential_rate", "", rng.random(3 if manager == "M1" else 12) < 0.6),
         ("new_rate", "", rng.random(n) < 0.5 + 2 * push),
+        *draw_scores(rng, manager, push),
+    ]
+
+
+def draw_scores(rng: np.random.Generator, manager: str, push: float) -> list[tuple[Any, ...]]:
+    """Draw points: some answer all alike, and who has the hard cases earns all of theirs."""
+    alike, hard = manager == "M0", manager == "M4"
+    faces = [0, 1] if manager == "M2" else [0, 0.25, 0.5, 0.75, 1]
+    possible = rng.integers(5, 12, 9).astype(float)
+    earned = possible * (1.0 if hard else np.clip(rng.normal(0.5 + push, 0.1, 9), 0, 1))
+    return [
+        ("confidential_score", "", np.ones(5) if alike else rng.choice(faces, 7)),
+        ("confidential_net", "", -np.ones(6) if alike else rng.choice([-1, 0, 1], 20)),
+        *([] if hard else [("mixed_score", "easy", possible * 0.9, possible)]),
+        ("mixed_score", "hard", earned, possible),
     ]
 
 
@@ -126,6 +144,33 @@ def t95(df: float) -> float:
     return float(found)
 
 
+def agresti_coull(answers: np.ndarray, least: float, most: float) -> tuple[float, float]:
+    """Return the limits of a mean with z² answers added, half of them at either bound."""
+    values = np.concatenate([answers, [least, most]])
+    weights = np.concatenate([np.ones(len(answers)), [Z95**2 / 2] * 2])
+    centre = np.average(values, weights=weights)
+    error = Z95 * np.sqrt(np.average((values - centre) ** 2, weights=weights) / weights.sum())
+    if set(answers) <= {0.0, 1.0} and least == 0.0:
+        known = proportion_confint(answers.sum(), len(answers), method="agresti_coull")
+        assert known == pytest.approx(np.clip([centre - error, centre + error], 0, 1))
+    low, high = np.clip([centre - error, centre + error], least, most)
+    return float(low), float(high)
+
+
+def mode_of_variance(count: int, error: float, squares: float) -> float:
+    """Return where the likelihood of Chung and others (2013) with their prior is highest.
+
+    Of `count` means whose errors have the variance `error` and whose squared deviations from their
+    mean sum to `squares`; the prior is proportional to the standard deviation.
+    """
+
+    def slope(variance: float) -> float:
+        both = error + variance
+        return 1 / variance - (count - 1) / both + squares / both**2
+
+    return float(optimize.brentq(slope, error * 1e-6, 1e6 * (error + squares), xtol=1e-15))
+
+
 class Oracle:
     """What kpis.md asks for, from the rows, by numpy, scipy and statsmodels."""
 
@@ -139,35 +184,59 @@ class Oracle:
         above = sum(c.above.sum() for c in self.past)
         self.reference = above / sum(c.below.sum() for c in self.past)
         window = [*past, *(c for c in own if c.month == MONTH)]
-        self.is_signed = any(c.above.sum() < 0 for c in window)
+        self.is_signed = kpi.is_signed or any(c.above.sum() < 0 for c in window)
         groups: dict[tuple[Month, str], list[Cell]] = {}
         for cell in self.past:
             groups.setdefault((cell.month, cell.manager_id), []).append(cell)
-        self.managers = len({manager for _, manager in groups})
+        self.of_manager = np.array([manager for _, manager in groups])
+        self.managers = len(set(self.of_manager))
         self.sizes = np.array([self.size(g) for g in groups.values()])
         self.effects = np.array([self.adjusted(g) for g in groups.values()])
         left = sum(self.squares(g) for g in groups.values())
         self.within = left / self.sizes.sum()
 
-    def pulled(self, stratum: str) -> float:
-        """Return the rate of a stratum once the overall rate has had its say."""
+    @property
+    def pull(self) -> float:
+        """Return the cases of the overall rate that stand beside every stratum's own."""
         below = np.concatenate([c.below for c in self.past])
         left = np.concatenate([c.above for c in self.past]) - self.reference * below
         rows = ROWS * (below**2).sum()
-        cases = max(rows, EVENTS * (left**2).sum() / self.reference**2) / below.sum()
+        return float(max(rows, EVENTS * (left**2).sum() / self.reference**2) / below.sum())
+
+    def pulled(self, stratum: str, levels: dict[str, float]) -> float:
+        """Return the rate of a stratum, had its managers all been at the usual level."""
         same = [c for c in self.past if c.stratum == stratum]
-        events = sum(c.above.sum() for c in same) + cases * self.reference
-        return float(events / (sum(c.below.sum() for c in same) + cases))
+        events = sum(c.above.sum() for c in same) + self.pull * self.reference
+        cases = sum(c.below.sum() * levels.get(c.manager_id, 1.0) for c in same)
+        return float(events / (cases + self.pull))
+
+    def relatives(self, levels: dict[str, float]) -> dict[str, float]:
+        """Return the rates of strata over their mean."""
+        rates = {s: self.pulled(s, levels) for s in {c.stratum for c in self.past}}
+        weights = [c.below.sum() for c in self.past]
+        mean = np.average([rates[c.stratum] for c in self.past], weights=weights)
+        return {stratum: float(rate / mean) for stratum, rate in rates.items()} | {
+            "?": self.reference / float(mean)
+        }
+
+    def levels(self) -> dict[str, float]:
+        """Return how many times what their mix let expect managers reached."""
+        first, found = self.relatives({}), {}
+        for manager in set(self.of_manager):
+            own = [c for c in self.past if c.manager_id == manager]
+            reached = sum(c.above.sum() for c in own) / self.reference
+            expected = sum(c.below.sum() * first[c.stratum] for c in own)
+            found[manager] = float((reached + self.pull) / (expected + self.pull))
+        return found
 
     def relative(self, cell: Cell) -> float:
         """Return the rate of a cell's stratum over that of all."""
         if self.is_signed or self.reference <= 0 or self.kpi.is_suppressed:
             return 1.0
-        if cell.stratum not in self._relative:
-            weights = [c.below.sum() for c in self.past]
-            mean = np.average([self.pulled(c.stratum) for c in self.past], weights=weights)
-            self._relative[cell.stratum] = float(self.pulled(cell.stratum) / mean)
-        return min(10.0, max(0.1, self._relative[cell.stratum]))
+        if not self._relative:
+            self._relative = self.relatives(self.levels())
+        found = self._relative.get(cell.stratum, self._relative["?"])
+        return min(10.0, max(0.1, found))
 
     def size(self, cells: list[Cell]) -> float:
         """Return the cases that tell: no more than there are, nor than their mix stands for."""
@@ -183,20 +252,42 @@ class Oracle:
     def adjusted(self, cells: list[Cell]) -> float:
         expected = sum(self.reference * self.relative(c) * c.below.sum() for c in cells)
         value = self.reference * sum(c.above.sum() for c in cells) / expected
-        return min(1.0, value) if self.kpi.kind == "proportion" else value
+        return float(np.clip(value, *self.bounds)) if self.bounds else float(value)
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        if self.kpi.kind == "proportion" or self.kpi.unit == "rate":
+            return (-1.0 if self.kpi.is_signed else 0.0, 1.0)
+        return None
 
     @property
     def tau2(self) -> float:
-        with np.errstate(
-            all="ignore"
-        ):  # it goes on to weights, which a variance of -v makes infinite
-            found = combine_effects(self.effects, self.within / self.sizes, method_re="dl")
-        return float(found.tau2)
+        """Return the variance of months about their manager, and of managers: Chung's mode."""
+        sizes, whole, spare = self.sizes, self.sizes.sum(), 0.0
+        excess, shared, means, weights = 0.0, 0.0, [], []
+        for manager in sorted(set(self.of_manager)):
+            own = self.of_manager == manager
+            weights.append(sizes[own].sum())
+            means.append(np.average(self.effects[own], weights=sizes[own]))
+            shared += (sizes[own] ** 2).sum() / weights[-1]
+            spare += weights[-1] - (sizes[own] ** 2).sum() / weights[-1]
+            if own.sum() > 1:
+                with np.errstate(all="ignore"):  # it goes on to divide by Q
+                    found = combine_effects(self.effects[own], self.within / sizes[own])
+                excess += (found.q - (own.sum() - 1)) * self.within
+        months = max(0.0, excess / spare) if len(sizes) > self.managers else 0.0
+        count, weights = self.managers, np.array(weights)
+        room = whole - (weights**2).sum() / whole
+        error = (count - 1) * self.within + months * (shared - (sizes**2).sum() / whole)
+        error /= room
+        squares = (weights * (means - np.average(means, weights=weights)) ** 2).sum() / room
+        squares *= count - 1
+        return months + mode_of_variance(count, error, squares)
 
     def reliability(self, n: float) -> float:
         if self.kpi.is_suppressed or self.managers < 4 or self.within == 0:
             return 1.0
-        return max(self.tau2, 0.0) / (max(self.tau2, 0.0) + self.within / n)
+        return self.tau2 / (self.tau2 + self.within / n)
 
     def interval(self, manager: str) -> tuple[float, float]:
         cells = self.now[manager]
@@ -206,6 +297,8 @@ class Oracle:
         if self.kpi.kind == "proportion":
             limits = proportion_confint(above.sum(), n, method="wilson")
             return tuple(min(1.0, float(x) * n / standard.sum()) for x in limits)  # type: ignore[return-value]
+        if self.kpi.kind == "score" and self.bounds and self.kpi.is_suppressed:
+            return agresti_coull(above, *self.bounds)
         borrowed = 0 if self.kpi.is_suppressed else BORROWED
         spread, freedom = borrowed * self.within / self.size(cells), float(borrowed)
         if len(above) > 1:
@@ -214,7 +307,8 @@ class Oracle:
             spread += fit.bse[0] ** 2 * count
             freedom += count - 1
         error = np.sqrt(spread / freedom) * t95(freedom)
-        return self.adjusted(cells) - error, self.adjusted(cells) + error
+        limits = self.adjusted(cells) - error, self.adjusted(cells) + error
+        return tuple(np.clip(limits, *self.bounds)) if self.bounds else limits
 
 
 @pytest.fixture(scope="module", params=[11, 12])
@@ -265,7 +359,7 @@ def test_every_manager_is_judged_as_scipy_and_statsmodels_judge_them(world: Any,
 @pytest.mark.parametrize(
     "kpi", [k for k in KPIS if not k.is_suppressed], ids=lambda kpi: kpi.kpi_id
 )
-def test_the_variance_between_managers_is_that_of_dersimonian_and_laird(
+def test_the_variance_of_managers_is_that_of_dersimonian_and_laird_and_of_chung(
     world: Any, kpi: Kpi
 ) -> None:
     cells, home = world
@@ -275,15 +369,27 @@ def test_the_variance_between_managers_is_that_of_dersimonian_and_laird(
     assert row["manager_count"] == oracle.managers
     assert row["within_variance"] == near(oracle.within)
     expected = {"perfect_rate": "no_spread", "lonely_seconds": "too_few"}
-    fallback = (
-        "estimated"
-        if oracle.managers >= 4 and oracle.within and oracle.tau2 > 0
-        else "no_difference"
-    )
-    assert row["method"] == expected.get(kpi.kpi_id, fallback)
+    assert row["method"] == expected.get(kpi.kpi_id, "estimated")
     if row["method"] == "estimated":
         assert row["between_variance"] == near(oracle.tau2, 1e-5)
         assert row["shrinkage_constant"] == near(oracle.within / oracle.tau2, 1e-5)
+
+
+def test_an_interval_without_a_reference_is_never_a_point_nor_leaves_its_bounds(world: Any) -> None:
+    _, home = world
+    for kpi in KPIS:
+        if kpi.unit != "rate":
+            continue
+        least = -1 if kpi.is_signed else 0
+        found = rows(home, "kpis.kpi_manager_months", kpi.kpi_id)
+        for row in found.values():
+            assert least <= row["ci_low"] < row["ci_high"] <= 1
+            assert row["ci_low"] <= row["adjusted_value"] <= row["ci_high"]
+            assert row["shrunk_se"] > 0
+            assert least <= row["shrunk_value"] <= 1
+    hard = rows(home, "kpis.kpi_manager_months", "mixed_score")["M4"]
+    assert hard["value"] == hard["adjusted_value"] == 1
+    assert hard["expected_value"] < hard["reference_value"]
 
 
 def test_the_error_of_a_shrunk_value_is_that_of_morris(world: Any) -> None:
@@ -309,7 +415,7 @@ def test_the_funnel_has_the_limits_of_spiegelhalter(world: Any) -> None:
             adjusted = oracle.adjusted(oracle.now[manager])
             status = "inside"
             for name, z in (("95", Z95), ("998", Z998)):
-                limit = z * np.sqrt(oracle.within / n + max(oracle.tau2, 0.0))
+                limit = z * np.sqrt(oracle.within / n + oracle.tau2)
                 if abs(adjusted - oracle.reference) > limit:
                     side = "better" if sign * (adjusted - oracle.reference) > 0 else "worse"
                     status = f"{side}_{name}"

@@ -215,6 +215,33 @@ def test_a_manifest_that_says_more_than_is_there_is_named(home: Home, company: C
     )
 
 
+TICKETS = """
+    select 'T1' as ticket_id, timestamptz '2026-09-02 01:00:00+00' as created_at,
+        timestamptz '2026-09-03 01:00:00+00' as source_updated_at, 'solved' as status
+"""
+EVENTS = """
+    select event_id, ticket_id, event_type, timestamptz '2026-09-10 01:00:00+00' as occurred_at
+    from (values ('e1', 'T1', 'solved'), ('e2', 'T2', 'solved'), ('e3', 'T2', 'public_reply'),
+        ('e4', 'T2', 'tag_changed')) v(event_id, ticket_id, event_type)
+"""
+
+
+def test_an_event_of_a_ticket_too_old_to_be_read_is_told_with_its_ticket(
+    home: Home, company: Company
+) -> None:
+    small.land(home, "calls", {"calls": CALLS, "tickets": TICKETS, "ticket_events": EVENTS})
+    found = judged(home, company)["events_have_tickets"]
+    assert found.severity == "warning"
+    assert found.observed == "2 events"
+    assert found.failing_keys == (
+        *("source=calls, record=event_id=e2, ticket_id=T2",),
+        *("source=calls, record=event_id=e3, ticket_id=T2",),
+    )
+    change_ticket = TICKETS + " union all " + TICKETS.replace("T1", "T2")
+    small.land(home, "calls", {"calls": CALLS, "tickets": change_ticket, "ticket_events": EVENTS})
+    assert "events_have_tickets" not in judged(home, company)
+
+
 def test_publishing_needs_a_verdict_about_these_very_facts(home: Home, company: Company) -> None:
     before = gate.subject("facts", home, company, MONTH, MONTH)
     assert gate.subject("facts", home, company, MONTH, MONTH) == before
@@ -225,8 +252,10 @@ def test_publishing_needs_a_verdict_about_these_very_facts(home: Home, company: 
 def test_every_fact_and_every_stream_of_one_is_looked_at() -> None:
     models = settings.project_dir() / "models"
     facts = {path.stem for path in (models / "core").glob("fct_*.sql")}
-    # a schedule is none of the rows that count; heads of months are spans again
-    assert facts - set(SHAPES) == {"fct_ticket_schedules", "fct_headcount_months"}
+    # a schedule is none of the rows that count; heads of months are spans again, whole calls legs
+    assert facts - set(SHAPES) == {
+        *("fct_ticket_schedules", "fct_headcount_months", "fct_interactions")
+    }  # fmt: skip
     for reading in READINGS:
         assert reading.stream in STREAMS
         columns = {column.name for column in STREAMS[reading.stream].columns}

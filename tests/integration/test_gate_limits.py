@@ -151,6 +151,48 @@ def test_rows_that_cannot_be_true_are_named_stream_by_stream(home: Home, tmp_pat
     assert found["calls_seldom_reversed"].observed == "2.00%"
 
 
+ODD_ANSWERS = """
+    select response_id, 's' as survey_id, survey_kind, 'q' as question_id, metric, rater_type,
+        timestamptz '2026-09-10 01:00:00+00' as submitted_at, 4 as score, scale_min, scale_max,
+        null as rater_key
+    from (values
+        ('sound', 'csat', 'csat', 'customer', 1, 5),
+        ('own', 'employee_satisfaction', 'enps', 'subordinate', 0, 10),
+        ('leak', 'employee_satisfaction', 'csat', null, 1, 5),
+        ('client', 'peer_360', 'item', 'customer', 1, 5),
+        ('nps', 'nps', 'nps', 'customer', 0, 10),
+        ('nps of five', 'nps', 'nps', 'customer', 1, 5)
+    ) v(response_id, survey_kind, metric, rater_type, scale_min, scale_max)
+"""
+
+
+def test_answers_that_would_count_nowhere_or_twice_are_told(home: Home, tmp_path: Path) -> None:
+    small.land(home, "calls", {"calls": CALLS, "survey_responses": ODD_ANSWERS})
+    found = checks(home, company(tmp_path), "raw")["survey_responses_sensible"]
+    assert (found.passed, found.severity) == (False, "warning")
+    assert {key.replace("_source=calls, ", "") for key in found.failing_keys} == {
+        "response_id=leak, question_id=q, field=employees asked what customers are asked",
+        "response_id=client, question_id=q, field=a customer who answers a survey of employees",
+        "response_id=nps of five, question_id=q, "
+        "field=a recommendation that counts nowhere: its scale is not 0-10",
+    }
+
+
+def test_answered_calls_whose_wait_nobody_knows_are_told_with_their_share(
+    home: Home, tmp_path: Path
+) -> None:
+    queue = "'Q' || (cast(ltrim(leg_id, 'L') as int) % 2) as queue_id"
+    wait = "case when leg_id {} then null else 1000 end as wait_ms"
+    told = f"select *, {queue}, {wait} from ({CALLS})"
+    small.land(home, "calls", {"calls": told.format("= 'none'")})
+    assert checks(home, company(tmp_path), "raw")["calls_wait_ms_told"].passed
+    small.land(home, "calls", {"calls": told.format("in ('L1', 'L3')")})
+    found = checks(home, company(tmp_path), "raw")["calls_wait_ms_told"]
+    assert (found.passed, found.severity) == (False, "warning")
+    assert found.failing_keys == ("source=calls, queue_id=Q1, rows=50, unknown=2, share=4.0%",)
+    assert found.observed == "2.00% unknown"
+
+
 def broken_engine(*_: object) -> dict[str, bool]:
     raise RuntimeError("no memory")
 

@@ -15,10 +15,11 @@ import publish_in_child as child
 import pytest
 import small_warehouse as small
 from small_warehouse import CALLS, MONTH, ROSTER
+from test_accept import by_their_queries
 
 from connectors.streams import STREAMS
 from expectations import gate
-from perfhouse import exports, release, release_files, warehouse
+from perfhouse import exports, release, release_files, release_verdicts, warehouse
 from perfhouse.company_types import Company
 from perfhouse.errors import GateFailed
 from perfhouse.export_types import PayrollBand
@@ -178,7 +179,7 @@ def test_a_person_nobody_knows_is_named_in_the_house_only(home: Home, tmp_path: 
     shown = next(check for check in kept.checks if check.id == "people_unknown").failing_keys
     assert any("person_id=X9" in key for key in shown)
     assert any("person_id=<hidden>" in key for key in shown)
-    told = {check.id: release_files._published_keys(check) for check in kept.checks}
+    told = {check.id: release_verdicts._published_keys(check) for check in kept.checks}
     assert told["people_unknown"] == ""
 
 
@@ -452,6 +453,7 @@ EXPORT_FAULTS = {
     "grades_known": f"update {EXPORT} set grade = 'Z'",
     "hr_equals_scorecards": f"update {EXPORT} set total_score = 100",
     "no_free_text": f"update {EXPORT} set display_name = 'li@example.com'",
+    "no_contacts": f"update {PART} set team_name = '热线 010-6552 9988'",
     "categories_from_shown": f"update {EXPORT} set people_score = 50",
     "nothing_personal": f"alter table {KPI} add column customer_email varchar",
 }
@@ -473,11 +475,116 @@ def test_an_export_fault_publishes_nothing_and_is_named(
     assert list((home.published / ".staging").iterdir()) == []
 
 
-def test_a_sound_export_passes_with_its_categories(passed: Home, company: Company) -> None:
+def test_a_sound_export_passes(passed: Home, company: Company) -> None:
     home = passed
-    change(home, f"update {EXPORT} set quality_score = 50")
     gate.run("scorecards", home, company, MONTH)
     assert release.publish(company, home, MONTH).number == 1
+    audit = gate.verdict(home, MONTH, "exports")
+    assert audit is not None
+    assert (audit.failures, audit.warnings) == ((), ())
+
+
+OTHER_VALUES = {
+    "display_name": "case employee_number when 'M1' then '王M2' else '王M1' end",
+    "team_id": "'T2'",
+    "team_name": "'Team 2'",
+    "role": "'trainer'",
+    "rank": "3 - rank",
+    "rank_low": "3 - rank_low",
+    "rank_high": "3 - rank_high",
+    "peer_count": "3",
+    "previous_total_score": "50",
+    "change": "-1.5",
+    "coverage_rate": "0.9",
+    "status": "'no_target'",
+    "result_score": "null",
+    "agent_count": "2",
+    "exposure_days": "31",
+    "appeals_open": "1",
+    "appeals_upheld": "1",
+    "appeals_rejected": "1",
+    "appeals_late": "1",
+}
+
+
+@pytest.mark.parametrize("column", OTHER_VALUES)
+def test_every_value_of_the_hr_file_is_reached_by_a_second_road(
+    passed: Home, company: Company, monkeypatch: pytest.MonkeyPatch, column: str
+) -> None:
+    monkeypatch.setattr(gate, "_expect", by_their_queries)
+    home = passed
+    change(home, f"update {EXPORT} set {column} = {OTHER_VALUES[column]}")
+    gate.run("scorecards", home, company, MONTH)
+    with pytest.raises(GateFailed) as failure:
+        release.publish(company, home, MONTH)
+    told = {line.split(":")[0]: line for line in failure.value.failures}
+    assert f"manager_id=M1, column_name={column}" in told["hr_equals_scorecards"]
+
+
+def other_month(folder: Path) -> None:
+    file = folder / f"{STEM}.csv"
+    file.write_bytes(file.read_bytes().replace(b"2026-09-01,", b"2026-09-02,"))
+    packed_anew(folder, file)
+
+
+def test_another_month_in_the_hr_file_is_found(
+    passed: Home, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "_expect", by_their_queries)
+    monkeypatch.setattr(exports, "write", broken(other_month))
+    gate.run("scorecards", passed, company, MONTH)
+    with pytest.raises(GateFailed, match=r"hr_equals_scorecards.*M1, column_name=month"):
+        release.publish(company, passed, MONTH)
+
+
+def test_a_name_that_begins_like_a_formula_is_the_rosters(passed: Home, company: Company) -> None:
+    home = passed
+    for table in (EXPORT, "core.dim_managers"):
+        change(home, f"update {table} set display_name = '\u3000=王' || display_name")
+    gate.run("scorecards", home, company, MONTH)
+    released = release.publish(company, home, MONTH)
+    text = (released.path / "exports/hr" / f"{STEM}.csv").read_text("utf-8-sig")
+    assert ",'\u3000=王王M1," in text
+
+
+def test_a_team_named_after_somebody_is_a_warning_that_names_the_team(
+    passed: Home, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "_expect", by_their_queries)
+    home = passed
+    for table in (PART, EXPORT, "core.dim_managers"):
+        change(home, f"update {table} set team_name = '名M1组'")
+    gate.run("scorecards", home, company, MONTH)
+    assert release.publish(company, home, MONTH).number == 1
+    audit = gate.verdict(home, MONTH, "exports")
+    assert audit is not None
+    found = {check.id: check for check in audit.checks}["texts_name_nobody"]
+    assert (found.passed, found.severity) == (False, "warning")
+    assert found.failing_keys == (
+        "place=export_hr_manager_months, column_name=team_name, of_what=T1",
+        "place=scorecard_team_months, column_name=team_name, of_what=T1",
+    )
+
+
+def formula_in_payroll(folder: Path) -> None:
+    for file in folder.glob("*.csv"):
+        file.write_bytes(file.read_bytes().replace(b",M1,", b",\xe2\x80\x8b=M1,"))
+        packed_anew(folder, file)
+
+
+def test_a_formula_in_any_csv_is_found(
+    passed: Home, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = passed
+    company = pay(home, company)
+    monkeypatch.setattr(exports, "write", broken(formula_in_payroll))
+    monkeypatch.setattr(gate, "_expect", by_their_queries)
+    with pytest.raises(GateFailed) as failure:
+        release.publish(company, home, MONTH)
+    told = {line.split(":")[0]: line for line in failure.value.failures}
+    for file in (f"hr/{STEM}", "payroll/payroll_manager_months_2026-09"):
+        named = f"file=exports/{file}.csv, file_row=1, column_name=employee_number"
+        assert named in told["no_formula"]
 
 
 REAL_WRITE = exports.write
@@ -544,7 +651,10 @@ def test_files_that_do_not_agree_are_not_published(
     monkeypatch.setattr(exports, "write", broken(work))
     with pytest.raises(GateFailed) as failure:
         release.publish(company, home, MONTH)
-    assert [line.split(":")[0] for line in failure.value.failures] == ["files_agree"]
+    # What the CSV says is compared with the scorecards as well.
+    by_value = ["hr_equals_scorecards"] if work is other_csv else []
+    told = [line.split(":")[0] for line in failure.value.failures]
+    assert told == ["files_agree", *by_value]
     assert named in failure.value.failures[0]
     assert release.releases(home) == []
 
@@ -623,6 +733,22 @@ def test_a_payroll_fault_publishes_nothing_and_is_named(
     assert release.releases(home) == []
 
 
+def test_a_role_with_bands_of_its_own_is_not_paid_by_those_of_any_role(
+    passed: Home, company: Company
+) -> None:
+    home = passed
+    own = (
+        "insert into config.payroll_bands select * replace ('cs_manager' as role, "
+        "multiplier + 1 as multiplier) from config.payroll_bands"
+    )
+    company = pay(home, company, own)
+    with pytest.raises(GateFailed, match=r"payroll_fits_bands.*manager_id=M1"):
+        release.publish(company, home, MONTH)
+    change(home, f"update {PAY} set multiplier = multiplier + 1")
+    gate.run("scorecards", home, company, MONTH)
+    assert release.publish(company, home, MONTH).number == 1
+
+
 def one_card(home: Home, month: Month, number: int, folder: Path) -> None:
     child.plain_cards(home, month, number, folder)
     (folder / "cards" / "M2.html").unlink()
@@ -666,7 +792,7 @@ def test_a_contact_in_the_evidence_publishes_nothing(
     home = passed
     gate.run("scorecards", home, company, MONTH)
     monkeypatch.setattr(release_files, "stage_cards", child.plain_cards)
-    monkeypatch.setattr(release_files, "_published_keys", lambda _: "person_id=li@example.com")
+    monkeypatch.setattr(release_verdicts, "_published_keys", lambda _: "person_id=li@example.com")
     with pytest.raises(GateFailed, match=r"no_contacts.*place=gate_verdicts"):
         release.publish(company, home, MONTH)
 

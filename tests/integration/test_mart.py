@@ -22,10 +22,11 @@ from servers.process import free_port
 from small_warehouse import MONTH
 
 from expectations import gate
-from perfhouse import cli, ledger, release, release_files, release_shown, stages, warehouse
+from perfhouse import cli, release, release_files, release_shown, stages, warehouse
 from perfhouse.errors import ConfigError, ReleaseError, TransientError
 from perfhouse.mart import load, migration, readers, shape
 from perfhouse.mart.readers import Reader
+from perfhouse.public_tables import PUBLIC_TABLES
 from perfhouse.restatement import Reason
 from perfhouse.settings import Home, child_environment
 
@@ -134,7 +135,7 @@ def test_the_columns_of_a_release_are_those_of_the_mart(published: Mart) -> None
     newest = release.latest(published.home, MONTH)
     assert newest is not None
     con = warehouse.connect()
-    for table in (*(t.name for t in ledger.PUBLIC_TABLES), "gate_verdicts", "releases"):
+    for table in (*(t.name for t in PUBLIC_TABLES), "gate_verdicts", "reconciliation", "releases"):
         file = newest.path / "parquet" / f"{table}.parquet"
         there = con.execute("describe select * from read_parquet(?)", [str(file)]).fetchall()
         of_mart = next(t for t in shape.tables() if t.name == table)

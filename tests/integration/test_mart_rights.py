@@ -47,7 +47,7 @@ MANAGED = {
     "export_hr_manager_months": "employee_number",
 }
 EVERYBODYS = {"kpi_definitions", "releases"}
-STAFFS = {"kpi_references", "kpi_reliabilities", "gate_verdicts"}
+STAFFS = {"kpi_references", "kpi_reliabilities", "gate_verdicts", "reconciliation"}
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,11 @@ import small_warehouse as small
 from small_warehouse import CALLS, MONTH, ROSTER
 
 from expectations import gate
-from perfhouse import ledger, provenance, release, release_files, warehouse
+from perfhouse import ledger, provenance, release, release_files, release_manifest, warehouse
 from perfhouse.company_types import Company
 from perfhouse.errors import GateFailed, ReleaseError
 from perfhouse.month import Month
+from perfhouse.public_tables import PERSONAL_COLUMNS, PUBLIC_TABLES
 from perfhouse.restatement import Reason
 from perfhouse.settings import Home, child_environment
 
@@ -82,7 +83,7 @@ def test_a_release_holds_what_every_reader_was_promised(
     assert first.name == "2026-09.r1"
     assert first.path == home.published / "2026-09" / "r1"
     files = tree(first.path)
-    tables = [t.name for t in ledger.PUBLIC_TABLES]
+    tables = [t.name for t in PUBLIC_TABLES]
     tables += ["gate_verdicts", "reconciliation", "releases"]
     assert {f"parquet/{name}.parquet" for name in tables} <= set(files)
     assert {
@@ -96,7 +97,7 @@ def test_a_release_holds_what_every_reader_was_promised(
         "scorecards.duckdb",
         "scorecards.duckdb.sha256",
     } <= set(files)
-    assert release_files.problems(first.path) == []
+    assert release_manifest.problems(first.path) == []
     said = release.describe(first)
     assert said["release_sha256"] == first.sha256
     assert set(said["gates"]) == {"raw", "facts", "scorecards", "exports"}
@@ -123,7 +124,7 @@ def test_the_database_opens_in_duckdb_1_0_and_holds_no_name(home: Home, company:
     ).fetchall()
     con.close()
     assert "v1.0.0" in str(tags)
-    assert not ledger.PERSONAL_COLUMNS & {row[0] for row in columns}
+    assert not PERSONAL_COLUMNS & {row[0] for row in columns}
     for path in [home.published / "scorecards.duckdb", *first.path.rglob("*")]:
         if path.suffix in {".duckdb", ".parquet", ".json"} and "exports" not in path.parts:
             assert "王M1".encode() not in path.read_bytes(), path
@@ -356,7 +357,7 @@ def test_a_changed_file_of_a_release_is_found_and_named(
     path = first.path / name
     path.chmod(0o644)
     path.write_bytes(path.read_bytes() + b" ")
-    assert release_files.problems(first.path) == [f"file {name} differs"]
+    assert release_manifest.problems(first.path) == [f"file {name} differs"]
 
 
 def test_publishers_wait_for_each_other(

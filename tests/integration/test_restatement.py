@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import Path
 
@@ -12,7 +13,16 @@ import small_warehouse as small
 from small_warehouse import CALLS, MONTH, ROSTER
 
 from expectations import gate
-from perfhouse import ledger, months, release, release_files, restatement, warehouse
+from perfhouse import (
+    lake,
+    ledger,
+    months,
+    release,
+    release_files,
+    release_manifest,
+    restatement,
+    warehouse,
+)
 from perfhouse.company_types import Company
 from perfhouse.errors import ConfigError, MonthClosed
 from perfhouse.month import Month
@@ -137,6 +147,42 @@ def test_a_closed_month_does_not_change_without_a_reason_and_says_what_would(
     assert not list((home.published / ".staging").iterdir())
 
 
+def correct(home: Home, extracted_at: str) -> None:
+    """Deliver September's calls again, as taken from their source at an instant."""
+    manifest = small.land(home, "calls", {"calls": CALLS + " where true"}, rows_read=99)
+    folder = home.archive / lake.partition(MONTH, "calls") / manifest.archive_sha256[:12]
+    folder.mkdir(parents=True)
+    receipt = {"source": "calls", "month": MONTH.key, "sha256": manifest.archive_sha256}
+    text = json.dumps({**receipt, "extracted_at": extracted_at, "files": []})
+    (folder / "receipt.json").write_text(text, encoding="utf-8")
+    small.build(home, csat=88)
+
+
+def test_a_correction_of_before_the_close_date_needs_no_reason(
+    home: Home, company: Company
+) -> None:
+    publish(home, company)
+    correct(home, "2026-10-05T15:59:59+00:00")  # a second before midnight in Shanghai
+    assert not months.state(company, home, MONTH).is_locked
+    assert publish(home, company).number == 2
+
+
+def test_a_correction_taken_on_the_close_date_needs_a_reason_though_october_is_not_delivered(
+    home: Home, company: Company
+) -> None:
+    first = publish(home, company)
+    correct(home, "2026-10-05T16:00:00+00:00")  # midnight in Shanghai: it is the 6th
+    assert months.state(company, home, MONTH).is_locked
+    with pytest.raises(MonthClosed, match=r"since 2026-10-06, 2026-09\.r1 stands"):
+        publish(home, company)
+    assert release.latest(home, MONTH) == first
+    second = publish(home, company, reason=WHY)
+    assert release.describe(second)["restatement"] == {"reason": WHY.reason, "by": WHY.by}
+    small.build(home, csat=82)
+    with pytest.raises(MonthClosed, match=r"2026-09\.r2 stands"):  # closed it stays
+        publish(home, company)
+
+
 def test_a_restatement_keeps_reason_and_name_in_the_release_and_the_ledger(
     home: Home, company: Company
 ) -> None:
@@ -151,7 +197,7 @@ def test_a_restatement_keeps_reason_and_name_in_the_release_and_the_ledger(
     assert entry is not None
     assert (entry.reason, entry.by) == (WHY.reason, WHY.by)
     assert len(ledger.entries(home)) == 2  # and the chain holds
-    assert release_files.problems(second.path) == []
+    assert release_manifest.problems(second.path) == []
     with warehouse.connect(home.published / "scorecards.duckdb", read_only=True) as con:
         told = con.execute(
             "select release, follows, change_count, restatement_reason from releases"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import small_warehouse as small
 
-from perfhouse import lake, ledger, reproduce, retention, warehouse
+from perfhouse import company_look_back, lake, ledger, reproduce, retention, warehouse
 from perfhouse.company import load_company
 from perfhouse.errors import ConfigError, PerfhouseError, ReleaseError, SourceMissing
 from perfhouse.month import Month
@@ -81,9 +81,20 @@ def test_each_kind_is_kept_as_long_as_it_says_and_receipts_stay(home: Home) -> N
 def test_a_landed_month_stays_as_long_as_a_kept_month_is_built_from_it(home: Home) -> None:
     retention.apply(home, KEPT, NEWEST, who="Privacy office")
     # the last three months stay buildable, and each reads three before it
-    kept = [NEWEST.plus(-back).key for back in range(2 + lake.LOOK_BACK, -1, -1)]
+    kept = [NEWEST.plus(-back).key for back in range(2 + company_look_back.MONTHS, -1, -1)]
     assert months_of(home.raw / "hr_roster", home) == kept
     assert months_of(home.raw / "training_records", home) == sorted(m.key for m in MONTHS)
+
+
+def test_a_stream_that_is_read_further_back_stays_longer(home: Home) -> None:
+    found = retention.due(home, {"landed": 2}, NEWEST)
+    assert any("hr_roster" in str(file) for each in found for file in each.files)
+    assert not [
+        file
+        for each in retention.due(home, {"landed": 2}, NEWEST, {"hr_roster": 60})
+        for file in each.files
+        if "hr_roster" in str(file)
+    ]
 
 
 def test_who_decided_must_be_said(home: Home) -> None:

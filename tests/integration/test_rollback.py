@@ -22,6 +22,7 @@ from perfhouse import (
     release_diff,
     release_files,
     release_list,
+    release_manifest,
     release_shown,
     signing,
     stages,
@@ -76,7 +77,7 @@ def seen(ws: Workspace) -> tuple[str, str, float]:
             "where k.manager_id = 'M1' and k.kpi_id = 'csat_rate'"
         ).fetchone()
     assert row is not None
-    shown = release_files.read_manifest(folder)["release"]
+    shown = release_manifest.read_manifest(folder)["release"]
     return row[0], shown, row[1]
 
 
@@ -123,7 +124,9 @@ def test_what_was_withdrawn_does_not_come_back_by_itself(ws: Workspace) -> None:
     assert (third.name, said["follows"]) == ("2026-09.r3", "2026-09.r1")
     assert said["restatement"] == {"reason": WHY.reason, "by": WHY.by}
     assert states(ws)["2026-09.r2"] == "withdrawn"
-    assert publish(ws, 84).name == "2026-09.r4"  # other numbers of an open month need no reason
+    with pytest.raises(MonthClosed, match=r"2026-09\.r3 stands"):  # what was restated is closed
+        publish(ws, 84)
+    assert publish(ws, 84, reason=WHY).name == "2026-09.r4"
 
 
 def test_a_later_month_waits_until_what_was_withdrawn_is_built_anew(ws: Workspace) -> None:

@@ -240,7 +240,7 @@ SURVEYS = [
     answer("n5", "u3", 9, "2026-09-10 10:00", **NPS),
     answer("a1", "u1", 5, "2026-09-10 10:00", **ATTITUDE),
     answer("a2", "u1", 3, "2026-09-10 10:00", **ATTITUDE),
-    # Before and after A3 solved it again.
+    # Before and after A3 solved it again: A1's, who owned it all the while.
     answer("a3", None, 5, "2026-09-10 12:00", ticket_id="t11", **ATTITUDE),
     answer("a4", None, 3, "2026-09-12 12:00", ticket_id="t11", **ATTITUDE),
     # Which of two tickets nobody knows, so the agent; then the one of the survey's own source.
@@ -422,8 +422,7 @@ SEPTEMBER_SUMS: dict[tuple[str, str], tuple[float, float]] = {
     ("one_touch_resolution_rate", "M1"): (1, 2),  # t1 of t1 t2; of the others no reply is told
     ("nps", "M1"): (0, 3),  # n2 n3 n4; n1 asked the same customer within 90 days
     ("nps", "M2"): (1, 1),
-    ("service_attitude_score", "M1"): (3, 5),  # a1 1, a2 a5 0.5, a3 1, a6 0
-    ("service_attitude_score", "M2"): (0.5, 1),  # a4
+    ("service_attitude_score", "M1"): (3.5, 6),  # a1 1, a2 a4 a5 0.5, a3 1, a6 0
     ("reopen_rate", "M1"): (2, 4),  # t2 t11 of t1 t2 t10 t11
     ("reopen_rate", "M2"): (0, 1),  # t5
     ("first_reply_on_time_rate", "M1"): (3, 4),  # t1 t2 t11 of t1 t2 t3 t11

@@ -12,9 +12,9 @@ import httpx
 import pytest
 import stamina
 
-from connectors import api
-from connectors.api import Call, Endpoint, System
+from connectors import api, instants
 from connectors.base import ExtractContext, Extracted
+from connectors.endpoints import Call, Endpoint, System
 from connectors.http import Client
 from connectors.paging import Page, Request
 from perfhouse.company import Company, Source, StreamMapping
@@ -132,5 +132,5 @@ def test_an_option_that_is_no_whole_number_is_told_by_its_name(value: Any) -> No
 @pytest.mark.parametrize("epoch", [2**63, -(2**70), 1e300, "x", None, float("nan")])
 def test_an_epoch_that_no_calendar_has_is_a_records_fault(epoch: Any) -> None:
     with pytest.raises((ArithmeticError, TypeError, ValueError)):
-        api.moment(epoch)
-    assert api.moment("0").isoformat() == "1970-01-01T00:00:00+00:00"
+        instants.moment(epoch)
+    assert instants.moment("0").isoformat() == "1970-01-01T00:00:00+00:00"

@@ -25,6 +25,9 @@ def test_a_working_day_has_opening_hours_and_is_no_holiday() -> None:
     last = date(2026, 9, 30)
     assert calendars.working_day(CHINA, last, 1) == date(2026, 10, 8)
     assert calendars.working_day(CHINA, last, 3) == date(2026, 10, 12)  # over a weekend
+    made_up = replace(CHINA, days={date(2026, 10, 8): (), date(2026, 10, 10): WEEK[0]})
+    assert calendars.working_day(made_up, last, 1) == date(2026, 10, 9)
+    assert calendars.working_day(made_up, last, 2) == date(2026, 10, 10)  # a Saturday
     always = Calendar("Asia/Shanghai", {}, frozenset({date(2026, 10, 1)}))
     assert calendars.working_day(always, last, 1) == date(2026, 10, 1)
 
@@ -139,7 +142,7 @@ LISTED = Appeal(
     ("change", "problem"),
     [
         ({}, None),
-        ({"month": None}, "names no month"),
+        ({"month": None}, "names no month, or several"),
         ({"decided_by": None}, "says not by whom and when"),
         ({"state": "rejected", "decision_code": None}, "rejected without a reason"),
         ({"published": "upheld", "outcome": "no_row"}, "changes nothing: no_row"),

@@ -40,8 +40,10 @@ def counted(calendar: Calendar, start: int, end: int, step: int = 60) -> int:
     for instant in range(start, end, step):
         local = datetime.fromtimestamp(instant, zone)
         second = local.hour * HOUR + local.minute * 60 + local.second
-        spans = calendar.hours.get(local.weekday(), ())
-        if local.date() not in calendar.holidays and any(a <= second < b for a, b in spans):
+        day = local.date()
+        usual = () if day in calendar.holidays else calendar.hours.get(local.weekday(), ())
+        spans = calendar.days.get(day, usual)
+        if any(a <= second < b for a, b in spans):
             total += step
     return total
 
@@ -55,6 +57,20 @@ CALENDARS = {
     "half-hour change": Calendar("Australia/Lord_Howe", week((0, 24)), frozenset()),
     "holiday on a change day": Calendar(
         "Europe/London", week((0, 24)), frozenset({date(2026, 3, 29)})
+    ),
+    "made-up, half and shut days": Calendar(
+        "Asia/Shanghai",
+        {day: ((9 * HOUR, 18 * HOUR),) for day in range(5)},
+        frozenset({date(2026, 3, 9), date(2026, 3, 10)}),
+        {
+            date(2026, 2, 28): ((9 * HOUR, 12 * HOUR), (13 * HOUR, 18 * HOUR)),  # a Saturday
+            date(2026, 3, 9): ((10 * HOUR, 15 * HOUR),),  # a holiday, and open
+            date(2026, 3, 13): ((9 * HOUR, 12 * HOUR),),
+            date(2026, 3, 16): (),
+        },
+    ),
+    "longer hours on a change day": Calendar(
+        "America/New_York", week((9, 17)), frozenset(), {date(2026, 3, 8): ((0, 6 * HOUR + 1800),)}
     ),
 }
 
@@ -87,6 +103,31 @@ def test_a_day_without_openings_and_a_holiday_are_shut() -> None:
     assert open_seconds(calendar, friday, tuesday) == 2 * HOUR
 
 
+CHINA = Calendar(
+    "Asia/Shanghai",
+    {day: ((9 * HOUR, 18 * HOUR),) for day in range(5)},
+    frozenset(date(2026, 2, day) for day in range(15, 24)),
+    {date(2026, 2, 14): ((9 * HOUR, 18 * HOUR),), date(2026, 2, 13): ((9 * HOUR, 12 * HOUR),)},
+)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "seconds"),
+    [
+        # A Saturday made up for the new year's week, after a Friday that ended at noon.
+        ("2026-02-13T11:59:59", "2026-02-14T09:00:01", 2),
+        ("2026-02-13T12:00:00", "2026-02-14T08:59:59", 0),
+        ("2026-02-14T17:59:59", "2026-02-24T09:00:07", 8),
+        ("2026-02-13T00:00:00", "2026-02-25T00:00:00", (3 + 9 + 9) * HOUR),
+    ],
+)
+def test_a_made_up_and_a_half_day_are_open_to_the_second(
+    start: str, end: str, seconds: int
+) -> None:
+    zone = CHINA.time_zone
+    assert open_seconds(CHINA, at(start, zone), at(end, zone)) == seconds
+
+
 def test_every_clock_hour_of_the_span_has_one_row() -> None:
     start, end = span(Month("2026-03"))
     rows = business_hours("c", CALENDARS["lunch"], start, end)
@@ -94,6 +135,16 @@ def test_every_clock_hour_of_the_span_has_one_row() -> None:
     assert start <= at("2025-02-01") - 86_400
     assert end >= at("2026-06-01") + 86_400
     assert all(0 <= row.open_from <= row.open_until <= HOUR for row in rows)
+
+
+def test_the_span_reaches_to_the_end_of_the_as_of_month() -> None:
+    month = Month("2026-07")
+    assert span(month, Month("2026-08")) == span(month)
+    first, last = span(month, Month("2026-12"))
+    assert first == span(month)[0]
+    assert last >= at("2027-01-01") + 86_400
+    winter = utc_offsets("Europe/Berlin", first, last)[-1]
+    assert (winter.from_at, winter.offset_seconds) == (at("2026-10-25T01:00"), HOUR)
 
 
 def test_openings_that_touch_are_one() -> None:

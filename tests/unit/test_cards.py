@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import scorecard_fixture as fixture
 
-from perfhouse import card_figures, card_view, cards, scorecards
+from perfhouse import card_figures, card_numbers, cards, scorecards
 from perfhouse.month import Month
 from perfhouse.scorecards import KpiScore, Scale
 
@@ -431,7 +431,7 @@ def test_weights_are_shared_inside_the_category_then_across():
     ],
 )
 def test_values_are_written_in_their_unit(value, unit, text):
-    assert card_view.show(value, unit) == text
+    assert card_numbers.show(value, unit) == text
 
 
 def test_medians_need_enough_peers():

@@ -80,3 +80,22 @@ def test_a_release_that_did_not_come_out_the_same_says_who_must_act() -> None:
         "2026-09.r1: NOT reproduced, 1 tables and files differ",
         "who must act: data engineer",
     ]
+
+
+def test_status_says_which_roles_can_get_no_total_and_which_streams_they_lack(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    company = Path(words[2])
+    status = ["status", *words[1:5]]
+    assert cli.main(status) == 0
+    assert "nobody gets a total" not in capsys.readouterr().out
+    toml = company / "perfhouse.toml"
+    text = toml.read_text("utf-8").replace('["reopen_rate"]', '["reopen_rate", "qa_score"]')
+    toml.write_text(text, encoding="utf-8")
+    row = "qa_score,*,*,0.6,0.8,0.9,3,2026-02-01,,1,2025-12-01,HR\n"
+    (company / "targets.csv").write_text(TARGETS + row, encoding="utf-8")
+    assert cli.main(status) == 0
+    assert (
+        "2026-02: managers of any role: the configured streams can give 1 of 4 of the weight, "
+        "below the least coverage of 60%: nobody gets a total; missing: qa_reviews (qa_score 3)"
+    ) in capsys.readouterr().out

@@ -57,7 +57,7 @@ STREAMS = {"tickets": {"ticket_id", "created_at", "status", "channel", "requeste
 EXISTS = {
     "streams": STREAMS,
     "connectors": {n: ConnectorKeys(ready=False) for n in ("files", "sql")},
-    "kpis": {"csat_rate", "nps"},
+    "kpis": {"csat_rate": "up", "nps": "up", "reopen_rate": "down"},
     "required": {"tickets": {"ticket_id", "created_at"}},
     "thresholds": {"raw": {"quarantine_share", "unmatched_share"}},
 }
@@ -207,6 +207,56 @@ def test_every_problem_is_named_at_once_with_its_key_and_what_was_expected(tmp_p
     assert len(found) == len(set(found)), "no problem is told twice"
 
 
+def test_a_day_has_hours_of_its_own_whatever_its_weekday_and_its_holiday_say(
+    tmp_path: Path,
+) -> None:
+    days = """
+    [calendars.cn.days]
+    "2026-10-10" = ["09:00-18:00"]
+    2026-05-01 = ["10:00-12:00", "13:00-15:00"]
+    "2026-10-12" = []
+    """
+    calendar = load_company(write(tmp_path, GOOD + dedent(days)), **EXISTS).calendars["cn"]
+    assert calendar.openings_on(date(2026, 10, 10)) == ((32400, 64800),)  # a Saturday
+    assert calendar.openings_on(date(2026, 5, 1)) == ((36000, 43200), (46800, 54000))
+    assert calendar.openings_on(date(2026, 10, 12)) == ()  # a Monday
+    assert calendar.openings_on(date(2026, 10, 1)) == ()
+    assert calendar.openings_on(date(2026, 10, 5)) == ((32400, 43200), (46800, 64800))
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (
+            '"2026-13-10" = ["09:00-18:00"]',
+            'days.2026-13-10: expected a day such as "2026-10-10" = ["09:00-18:00"], or [] if shut',
+        ),
+        ('"20261010" = []', "days.20261010: expected a day such as"),
+        ('"2026-10-10" = ["9-18"]', "days.2026-10-10[0]: expected hours such as 09:00-18:00"),
+        ('"2026-10-10" = "09:00-18:00"', "days.2026-10-10: expected a list of text"),
+        (
+            '"2026-10-10" = ["09:00-12:10", "12:40-18:00"]',
+            "days.2026-10-10: expected a break that does not start and end inside one clock hour "
+            "of UTC, got '12:10-12:40'",
+        ),
+    ],
+)
+def test_a_wrong_day_of_a_calendar_is_named(tmp_path: Path, line: str, problem: str) -> None:
+    (found,) = problems(write(tmp_path, f"{GOOD}\n[calendars.cn.days]\n{line}\n"))
+    assert found.startswith(f"perfhouse.toml: calendars.cn.{problem}")
+
+
+def test_a_day_that_opens_in_the_hour_in_which_the_day_before_ends_is_named(
+    tmp_path: Path,
+) -> None:
+    zone = '[calendars.cn]\ntime_zone = "Asia/Kolkata"'  # where an hour of UTC ends at half past
+    toml = edited('[calendars.cn]\ntime_zone = "Asia/Shanghai"', zone)
+    days = '\n[calendars.cn.days]\n"2026-10-12" = ["00:20-08:00"]\n'  # Sundays end at midnight
+    (found,) = problems(write(tmp_path, toml + days))
+    assert found.endswith("inside one clock hour of UTC, got '00:00-00:20'")
+    assert "calendars.cn.days.2026-10-12: expected a break" in found
+
+
 def test_a_missing_folder_and_broken_toml_are_told_in_plain_words(tmp_path: Path) -> None:
     assert "--company: expected a folder with perfhouse.toml" in problems(tmp_path / "no")[0]
     assert "expected TOML" in problems(write(tmp_path, "[company\n"))[0]
@@ -256,6 +306,39 @@ def test_targets_lie_in_the_company_folder_itself_where_they_are_hashed(tmp_path
         "perfhouse.toml: kpis.targets: expected the name of a .csv file in the company folder "
         "itself, got '../targets.csv'"
     )
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("reopen_rate,*,*,0.05,0.10,0.15", "floor > target > stretch (its direction is 'down')"),
+        ("csat_rate,*,*,0.9,0.8,0.6", "floor < target < stretch (its direction is 'up')"),
+        ("csat_rate,*,*,0.6,0.6,0.9", "floor < target < stretch (its direction is 'up')"),
+    ],
+)
+def test_targets_the_wrong_way_round_name_line_and_kpi(
+    tmp_path: Path, row: str, expected: str
+) -> None:
+    rest = ",1,2026-09-01,,1,2026-08-20,HR\n"
+    levels = ", ".join(f"{float(each):g}" for each in row.split(",")[3:])
+    assert problems(write(tmp_path, targets=HEADER + row + rest)) == [
+        f"targets.csv: line 2: expected {expected} of {row.partition(',')[0]}, got {levels}"
+    ]
+
+
+def test_a_pack_of_the_company_with_targets_the_wrong_way_round_is_named(tmp_path: Path) -> None:
+    pack = tmp_path / "packs" / "ours"
+    pack.mkdir(parents=True)
+    about = "".join(f'{key} = "x"\n' for key in ("id", "name_en", "name_zh", "version"))
+    about += 'purpose_en = "x"\npurpose_zh = "x"\nchoose = ["reopen_rate"]\n'
+    (pack / "pack.toml").write_text(about, encoding="utf-8")
+    proposal = "kpi_id,role,floor,target,stretch,weight\nreopen_rate,*,0.05,0.1,0.15,1\n"
+    (pack / "targets.csv").write_text(proposal, encoding="utf-8")
+    toml = edited("[kpis]\n", '[kpis]\npack = "packs/ours"\n')
+    assert problems(write(tmp_path, toml)) == [
+        "pack ours: targets.csv: line 2: expected floor > target > stretch (its direction is "
+        "'down') of reopen_rate, got 0.05, 0.1, 0.15"
+    ]
 
 
 def test_a_target_that_nobody_approved_is_refused(tmp_path: Path) -> None:
@@ -425,14 +508,14 @@ def test_every_threshold_a_suite_reads_may_be_set_and_no_other() -> None:
 def test_each_example_is_a_sound_configuration(example: Path) -> None:
     from connectors import base, streams
     from expectations import THRESHOLDS
-    from perfhouse.stages import kpi_ids
+    from perfhouse.stages import kpi_directions
 
     company = load_company(
         example.parent,
         streams.columns_by_stream(),
         required=streams.required_by_stream(),
         connectors=base.Keys(),
-        kpis=kpi_ids(),
+        kpis=kpi_directions(),
         thresholds=THRESHOLDS,
     )
     assert company.id == example.parent.name

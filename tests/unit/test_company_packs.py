@@ -13,7 +13,7 @@ import pytest
 from perfhouse import company_packs, provenance
 from perfhouse.company import Company, load_company
 from perfhouse.errors import ConfigError
-from perfhouse.stages import kpi_ids
+from perfhouse.stages import kpi_directions
 from tests.unit.test_company import GOOD, HEADER, STREAMS
 
 ROLES = {"front_line", "technical_support", "team_lead", "manager_of_managers"}
@@ -29,7 +29,7 @@ def company(folder: Path, choice: str, *rows: str) -> Company:
     (folder / "perfhouse.toml").write_text(toml, encoding="utf-8")
     if rows:
         (folder / "targets.csv").write_text(HEADER + "\n".join(rows) + "\n", encoding="utf-8")
-    return load_company(folder, STREAMS, kpis=kpi_ids())
+    return load_company(folder, STREAMS, kpis=kpi_directions())
 
 
 def problems(folder: Path, choice: str) -> str:
@@ -53,7 +53,7 @@ def test_a_shipped_pack_loads_and_its_weights_sum_to_100_in_each_role(
     for proposal in pack.proposals:
         weights[proposal.role] += proposal.weight
     assert dict(weights) == dict.fromkeys(ROLES, 100)
-    assert {p.kpi_id for p in pack.proposals} == set(pack.choose) <= kpi_ids()
+    assert {p.kpi_id for p in pack.proposals} == set(pack.choose) <= set(kpi_directions())
     assert {r.role for r in pack.roles} == ROLES - {"technical_support"}
     assert pack.minimum_sample
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
+
+import pytest
 
 from perfhouse.company_surveys import (
     read_certification_grace,
@@ -28,6 +31,25 @@ def test_what_is_wrong_with_a_survey_is_named_with_its_place() -> None:
     assert "surveys.a.easy_is: expected one of high, low" in text
     assert "surveys.b.easy_is: expected one of low, high beside easy_from" in text
     assert "surveys.c.easy" in text
+
+
+def test_a_survey_names_the_last_day_of_its_wave_or_of_each_of_its_waves() -> None:
+    days = date(2026, 6, 30), date(2026, 10, 8)
+    said = {"surveys": {"a": {"closes_on": days[1]}, "b": {"closes_on": [str(days[0]), days[1]]}}}
+    assert read(said) == ((Survey("a", closes_on=days[1:]), Survey("b", closes_on=days)), [])
+
+
+@pytest.mark.parametrize(
+    ("closes_on", "problem"),
+    [
+        ("soon", "closes_on: expected a day such as 2026-10-08, or a list of days, got 'soon'"),
+        (["2026-10-08", 9], "closes_on[1]: expected a day such as 2026-10-08"),
+        (["2026-10-08", "2026-10-08"], "closes_on[1]: expected a day after 2026-10-08"),
+    ],
+)
+def test_a_wrong_end_of_a_wave_is_named(closes_on: object, problem: str) -> None:
+    (found,) = read({"surveys": {"a": {"closes_on": closes_on}}})[1]
+    assert found.startswith(f"perfhouse.toml: surveys.a.{problem}")
 
 
 def test_new_hires_have_ninety_days_unless_the_company_says_otherwise() -> None:

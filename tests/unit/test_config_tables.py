@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
@@ -22,12 +22,15 @@ calendar = "uk"
 [calendars.cn]
 time_zone = "Asia/Shanghai"
 hours = { mon = ["09:00-18:00"] }
+days = { 2026-02-14 = ["09:00-12:00"], 2026-03-02 = [] }
 [calendars.uk]
 time_zone = "Europe/London"
 hours = { mon = ["09:00-17:00"] }
 [kpis]
 choose = ["nps", "csat_rate"]
 minimum_sample = { csat_rate = 10 }
+[surveys.pulse]
+closes_on = [2026-03-08, 2026-04-30]
 [service_levels]
 reopen_days = 3
 [[service_levels.changes]]
@@ -126,6 +129,54 @@ def test_small_tables_hold_what_the_company_says(
     con: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[object, ...]]
 ) -> None:
     assert con.execute(f"from config.{table}").fetchall() == rows
+
+
+def test_a_day_with_hours_of_its_own_has_them_and_no_others(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    seconds = (
+        "select sum(open_until - open_from)::bigint from config.business_hours where calendar = "
+        "'cn' and hour_at >= to_timestamp(?) and hour_at < to_timestamp(?)"
+    )
+    opened = {}
+    for day in ("2026-02-14", "2026-03-02", "2026-03-09"):
+        start = datetime.fromisoformat(f"{day}T00:00+08:00").timestamp()
+        rows = con.execute(seconds, [start, start + 86_400]).fetchall()
+        opened[day] = rows[0][0]
+    assert opened == {"2026-02-14": 3 * 3600, "2026-03-02": 0, "2026-03-09": 9 * 3600}
+
+
+def test_waves_end_at_the_companys_midnight_and_what_comes_after_the_last_is_a_line_too(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    rows = con.execute(
+        "select survey_id, epoch(from_at)::bigint, epoch(until_at)::bigint, closes_on "
+        "from config.survey_waves"
+    ).fetchall()
+    first, last = (
+        round(datetime.fromisoformat(f"{day}T00:00+08:00").timestamp())
+        for day in ("2026-03-09", "2026-05-01")
+    )
+    assert rows == [
+        ("pulse", 0, first, date(2026, 3, 8)),
+        ("pulse", first, last, date(2026, 4, 30)),
+        ("pulse", last, None, None),
+    ]
+
+
+def test_clocks_reach_to_the_end_of_the_as_of_month(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    config_tables.write(con, load_company(tmp_path), Month("2026-07"), Month("2026-12"))
+    midnight = f"to_timestamp({datetime(2027, 1, 1, tzinfo=UTC).timestamp()})"
+    offset = con.execute(
+        "select offset_seconds from config.utc_offsets where time_zone = 'Europe/London' "
+        f"and from_at <= {midnight} and until_at > {midnight}"
+    ).fetchall()
+    hours = con.execute(
+        f"select count(*) from config.business_hours where hour_at = {midnight}"
+    ).fetchall()
+    assert (offset, hours) == ([(0,)], [(2,)])
 
 
 def test_a_month_has_the_grades_and_promises_in_force_in_it(

@@ -11,10 +11,11 @@ import jsonschema
 import pytest
 import yaml
 
-from expectations.exports import HR_COLUMNS, PAYROLL_COLUMNS
+from expectations.export_payroll import PAYROLL_COLUMNS
+from expectations.exports import HR_COLUMNS
 from perfhouse import settings
 from perfhouse.export_columns import COLUMNS
-from perfhouse.ledger import PERSONAL_COLUMNS
+from perfhouse.public_tables import PERSONAL_COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMISED = {"hr": HR_COLUMNS, "payroll": PAYROLL_COLUMNS}

@@ -177,6 +177,7 @@ WRONG = {
     "a word unknown": ("{month}", "{moth}", "file.name: expected of month, release in braces (did"),
     "no braces": ("{month}", "{month", "file.name: expected braces in pairs"),
     "a folder": ("ours_", "../ours_", "file.name: expected the name of a file without a folder"),
+    "the list's name": ("ours_{month}", "withdrawn", "file.name: expected another name: that one"),
     "an encoding": ("[file]", '[file]\nencoding = "latin"', "file.encoding: expected one of gb"),
     "no TOML": ("[file]", "[file", "expected TOML in UTF-8"),
     "another export": ("system =", 'export = "payroll"\nsystem =', "a mapping of the hr export"),

@@ -15,13 +15,16 @@ GROUND = {
     "perfhouse.company", "perfhouse.company_types", "perfhouse.company_sources",
     "perfhouse.company_identities", "perfhouse.company_monitors", "perfhouse.company_appeals",
     "perfhouse.company_packs", "perfhouse.company_surveys", "perfhouse.company_targets",
+    "perfhouse.company_calendars",
     "perfhouse.company_exports", "perfhouse.company_gates", "perfhouse.company_mappings",
-    "perfhouse.company_payroll", "perfhouse.company_retention",
-    "perfhouse.export_columns", "perfhouse.export_types",
+    "perfhouse.company_look_back", "perfhouse.company_payroll", "perfhouse.company_retention",
+    "perfhouse.export_columns", "perfhouse.export_types", "perfhouse.formulas",
+    "perfhouse.contacts", "perfhouse.appeal_month",
 }  # fmt: skip
 FILES = {
-    "perfhouse.lake", "perfhouse.warehouse", "perfhouse.ledger", "perfhouse.merkle",
-    "perfhouse.signing",
+    "perfhouse.lake", "perfhouse.warehouse", "perfhouse.ledger", "perfhouse.ledger_head",
+    "perfhouse.merkle", "perfhouse.roster_names",
+    "perfhouse.signing", "perfhouse.durable", "perfhouse.hashing", "perfhouse.public_tables",
 }  # fmt: skip
 ROOF = {
     "perfhouse.cli",

@@ -14,7 +14,7 @@ KPI = f"{PLACE}metrics[0].config.meta.kpi"
 FACT = "semantic_models[0]"
 
 
-def read(folder: Path, text: str) -> tuple[frozenset[str], list[str]]:
+def read(folder: Path, text: str) -> tuple[dict[str, str], list[str]]:
     own = folder / "kpis"
     own.mkdir()
     (own / "top_score_rate.yml").write_text(text, encoding="utf-8")
@@ -23,7 +23,7 @@ def read(folder: Path, text: str) -> tuple[frozenset[str], list[str]]:
 
 
 def test_a_good_file_is_a_kpi(tmp_path: Path) -> None:
-    assert read(tmp_path, GOOD) == (frozenset({"top_score_rate"}), [])
+    assert read(tmp_path, GOOD) == ({"top_score_rate": "up"}, [])
 
 
 def test_the_file_that_the_docs_show_is_this_one() -> None:
@@ -88,6 +88,10 @@ def test_the_catalogue_passes_its_own_check(
          "employees (or count those of customers: "),
         ("minimum_sample: 1", "minimum_sample: 1\n          is_suppressed: true",
          f"{KPI}.minimum_sample: expected a whole number from 3, got 1"),
+        ("kind: proportion\n          version: 1\n          minimum_sample: 1",
+         "kind: ratio\n          version: 1\n          minimum_sample: 5\n"
+         "          is_suppressed: true",
+         f"{KPI}.kind: expected proportion, or score with `unit: rate`, of confidential answers: "),
         ("minimum_sample: 1", 'minimum_sample: 1\n          one_answer_each: "false"',
          f"{KPI}.one_answer_each: expected true or false, got 'false'"),
         ("        agg: sum\n        expr: case when is_csat_rated then", "        agg: average\n"

@@ -23,8 +23,9 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "ho'me [1]").ensure()
 
 
-def company(*ids: str) -> Company:
-    return cast(Company, SimpleNamespace(sources=[SimpleNamespace(id=i) for i in ids]))
+def company(*ids: str, **look_back: int) -> Company:
+    sources = [SimpleNamespace(id=i) for i in ids]
+    return cast(Company, SimpleNamespace(sources=sources, look_back=look_back))
 
 
 def land(home: Home, source: str, month: str, name: str = "0123", extra: str = "") -> lake.Manifest:
@@ -76,7 +77,7 @@ def views(home: Home, month: str, as_of: str | None, *ids: str) -> list[Any]:
 
 
 def test_views_hold_the_windows_a_build_may_read_and_no_others(home: Home) -> None:
-    for month in ("2026-05", "2026-06", "2026-09", "2026-10"):
+    for month in ("2025-08", "2026-06", "2026-09", "2026-10"):
         land(home, "a", month)
     land(home, "removed", "2026-09")
     assert views(home, "2026-09", None, "a") == [
@@ -90,15 +91,27 @@ def test_views_hold_the_windows_a_build_may_read_and_no_others(home: Home) -> No
     ]
 
 
-def test_streams_that_count_long_after_their_delivery_are_read_further_back(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for month in ("2025-09", "2025-10", "2026-09"):
+def test_streams_that_count_long_after_their_delivery_are_read_further_back(home: Home) -> None:
+    for month in ("2025-08", "2025-09", "2026-09"):
         land(home, "a", month)
-    monkeypatch.setattr(lake, "LOOK_BACKS", {"calls": 60, "tickets": 11})
-    assert [row[1] for row in views(home, "2026-09", None, "a")] == ["2025-10", "2026-09"]
+    assert [row[1] for row in views(home, "2026-09", None, "a")] == ["2025-09", "2026-09"]
     found = lake.inputs(home, Month("2026-09"))
-    assert [item["month"] for item in found] == ["2025-10", "2026-09"]
+    assert [item["month"] for item in found] == ["2025-09", "2026-09"]
+
+
+def test_a_company_may_have_a_stream_read_further_back(home: Home) -> None:
+    for month in ("2024-09", "2025-08", "2026-09"):
+        land(home, "a", month)
+    chosen = company("a", tickets=24)
+    con = warehouse.connect()
+    lake.create_raw_views(con, home, chosen, Month("2026-09"), None, COLUMNS)
+    assert con.execute("select _month from raw.tickets order by 1").fetchall() == [
+        ("2024-09",), ("2025-08",), ("2026-09",)
+    ]  # fmt: skip
+    con.close()
+    found = lake.inputs(home, Month("2026-09"), None, chosen.look_back)
+    assert [item["month"] for item in found] == ["2024-09", "2025-08", "2026-09"]
+    assert len(lake.inputs(home, Month("2026-09"))) == 1
 
 
 def test_a_column_younger_than_a_landed_file_is_empty_there(home: Home) -> None:

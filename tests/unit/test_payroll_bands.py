@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from expectations.exports import PAYROLL_COLUMNS
+from expectations.export_payroll import PAYROLL_COLUMNS
 from perfhouse import export_columns
 from perfhouse.company_payroll import read_bands
 from perfhouse.config_reader import Table

@@ -11,7 +11,6 @@ from pathlib import Path
 import frictionless
 import openpyxl
 import pyarrow.parquet as pq
-import pytest
 
 from expectations.exports import HR_COLUMNS
 from perfhouse import export_columns, exports
@@ -26,30 +25,6 @@ TABLE = exports.Table(
         (date(2026, 9, 1), "M2", '王"小",明', None, None, False),
     ),
 )
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "=cmd|' /C calc'!A0",
-        "+1",
-        "-1",
-        "@sum(A1)",
-        "\t=1",
-        "\r=1",
-        "\n=1",
-        "＝1+1",
-        " =1",
-        "\u00a0@x",
-    ],
-)
-def test_text_that_a_spreadsheet_would_run_gets_a_quote(text: str) -> None:
-    assert exports.guarded(text) == f"'{text}"
-
-
-@pytest.mark.parametrize("text", ["M1", "", "王小明", "a=b", "1-2", "'quoted"])
-def test_other_text_is_left_alone(text: str) -> None:
-    assert exports.guarded(text) == text
 
 
 def test_csv_has_a_bom_names_as_header_and_numbers_unguarded(tmp_path: Path) -> None:
@@ -89,6 +64,23 @@ def test_xlsx_is_locked_but_may_be_filtered_and_shows_scores_as_bars(tmp_path: P
         str(area.sqref): [rule.type for rule in area.rules] for area in sheet.conditional_formatting
     }
     assert bars == {"D2:D3": ["dataBar"]}
+
+
+def test_xlsx_shows_both_lines_of_a_header_whole_texts_and_prints_a_page_wide(
+    tmp_path: Path,
+) -> None:
+    name = "黄".join("一二三四五六七八九十")  # 19 signs, each two wide
+    rows = tuple((*row[:2], name, *row[3:]) for row in TABLE.rows)
+    table = replace(TABLE, rows=rows)
+    sheet = openpyxl.load_workbook(
+        exports.write(exports.HR, table, MONTH, "2026-09.r1", tmp_path)[0]
+    )["2026-09"]
+    assert sheet.row_dimensions[1].height >= 3 * 15
+    assert sheet.column_dimensions["C"].width >= 38
+    assert sheet.page_setup.orientation == "landscape"
+    assert sheet.sheet_properties.pageSetUpPr.fitToPage
+    assert sheet.page_setup.fitToHeight == 0  # as many pages as it needs, each as wide as the table
+    assert sheet.print_title_rows == "$1:$1"
 
 
 def test_xlsx_says_what_it_is_in_two_languages(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ appeals as (
         {{ local_on('raised_at') }} as raised_on,
         {{ local_on('decided_at') }} as decided_on
     from {{ ref('stg_appeals') }}
-    where scorecard_id like '%{{ month_key() }}%'
+    where {{ appeal_month('scorecard_id') }} = '{{ month_key() }}'
 
 ),
 

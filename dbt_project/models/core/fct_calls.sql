@@ -61,6 +61,18 @@ passed_over as (
 
 ),
 
+-- Queues of which a source told no wait of anybody who was answered: who gave up there is then no share of anything.
+-- Where nobody was answered at all, that is the share.
+unmeasured as (
+
+    select _source, queue_id
+    from handled
+    where is_in_queue and is_handled and {{ in_month(local_on('ended_at')) }}
+    group by _source, queue_id
+    having count(wait_ms) = 0
+
+),
+
 limits as (
 
     select
@@ -77,10 +89,13 @@ flagged as (
         not e.is_handled and e.disposition in ('abandoned', 'short_abandon') as is_given_up,
         e.disposition = 'short_abandon'
         or coalesce(e.wait_ms <= l.short_abandon_ms, false) as is_short_wait,
+        u.queue_id is null and (e.wait_ms is not null or not e.is_handled) as is_measured,
         coalesce(e.sla_threshold_ms, l.answer_within_ms) as threshold_ms
     from handled as e
     left join passed_over as p
         on e._source = p._source and e.leg_id = p.leg_id
+    left join unmeasured as u
+        on e._source = u._source and e.queue_id = u.queue_id
     cross join limits as l
 
 ),
@@ -142,6 +157,9 @@ select
     ended_at,
     ended_on,
     {{ seconds_of('wait_ms') }} as wait_seconds,
+    {{ seconds_of('talk_ms') }} as talk_seconds,
+    {{ seconds_of('hold_ms') }} as hold_seconds,
+    {{ seconds_of('acw_ms') }} as wrap_up_seconds,
     {{ seconds_of('(talk_ms + coalesce(hold_ms, 0) + coalesce(acw_ms, 0))') }} as handle_seconds,
     is_handled,
     is_handled and talk_ms is not null as is_timed,
@@ -150,9 +168,9 @@ select
     is_queue_exit,
     is_queue_exit and is_handled and wait_ms is not null as is_answered_from_queue,
     is_queue_exit and is_given_up and not is_short_wait as is_abandoned,
-    is_queue_exit and not (is_given_up and is_short_wait)
-    and not (is_handled and wait_ms is null) as is_service_level_counted,
-    is_queue_exit and not (is_handled and wait_ms is null) as is_queue_exit_timed,
+    is_queue_exit and is_given_up and is_short_wait as is_short_abandoned,
+    is_queue_exit and is_measured and not (is_given_up and is_short_wait) as is_service_level_counted,
+    is_queue_exit and is_measured as is_queue_exit_timed,
     is_queue_exit and is_handled and coalesce(wait_ms <= threshold_ms, false) as is_answered_in_time,
     _file,
     _row_number

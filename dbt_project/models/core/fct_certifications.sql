@@ -90,7 +90,7 @@ required as (
 
 select
     {{ month_start() }} as month,
-    {{ key_of(['_source', 'learner_id', 'course_id']) }} as certification_key,
+    {{ key_of(['_source', 'learner_id', 'learner_employee_id', 'course_id']) }} as certification_key,
     _source,
     record_id,
     learner_id,

@@ -6,7 +6,11 @@ with responses as (
 
 near_month as (
 
-    select * from responses where {{ near_month('submitted_at') }}
+    -- Who answers after a wave has closed counts nowhere: the answer would stand alone in its month.
+    select *
+    from responses
+    where ({{ near_month('submitted_at') }} or {{ in_month('wave_closes_on') }})
+        and not coalesce(is_after_waves, false)
 
 ),
 
@@ -23,6 +27,7 @@ tickets as (
     select
         t.ticket_id,
         t._source as ticket_source,
+        t.assignee_id,
         t.resolver_id,
         t.resolved_at,
         count(*) over (partition by t.ticket_id) as source_count
@@ -40,6 +45,7 @@ matched as (
         r.submitted_at,
         t.ticket_id,
         t.ticket_source,
+        t.assignee_id,
         t.resolver_id,
         t.resolved_at
     from near_month as r
@@ -49,27 +55,44 @@ matched as (
 
 ),
 
--- Who had solved the ticket when the customer answered, the last of them first.
-solves as (
+events as (
 
     select
         m.response_key,
-        e.actor_id,
+        e.event_type,
+        e.event_id,
+        coalesce(e.seq, -1) as seq,
         e.occurred_at,
-        row_number() over (partition by m.response_key order by e.occurred_at desc, e.event_id desc) as solve_rank
+        case when e.actor_type = 'agent' then e.actor_id end as actor_id,
+        coalesce(e.old_value, '') as owner_before,
+        coalesce(e.new_value, '') as owner_after
     from matched as m
     inner join {{ ref('stg_ticket_events') }} as e
         on m.ticket_source = e._source and m.ticket_id = e.ticket_id
-    where e.event_type = 'solved' and e.actor_type = 'agent' and e.actor_id is not null
-        and e.occurred_at <= m.submitted_at
+    where (e.event_type = 'solved' and e.occurred_at <= m.submitted_at)
+        or (e.event_type = 'assigned' and (e.old_value is not null or e.new_value is not null))
 
 ),
 
-solvers as (
+-- The last solve before the customer answered.
+solves as (
+
+    select
+        response_key,
+        actor_id,
+        occurred_at,
+        row_number() over (partition by response_key order by occurred_at desc, event_id desc) as solve_rank
+    from events
+    where event_type = 'solved'
+
+),
+
+solved as (
 
     select
         m.response_key,
         m.ticket_source,
+        m.assignee_id,
         coalesce(s.actor_id, m.resolver_id) as solver_id,
         coalesce(s.occurred_at, least(m.resolved_at, m.submitted_at)) as solved_at
     from matched as m
@@ -78,23 +101,62 @@ solvers as (
 
 ),
 
--- Whom the answer is about: the person named as rated, else who solved the ticket, else the agent.
+-- What was told last of the owner by then, else what the next assignment ended; '' is nobody. Many answers are
+-- about tickets that were settled before the month, which fct_ticket_owners no longer has: the rule is its own.
+told as (
+
+    select
+        s.response_key,
+        case when e.occurred_at <= s.solved_at then e.owner_after else e.owner_before end as owner_id,
+        row_number() over (
+            partition by s.response_key
+            order by
+                case when e.occurred_at <= s.solved_at then 0 else 1 end,
+                case when e.occurred_at <= s.solved_at then e.occurred_at end desc,
+                case when e.occurred_at <= s.solved_at then e.seq end desc,
+                case when e.occurred_at <= s.solved_at then e.event_id end desc,
+                e.occurred_at,
+                e.seq,
+                e.event_id
+        ) as told_rank
+    from solved as s
+    inner join events as e
+        on s.response_key = e.response_key
+    where e.event_type = 'assigned'
+
+),
+
+-- Who owned the ticket when it was solved; who solved it where nobody did.
+owners as (
+
+    select
+        s.response_key,
+        s.ticket_source,
+        s.solved_at,
+        coalesce(nullif(coalesce(t.owner_id, s.assignee_id), ''), s.solver_id) as owner_id
+    from solved as s
+    left join told as t
+        on s.response_key = t.response_key and t.told_rank = 1
+
+),
+
+-- Whom the answer is about: the person named as rated, else who owned the ticket, else the agent.
 credited as (
 
     select
         r.*,
-        coalesce(r.subject_employee_id, t.solver_id, r.agent_id) as credited_id,
+        coalesce(r.subject_employee_id, t.owner_id, r.agent_id) as credited_id,
         case
-            when r.subject_employee_id is null and t.solver_id is not null then t.ticket_source
+            when r.subject_employee_id is null and t.owner_id is not null then t.ticket_source
             else r._source
         end as credited_source,
         -- An id is the person who had it at work, not who has it when the customer answers.
         coalesce(
-            case when r.subject_employee_id is null and t.solver_id is not null then t.solved_at end,
+            case when r.subject_employee_id is null and t.owner_id is not null then t.solved_at end,
             least(r.sent_at, r.submitted_at)
         ) as worked_at
     from near_month as r
-    left join solvers as t
+    left join owners as t
         on r.response_key = t.response_key
 
 ),
@@ -112,6 +174,7 @@ scaled as (
         c.*,
         c.status in ('completed', 'partial') and c.score is not null as is_answered,
         (c.score - c.scale_min) / nullif(c.scale_max - c.scale_min, 0) as share,
+        c.rater_type = 'customer' and not {{ asks_employees('c.survey_kind') }} as is_of_customer,
         s.easy_is,
         s.easy_from,
         s.satisfied_from,
@@ -142,8 +205,7 @@ judged as (
             when metric = 'enps' and scale_min = 0 and scale_max = 10 then 'enps'
             when coalesce(metric, 'item') not in ('comment', 'enps') then 'item'
         end as employee_metric,
-        rater_type = 'customer' and survey_kind in ('csat', 'nps', 'ces', 'attitude', 'callback_csat')
-        and status in ('sent', 'partial', 'completed') as is_customer_row
+        is_of_customer and status in ('sent', 'partial', 'completed') as is_customer_row
     from scaled
 
 ),
@@ -157,7 +219,8 @@ named as (
         -- Without a key of the rater each response is somebody's.
         coalesce(s.rater_key, s.response_id) as rater,
         case when s.rater_key is null then s._source end as rater_source,
-        {{ local_on('s.submitted_at', 'credited_at.time_zone') }} as submitted_on
+        {{ local_on('s.submitted_at', 'credited_at.time_zone') }} as submitted_on,
+        coalesce(s.wave_closes_on, {{ local_on('s.submitted_at', 'credited_at.time_zone') }}) as counted_on
     from judged as s
     {{ join_person('credited', 's.credited_source', 's.credited_id', 's.worked_at', 's.subject_employee_id is not null', 's.submitted_at') }}
 
@@ -179,7 +242,7 @@ newest as (
             order by submitted_at desc, response_key desc
         ) = 1 as is_newest
     from named
-    where {{ in_month('submitted_on') }}
+    where {{ in_month('counted_on') }}
 
 ),
 
@@ -234,6 +297,7 @@ select
     status,
     submitted_at,
     submitted_on,
+    counted_on,
     score,
     scale_min,
     scale_max,
@@ -247,13 +311,13 @@ select
     credited_employee_id,
     is_customer_row and row_rank = 1 and is_sending_told = 1 as is_invitation,
     is_customer_row and row_rank = 1 and is_sending_told = 1 and is_replied = 1 as is_invitation_answered,
-    coalesce(is_answered and metric = 'csat' and rater_type = 'customer', false) as is_csat_rated,
-    coalesce(is_answered and metric = 'csat' and rater_type = 'customer' and is_good, false) as is_satisfied,
+    coalesce(is_answered and metric = 'csat' and is_of_customer, false) as is_csat_rated,
+    coalesce(is_answered and metric = 'csat' and is_of_customer and is_good, false) as is_satisfied,
     is_nps_counted as is_nps_answered,
     case when score >= 9 then 1 when score <= 6 then -1 else 0 end as nps_points,
-    coalesce(is_answered and metric = 'ces' and rater_type = 'customer' and easy_is is not null, false) as is_ces_answered,
-    coalesce(is_answered and metric = 'ces' and rater_type = 'customer' and is_effortless, false) as is_easy,
-    coalesce(is_answered and metric = 'attitude' and rater_type = 'customer', false) as is_attitude_rated,
+    coalesce(is_answered and metric = 'ces' and is_of_customer and easy_is is not null, false) as is_ces_answered,
+    coalesce(is_answered and metric = 'ces' and is_of_customer and is_effortless, false) as is_easy,
+    coalesce(is_answered and metric = 'attitude' and is_of_customer, false) as is_attitude_rated,
     is_newest and employee_metric = 'enps' as is_enps_answered,
     is_newest and employee_metric = 'item' and person_rank = 1 as is_employee_answer,
     case

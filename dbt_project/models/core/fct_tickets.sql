@@ -47,7 +47,11 @@ event_times as (
         ticket_key,
         min(case when event_type = 'solved' then occurred_at end) as first_solved_at,
         min(case when event_type = 'reopened' then occurred_at end) as reopened_at,
-        max(case when event_type = 'public_reply' then 1 else 0 end) as has_replies
+        max(case when event_type = 'public_reply' then 1 else 0 end) as has_replies,
+        -- A delivery may repeat events: each counts once.
+        count(distinct case
+            when event_type = 'public_reply' and actor_type = 'agent' and not is_automated and occurred_at < {{ as_of_at() }} then event_id
+        end) as touch_count
     from events
     group by ticket_key
 
@@ -132,6 +136,7 @@ named as (
         coalesce(f.owner_id, t.assignee_id, t.resolver_id) as first_owner_id,
         least(coalesce(e.first_solved_at, t.resolved_at), t.resolved_at) as first_solved_at,
         e.reopened_at,
+        coalesce(e.touch_count, 0) as touch_count,
         o._source is null and t.reopen_count > 0 as is_counted_reopened
     from tickets as t
     left join reopen_sources as o
@@ -414,6 +419,7 @@ select
     sla_due_resolution_at as sla_due_at,
     sla_decided_at,
     is_sla_in_time as is_sla_met,
+    cast(touch_count as integer) as touch_count,
     is_solved,
     is_matured,
     is_solved and is_reopened_in_time as is_reopened,

@@ -20,6 +20,7 @@ named as (
         r.*,
         coalesce(r.assigned_at, r.completed_at, r.due_at, r.source_updated_at) is not null as is_dated,
         {{ person('learner') }} as learner_employee_id,
+        {{ local_on('r.assigned_at', 'learner_at.time_zone') }} as assigned_on,
         {{ local_on('r.due_at', 'learner_at.time_zone') }} as due_on,
         {{ local_on('r.completed_at', 'learner_at.time_zone') }} as completed_on
     from records as r
@@ -63,8 +64,9 @@ outcomes as (
         a.learner_id,
         a.course_id,
         a.due_on,
+        -- By days: many systems tell the day of a completion and the minute of an assignment.
         min(case
-            when n.status in ('completed', 'passed') and n.completed_at >= coalesce(a.assigned_at, n.completed_at)
+            when n.status in ('completed', 'passed') and n.completed_on >= coalesce(a.assigned_on, n.completed_on)
                 then n.completed_on
         end) as completed_on,
         max(case

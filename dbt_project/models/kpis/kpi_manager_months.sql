@@ -18,7 +18,13 @@ reliabilities as (
 
 kinds as (
 
-    select kpi_id, version, kind from {{ ref('kpi_definitions') }}
+    select
+        d.kpi_id,
+        d.version,
+        d.kind,
+        {{ least_value('d') }} as least_value,
+        {{ greatest_value('d') }} as greatest_value
+    from {{ ref('kpi_definitions') }} as d
 
 ),
 
@@ -62,6 +68,8 @@ standard as (
         s.kpi_version,
         s.manager_id,
         k.kind,
+        k.least_value,
+        k.greatest_value,
         s.numerator,
         s.denominator,
         s.row_count,
@@ -108,7 +116,7 @@ own as (
 
     select
         *,
-        {{ within_kind('standard_value', 'kind') }} as adjusted_value,
+        {{ within('standard_value') }} as adjusted_value,
         case when within_variance is null then 0 else {{ borrowed_rows() }} end as borrowed_count,
         case when effective_count > 1.000001 then effective_count - 1 else 0 end as own_count,
         (numerator_squares - 2 * standard_value * products + standard_value * standard_value * case_squares)
@@ -130,19 +138,34 @@ spread as (
 
 ),
 
-intervals as (
+-- Points between two bounds that borrow nothing: five answers that agree say little about a sixth.
+limits as (
 
     select
         *,
         case
-            when kind = 'proportion' then {{ within_kind('scale * ' ~ wilson('value', 'cases', -1), 'kind') }}
+            when kind = 'proportion' then scale * {{ wilson('value', 'cases', -1) }}
+            when kind = 'score' and coalesce(within_variance, 0) = 0 and greatest_value is not null
+                then {{ agresti_coull('adjusted_value', 'own_spread', 'effective_count', -1) }}
             else adjusted_value - {{ t95('freedom') }} * {{ root('own_variance') }}
-        end as ci_low,
+        end as lower_limit,
         case
-            when kind = 'proportion' then {{ within_kind('scale * ' ~ wilson('value', 'cases', 1), 'kind') }}
+            when kind = 'proportion' then scale * {{ wilson('value', 'cases', 1) }}
+            when kind = 'score' and coalesce(within_variance, 0) = 0 and greatest_value is not null
+                then {{ agresti_coull('adjusted_value', 'own_spread', 'effective_count', 1) }}
             else adjusted_value + {{ t95('freedom') }} * {{ root('own_variance') }}
-        end as ci_high
+        end as upper_limit
     from spread
+
+),
+
+intervals as (
+
+    select
+        *,
+        {{ within('lower_limit') }} as ci_low,
+        {{ within('upper_limit') }} as ci_high
+    from limits
 
 ),
 
@@ -153,7 +176,6 @@ weighed as (
         case
             when cases is null then null
             when method = 'estimated' then telling_cases / (telling_cases + shrinkage_constant)
-            when method = 'no_difference' then 0
             else 1
         end as reliability,
         within_variance / telling_cases as variance
@@ -173,14 +195,14 @@ shrunk as (
         end as shrunk_value,
         case
             when method = 'too_few' and variance > 0 then {{ root('variance') }}
-            when method in ('estimated', 'no_difference')
+            when method = 'estimated'
                 then {{ root('variance * (1 - (manager_count - 1) / manager_count * (1 - reliability))'
                     ~ ' + 2 / (manager_count - 3) * (1 - reliability) * (1 - reliability)'
                     ~ ' * (adjusted_value - reference_value) * (adjusted_value - reference_value)') }}
             else (ci_high - ci_low) / (2 * {{ z95() }})
         end as shrunk_se,
         case
-            when method in ('estimated', 'no_difference')
+            when method = 'estimated'
                 then (adjusted_value - reference_value) / nullif({{ root('variance + between_variance') }}, 0)
         end as funnel_z
     from weighed

@@ -6,6 +6,7 @@ with strata as (
         s.month,
         s.kpi_id,
         s.kpi_version,
+        s.manager_id,
         s.stratum,
         case when s.numerator < 0 or d.is_signed then 1 else 0 end as is_signed,
         {% for sum in sums -%}
@@ -14,15 +15,16 @@ with strata as (
     from {{ ref('kpi_manager_strata') }} as s
     inner join {{ ref('kpi_definitions') }} as d
         on s.kpi_id = d.kpi_id and s.kpi_version = d.version
+    left join {{ ref('dim_months') }} as m
+        on s.month = m.month
     -- The sum of all answers would give away the few that are hidden.
     where not d.is_suppressed
         and s.is_direct
-        and s.month >= {{ month_start(-12) }}
-        and s.month <= {{ month_start() }}
+        and {{ may_be_reference('s.month', 'm', 'd.maturity_days') }}
 
 ),
 
--- The months before, as far as this warehouse holds them; the month itself where it holds none.
+-- The settled months before, as far as this warehouse holds them; the month itself where it holds none.
 spans as (
 
     select
@@ -35,11 +37,12 @@ spans as (
 
 ),
 
-cells as (
+manager_cells as (
 
     select
         s.kpi_id,
         s.kpi_version,
+        s.manager_id,
         s.stratum,
         p.month_count,
         p.is_signed,
@@ -50,7 +53,7 @@ cells as (
     from strata as s
     inner join spans as p
         on s.kpi_id = p.kpi_id and s.kpi_version = p.kpi_version
-    group by s.kpi_id, s.kpi_version, s.stratum, p.month_count, p.is_signed
+    group by s.kpi_id, s.kpi_version, s.manager_id, s.stratum, p.month_count, p.is_signed
 
 ),
 
@@ -63,7 +66,7 @@ wholes as (
         {{ double('sum(' ~ sum ~ ')') }} as {{ sum }},
         {% endfor -%}
         {{ ratio('sum(numerator)', 'sum(denominator)') }} as rate
-    from cells
+    from manager_cells
     group by kpi_id, kpi_version
 
 ),
@@ -86,26 +89,62 @@ pulls as (
 
 ),
 
-pulled as (
+-- Rates of strata as if all managers were alike, over their own mean.
+first_rates as (
 
-    select
-        c.*,
-        p.rate as whole_rate,
-        ({{ double('c.numerator') }} + p.cases * p.rate) / ({{ double('c.denominator') }} + p.cases) as rate
-    from cells as c
-    inner join pulls as p
-        on c.kpi_id = p.kpi_id and c.kpi_version = p.kpi_version
+    {{ pulled_rates('select *, denominator as counted_cases from manager_cells', 'pulls') }}
 
 ),
 
--- Over their own mean, so that of the reference as a whole is expected what it did.
-relatives as (
+first_relatives as (
+
+    {{ relative_rates('first_rates') }}
+
+),
+
+-- How many times what their mix let expect each manager reached, pulled to once by as many cases.
+levels as (
 
     select
-        *,
-        rate / ({{ ratio('sum(' ~ exact(double('denominator') ~ ' * rate') ~ ') over (partition by kpi_id, kpi_version)',
-            'sum(denominator) over (partition by kpi_id, kpi_version)') }}) as relative_rate
-    from pulled
+        c.kpi_id,
+        c.kpi_version,
+        c.manager_id,
+        case
+            when p.rate > 0
+                then ({{ double('sum(c.numerator)') }} / p.rate + p.cases)
+                    / (sum({{ exact(double('c.denominator') ~ ' * r.relative_rate') }}) + p.cases)
+            else 1
+        end as level
+    from manager_cells as c
+    inner join first_relatives as r
+        on c.kpi_id = r.kpi_id and c.kpi_version = r.kpi_version and c.stratum = r.stratum
+    inner join pulls as p
+        on c.kpi_id = p.kpi_id and c.kpi_version = p.kpi_version
+    group by c.kpi_id, c.kpi_version, c.manager_id, p.rate, p.cases
+
+),
+
+-- What good managers reach in a stratum that they alone have must not make it an easy one.
+levelled_cells as (
+
+    select
+        c.*,
+        {{ exact(double('c.denominator') ~ ' * coalesce(l.level, 1)') }} as counted_cases
+    from manager_cells as c
+    left join levels as l
+        on c.kpi_id = l.kpi_id and c.kpi_version = l.kpi_version and c.manager_id = l.manager_id
+
+),
+
+second_rates as (
+
+    {{ pulled_rates('select * from levelled_cells', 'pulls') }}
+
+),
+
+relatives as (
+
+    {{ relative_rates('second_rates') }}
 
 )
 

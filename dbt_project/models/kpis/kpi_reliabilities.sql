@@ -4,17 +4,27 @@ with reference_strata as (
 
 ),
 
-manager_strata as (
+bounds as (
 
-    select *
-    from {{ ref('kpi_manager_strata') }}
-    where is_direct and month >= {{ month_start(-12) }} and month <= {{ month_start() }}
+    select
+        d.kpi_id,
+        d.version,
+        d.maturity_days,
+        {{ least_value('d') }} as least_value,
+        {{ greatest_value('d') }} as greatest_value
+    from {{ ref('kpi_definitions') }} as d
 
 ),
 
-kinds as (
+manager_strata as (
 
-    select kpi_id, version, kind from {{ ref('kpi_definitions') }}
+    select s.*
+    from {{ ref('kpi_manager_strata') }} as s
+    inner join bounds as b
+        on s.kpi_id = b.kpi_id and s.kpi_version = b.version
+    left join {{ ref('dim_months') }} as m
+        on s.month = m.month
+    where s.is_direct and {{ may_be_reference('s.month', 'm', 'b.maturity_days') }}
 
 ),
 
@@ -62,11 +72,31 @@ deviations as (
     select
         s.*,
         s.squares * s.cases / s.standard_cases * s.cases / s.standard_cases as adjusted_squares,
-        {{ within_kind(double('s.numerator') ~ ' / s.standard_cases', 'k.kind') }} - {{ double('s.reference_value') }}
-            as deviation
+        {{ within(double('s.numerator') ~ ' / s.standard_cases', 'b.least_value', 'b.greatest_value') }}
+        - {{ double('s.reference_value') }} as deviation
     from standard as s
-    inner join kinds as k
-        on s.kpi_id = k.kpi_id and s.kpi_version = k.version
+    inner join bounds as b
+        on s.kpi_id = b.kpi_id and s.kpi_version = b.version
+
+),
+
+managers as (
+
+    select
+        kpi_id,
+        kpi_version,
+        manager_id,
+        reference_month_count,
+        reference_value,
+        count(*) as month_count,
+        sum(denominator) as denominator,
+        {{ double('sum(' ~ exact('cases') ~ ')') }} as cases,
+        {{ double('sum(' ~ exact('cases * cases') ~ ')') }} as case_squares,
+        {{ double('sum(' ~ exact('adjusted_squares') ~ ')') }} as squares,
+        {{ double('sum(' ~ exact('cases * deviation') ~ ')') }} as deviations,
+        {{ double('sum(' ~ exact('cases * deviation * deviation') ~ ')') }} as deviation_squares
+    from deviations
+    group by kpi_id, kpi_version, manager_id, reference_month_count, reference_value
 
 ),
 
@@ -77,36 +107,81 @@ sums as (
         kpi_version,
         reference_month_count,
         reference_value,
-        count(*) as manager_month_count,
-        count(distinct manager_id) as manager_count,
+        cast(sum(month_count) as integer) as manager_month_count,
+        count(*) as manager_count,
         sum(denominator) as reference_denominator,
         {{ double('sum(' ~ exact('cases') ~ ')') }} as cases,
-        {{ double('sum(' ~ exact('cases * cases') ~ ')') }} as case_squares,
-        {{ double('sum(' ~ exact('adjusted_squares') ~ ')') }} as squares,
-        {{ double('sum(' ~ exact('cases * deviation') ~ ')') }} as deviations,
-        {{ double('sum(' ~ exact('cases * deviation * deviation') ~ ')') }} as deviation_squares
-    from deviations
+        {{ double('sum(' ~ exact('cases * cases') ~ ')') }} as squares_of_cases,
+        {{ double('sum(' ~ exact('case_squares') ~ ')') }} as case_squares,
+        {{ double('sum(' ~ exact('case_squares / cases') ~ ')') }} as month_cases,
+        {{ double('sum(' ~ exact('squares') ~ ')') }} as squares,
+        {{ double('sum(' ~ exact('deviations') ~ ')') }} as deviations,
+        {{ double('sum(' ~ exact('deviations * deviations / cases') ~ ')') }} as manager_deviations,
+        {{ double('sum(' ~ exact('deviation_squares') ~ ')') }} as deviation_squares
+    from managers
     group by kpi_id, kpi_version, reference_month_count, reference_value
 
 ),
 
-within_managers as (
+-- Cochran's Q, in cases, in two parts: months about their manager, and managers about the mean; `spare_cases` are
+-- what a variance between managers, and one between a manager's months, adds to the part of managers.
+parts as (
 
     select
         *,
-        case when squares > 0 then squares / cases else 0 end as within_variance
+        case when squares > 0 then squares / cases else 0 end as within_variance,
+        deviation_squares - manager_deviations as spread_of_months,
+        manager_deviations - deviations * deviations / cases as spread_of_managers,
+        cases - squares_of_cases / cases as spare_cases,
+        month_cases - case_squares / cases as spare_month_cases
     from sums
 
 ),
 
--- DerSimonian and Laird's estimate, with the weights `cases / within_variance` written out.
+-- A manager's months about their own mean: DerSimonian and Laird's moment estimate.
+between_months as (
+
+    select
+        *,
+        case
+            when manager_month_count > manager_count
+                and spread_of_months > (manager_month_count - manager_count) * within_variance
+                then (spread_of_months - (manager_month_count - manager_count) * within_variance)
+                    / nullif(cases - month_cases, 0)
+            else 0
+        end as month_variance
+    from parts
+
+),
+
+-- What chance and months make of the mean of a typical manager.
+typical as (
+
+    select
+        *,
+        ((manager_count - 1) * within_variance + month_variance * spare_month_cases) / nullif(spare_cases, 0) as error
+    from between_months
+
+),
+
+excesses as (
+
+    select
+        *,
+        spread_of_managers / spare_cases / nullif(error, 0) * (manager_count - 1) - (manager_count - 3) as excess
+    from typical
+
+),
+
+-- Managers about the mean: the mode under a prior proportional to their standard deviation, which is never zero
+-- (Chung and others 2013); of managers with equal errors it is the root of a quadratic.
 between_managers as (
 
     select
         *,
-        (deviation_squares - deviations * deviations / cases - (manager_month_count - 1) * within_variance)
-        / nullif(cases - case_squares / cases, 0) as between_variance
-    from within_managers
+        month_variance + error * (excess + {{ root('excess * excess + 4 * (manager_count - 2)') }})
+            / nullif(2 * (manager_count - 2), 0) as between_variance
+    from excesses
 
 ),
 
@@ -115,9 +190,8 @@ judged as (
     select
         *,
         case
-            when manager_count < {{ minimum_managers() }} or between_variance is null then 'too_few'
-            when {{ fine('within_variance') }} = 0 then 'no_spread'
-            when {{ fine('between_variance') }} <= 0 then 'no_difference'
+            when manager_count < {{ minimum_managers() }} then 'too_few'
+            when {{ fine('within_variance') }} = 0 or coalesce({{ fine('between_variance') }}, 0) = 0 then 'no_spread'
             else 'estimated'
         end as method
     from between_managers
@@ -135,10 +209,7 @@ select
     {{ measure('reference_denominator') }} as reference_denominator,
     reference_value,
     {{ fine('within_variance') }} as within_variance,
-    case
-        when method = 'estimated' then {{ fine('between_variance') }}
-        when method = 'no_difference' then {{ fine('0') }}
-    end as between_variance,
+    case when method = 'estimated' then {{ fine('between_variance') }} end as between_variance,
     case
         when method = 'estimated'
             then {{ fine(ratio(fine('within_variance'), fine('between_variance'))) }}

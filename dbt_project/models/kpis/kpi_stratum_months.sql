@@ -1,6 +1,5 @@
 -- depends_on: {{ ref('fct_tickets') }}
 -- depends_on: {{ ref('fct_ticket_promises') }}
--- depends_on: {{ ref('fct_ticket_lifecycles') }}
 -- depends_on: {{ ref('fct_first_contacts') }}
 -- depends_on: {{ ref('fct_sla_instances') }}
 -- depends_on: {{ ref('fct_calls') }}

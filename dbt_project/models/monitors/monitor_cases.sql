@@ -35,7 +35,7 @@ responses as (
         min(_file) as _file,
         min(_row_number) as _row_number
     from {{ ref('fct_survey_responses') }}
-    where month = {{ month_start() }} and rater_type = 'customer'
+    where month = {{ month_start() }} and rater_type = 'customer' and not {{ asks_employees('survey_kind') }}
     group by _source, response_id, credited_employee_id
     having max(case when status = 'sent' then 0 else 1 end) = 0
 

@@ -66,7 +66,7 @@ responses as (
         submitted_on as day,
         count(distinct {{ key_of(['_source', 'response_id']) }}) as invited_count
     from {{ ref('fct_survey_responses') }}
-    where month = {{ month_start() }} and rater_type = 'customer'
+    where month = {{ month_start() }} and rater_type = 'customer' and not {{ asks_employees('survey_kind') }}
     group by credited_employee_id, submitted_on
 
 ),

@@ -8,7 +8,7 @@ with recursive answers as (
         submitted_at,
         row_number() over (partition by _source, rater_key order by submitted_at, response_key) as answer_number
     from {{ ref('stg_survey_responses') }}
-    where metric = 'nps' and rater_type = 'customer'
+    where metric = 'nps' and rater_type = 'customer' and not {{ asks_employees('survey_kind') }}
         and status in ('completed', 'partial') and score is not null
         and scale_min = 0 and scale_max = 10
 

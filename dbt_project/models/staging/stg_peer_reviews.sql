@@ -42,11 +42,13 @@ select
     rater_key,
     rater_type,
     submitted_at,
-    cast(null as date) as cycle_closed_on,
+    wave_closes_on as cycle_closed_on,
     score,
     scale_min,
     scale_max,
     _file,
     _row_number
 from surveys
-where status in ('completed', 'partial') and coalesce(metric, 'item') <> 'comment'
+where status in ('completed', 'partial')
+    and coalesce(metric, 'item') <> 'comment'
+    and not coalesce(is_after_waves, false)

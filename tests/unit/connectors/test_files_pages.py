@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors import base, files, reading_xlsx, remote, remote_s3, remote_sftp, streams
+from connectors import base, completeness, reading_xlsx, remote, remote_s3, remote_sftp, streams
 from perfhouse.company_sources import Known, read_sources
 from perfhouse.config_reader import Table
 
@@ -43,5 +43,5 @@ def test_the_page_of_files_names_the_bounds_that_hold() -> None:
     assert f"{reading_xlsx.MAX_BYTES >> 20} MiB" in text
     assert (remote_sftp.ATTEMPTS, remote_s3.ATTEMPTS) == (4, 6)
     assert "asks four times, S3 six" in text
-    for value in files.COMPLETE:
+    for value in completeness.COMPLETE:
         assert f"| `{value}` |" in text

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
 import hmac
@@ -10,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from landing_kit import MONTH, OWNER, SURVEY, Place, balances, column, mapping, query, source
 
-from connectors import casting, reading, reading_csv
-from perfhouse import warehouse
+from connectors import keyed_hashes, quoting, reading, reading_csv
+from perfhouse import formulas, warehouse
 from perfhouse.company_sources import ENCODINGS
 from perfhouse.errors import ConfigError, SourceChanged, SourceMissing
 from perfhouse.settings import customer_key
@@ -63,6 +64,18 @@ def test_a_bad_row_is_quarantined_with_row_field_reason_and_raw_text(place: Plac
     assert balances(manifest)
     folder = place.home.quarantine
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_is_quarantined_is_safe_to_open_and_whole_beside_it(place: Place) -> None:
+    place.put("s.csv", HEAD + '=cmd|calc!A0,02/09/2026 10:00\n"@sum(A1)",02/09/2026 10:00,five\n')
+    manifest = place.ingest()
+    bad = place.bad(manifest)
+    assert bad[0][3] == "=cmd|calc!A0,02/09/2026 10:00"
+    shown = next(place.home.quarantine.rglob("*.csv"))
+    with shown.open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [row["raw"] for row in rows] == [formulas.guarded(str(row[3])) for row in bad]
+    assert any(row["raw"].startswith("'=cmd") for row in rows)
 
 
 def test_enumerations_ranges_booleans_and_whole_numbers_are_strict(place: Place) -> None:
@@ -147,9 +160,9 @@ def test_what_tells_who_a_customer_is_lands_hashed_or_not_at_all(place: Place) -
 def test_hmac_in_sql_equals_the_standard_library_for_any_key_length(length: int) -> None:
     key = bytes(range(length % 256)) + b"k" * (length - length % 256)
     con = warehouse.connect()
-    casting.hmac_setup(con, key)
+    keyed_hashes.hmac_setup(con, key)
     for text in ("", "a", "é漢" * 100):
-        row = con.execute(f"select {casting._hmac(casting.literal(text))}").fetchone()
+        row = con.execute(f"select {keyed_hashes.hmac_of(quoting.literal(text))}").fetchone()
         assert row == (hmac.new(key, text.encode(), hashlib.sha256).hexdigest(),)
     con.close()
 

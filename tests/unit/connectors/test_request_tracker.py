@@ -11,8 +11,8 @@ import duckdb
 import pytest
 
 from connectors import request_tracker
-from connectors.api import Call, Window
 from connectors.base import Beside
+from connectors.endpoints import Call, Window
 from connectors.paging import Page, Request
 from perfhouse.company import Source
 from perfhouse.errors import ConfigError, SourceChanged, TransientError

@@ -60,6 +60,23 @@ WANTED = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "rater_type"),
+    [
+        *(("csat", "customer"), ("callback_csat", "customer")),
+        *(("employee_satisfaction", "subordinate"), ("peer_360", "peer")),
+        ("training_feedback", "peer"),
+    ],
+)
+def test_a_survey_that_asks_employees_has_no_customers_for_raters(
+    kind: str, rater_type: str
+) -> None:
+    told = surveys.surveys({"surveys": [SURVEY | {"kind": kind}]})["901"]
+    assert told.rater_type == rater_type
+    said = surveys.surveys({"surveys": [SURVEY | {"kind": kind, "rater_type": "manager"}]})["901"]
+    assert said.rater_type == "manager"
+
+
 def test_typeform_answers_are_told_by_their_type_and_choices_by_their_label() -> None:
     rows = unfolded(
         "typeform",

@@ -69,6 +69,15 @@ def test_china_is_shut_in_the_national_week_and_london_is_not(con: DuckDBPyConne
     assert con.execute(query, [LONDON.calendar]).fetchone() == (5 * 510,)
 
 
+def test_china_works_on_the_saturday_after_the_national_week(con: DuckDBPyConnection) -> None:
+    query = (
+        "select count(*) from open_minutes where calendar = ? "
+        "and minute_at >= '2026-10-09 16:00' and minute_at < '2026-10-11 16:00'"
+    )
+    assert con.execute(query, [SHANGHAI.calendar]).fetchone() == (480,)
+    assert con.execute(query, [LONDON.calendar]).fetchone() == (30,)  # what is left of Friday
+
+
 def test_due_instants_are_the_limit_away_in_open_minutes_counted_one_by_one(
     con: DuckDBPyConnection,
 ) -> None:
@@ -88,13 +97,15 @@ def test_due_instants_are_the_limit_away_in_open_minutes_counted_one_by_one(
 def open_seconds(site: planning.Site, start: datetime, end: datetime) -> int:
     """Walk the seconds, a minute's edge at a time, and ask of each stretch if the site is open."""
     shut = set(planning.holidays(site, date(2026, 9, 1), date(2027, 1, 31)))
+    extra = set(planning.made_up(site, date(2026, 9, 1), date(2027, 1, 31)))
     zone, total, at = ZoneInfo(site.time_zone), 0, start
     while at < end:
         stop = min(end, at.replace(second=0) + timedelta(minutes=1))
         local = at.replace(tzinfo=UTC).astimezone(zone)
         clock = f"{local:%H:%M}"
         is_open = any(first <= clock < last for first, last in site.openings)
-        if is_open and local.weekday() < 5 and local.date() not in shut:
+        is_usual = local.weekday() < 5 and local.date() not in shut
+        if is_open and (is_usual or local.date() in extra):
             total += int((stop - at).total_seconds())
         at = stop
     return total

@@ -1,0 +1,56 @@
+"""Everything known about one month that its cards draw on.
+
+Plain data; what a card shows of it is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from perfhouse import scorecards
+from perfhouse.card_appeals import Appeal
+from perfhouse.card_figures import Bands
+from perfhouse.scorecards import Definition, KpiScore, TeamPart, Total
+
+
+@dataclass(frozen=True)
+class AgentResult:
+    """One agent's two sums of one KPI."""
+
+    employee_id: str
+    name: str
+    kpi_id: str
+    numerator: float
+    denominator: float
+
+
+@dataclass(frozen=True)
+class Person:
+    """How a manager is called on the card."""
+
+    name: str | None = None
+    team: str | None = None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Everything known about one month that cards draw on."""
+
+    month: date
+    totals: tuple[Total, ...]
+    history: Mapping[str, Sequence[Total]]
+    bands: Bands
+    scores: Mapping[str, Sequence[KpiScore]]
+    medians: Mapping[tuple[str | None, str], float]
+    definitions: Mapping[tuple[str, str | None], Definition]
+    people: Mapping[str, Person] = field(default_factory=dict)
+    agents: Mapping[str, Sequence[AgentResult]] = field(default_factory=dict)
+    parts: Mapping[str, Sequence[TeamPart]] = field(default_factory=dict)
+    appeals: Mapping[str, Sequence[Appeal]] = field(default_factory=dict)
+    appeal_by: date | None = None
+    grades: tuple[tuple[str, float], ...] = ()
+    coverage_minimum: float | None = None
+    verdicts: tuple[scorecards.Verdict, ...] = ()
+    release: str | None = None
