@@ -1,0 +1,65 @@
+"""What pages with charts are made of: templates, our own style and scripts, and their policy.
+
+Nothing of a page comes from elsewhere, and only the scripts that are named by their hash run.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+@cache
+def environment() -> Environment:
+    """Return the templates; everything but our own style and scripts is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(_templates()),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def script(name: str) -> Markup:
+    """Read a script of ours or of a vendor, to stand in a page as it is.
+
+    Raises:
+        ValueError: it would end its own element.
+    """
+    text = (_templates() / name).read_text(encoding="utf-8")
+    if "</script" in text.lower() or "<!--" in text:
+        raise ValueError(name)
+    return Markup(text)  # noqa: S704 - our own file
+
+
+@cache
+def style(name: str) -> Markup:
+    """Read a style sheet of ours."""
+    text = (_templates() / name).read_text(encoding="utf-8")
+    return Markup(text.replace("\n", ""))  # noqa: S704 - our own file
+
+
+def policy(*scripts: str) -> str:
+    """Return the Content-Security-Policy of a page that may run these scripts and load nothing."""
+    hashes = (hashlib.sha256(text.encode()).digest() for text in scripts)
+    allowed = [f"'sha256-{base64.b64encode(each).decode()}'" for each in hashes] or ["'none'"]
+    return (
+        f"default-src 'none'; script-src {' '.join(allowed)}; style-src 'unsafe-inline'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _templates() -> Path:
+    return Path(__file__).resolve().parent / "templates"
