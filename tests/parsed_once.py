@@ -1,12 +1,14 @@
-"""Lets the tests of one process parse the dbt project once, not again for each home they build.
+"""Lets the tests of one process do once what dbt does the same for each home they build.
 
-A warehouse of another path is another profile to dbt, and costs a full parse.
+A warehouse of another path is another profile to dbt, and costs a full parse; each build compiles
+the same Jinja again, and writes the same manifest twice.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,18 @@ import pytest
 from perfhouse import build, settings
 
 _parsed: dict[tuple[Any, ...], Any] = {}
+_templates: dict[tuple[Any, ...], Any] = {}
+_written: dict[tuple[Any, ...], Path] = {}
 
 
 def run_dbt(arguments: Sequence[str], *more: Any, **named: Any) -> Any:
     """Run dbt as the product does, over the project as it was parsed before."""
     from dbt.cli import main
+    from dbt.task import runnable
+    from dbt_common.clients import jinja
 
     runner = main.dbtRunner
+    environment = jinja.MacroFuzzEnvironment
 
     class Parsed(runner):  # type: ignore[misc, valid-type]
         def invoke(self, args: list[str], **flags: Any) -> Any:
@@ -31,6 +38,8 @@ def run_dbt(arguments: Sequence[str], *more: Any, **named: Any) -> Any:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(main, "dbtRunner", Parsed)
+        patch.setattr(environment, "compile", _compiled(environment.compile))
+        patch.setattr(runnable, "write_manifest", _copied(runnable.write_manifest))
         return _run_dbt(arguments, *more, **named)
 
 
@@ -43,6 +52,36 @@ def _manifest(runner: Any, args: Sequence[str]) -> Any:
             return None  # the command itself parses again, and says what is wrong
         _parsed[key] = outcome.result
     return _parsed[key].deepcopy()
+
+
+def _compiled(compile_source: Callable[..., Any]) -> Callable[..., Any]:
+    """Return Jinja's compiler with a memory; what it makes depends on the source alone."""
+
+    def compiled(environment: Any, source: Any, *more: Any, **named: Any) -> Any:
+        if more or named or not isinstance(source, str):
+            return compile_source(environment, source, *more, **named)
+        key = (source, environment.undefined.__name__)
+        if key not in _templates:
+            _templates[key] = compile_source(environment, source)
+        return _templates[key]
+
+    return compiled
+
+
+def _copied(write: Callable[..., None]) -> Callable[..., None]:
+    """Return dbt's writer of the manifest, which copies what it wrote of the same project."""
+
+    def copied(manifest: Any, target: str, *more: Any) -> None:
+        key = _sources()
+        file = Path(target) / "manifest.json"
+        kept = _written.get(key)
+        if kept is None or not kept.is_file():
+            write(manifest, target, *more)
+            _written[key] = file
+        elif kept != file:
+            shutil.copyfile(kept, file)
+
+    return copied
 
 
 def _sources() -> tuple[Any, ...]:
