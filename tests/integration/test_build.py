@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -56,6 +57,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         for month in (tiny.AUGUST, tiny.SEPTEMBER):
             made.build(month)
         yield made
+
+
+@pytest.fixture
+def spoilt(built: Built, tmp_path: Path) -> Iterator[Built]:
+    """The built home, for a test that spoils it: afterwards it is as it was."""
+    shutil.copytree(built.home.root, tmp_path / "kept")
+    yield built
+    shutil.rmtree(built.home.root)
+    shutil.copytree(tmp_path / "kept", built.home.root)
 
 
 def test_every_kpi_sum_of_every_manager_is_what_a_hand_counts(built: Built) -> None:
@@ -189,26 +199,25 @@ def test_a_second_build_changes_nothing(built: Built) -> None:
 
 
 def test_a_month_that_became_empty_keeps_no_old_rows(
-    built: Built, monkeypatch: pytest.MonkeyPatch
+    spoilt: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of_august = "from kpis.kpi_employee_months where month = date '2026-08-01' order by all"
-    august = built.query(of_august)
+    august = spoilt.query(of_august)
     with monkeypatch.context() as patch:
         patch.setattr(tiny, "rows", lambda: {"hr_roster": tiny.rows_of_roster()})
-        built.build(tiny.SEPTEMBER)
+        spoilt.build(tiny.SEPTEMBER)
     for table in ("fct_tickets", "fct_calls", "fct_survey_responses", "unmatched_people"):
-        assert built.query(f"from core.{table} where month = date '2026-09-01'") == []
-    assert built.query(of_august) == august
-    statuses = built.query(
+        assert spoilt.query(f"from core.{table} where month = date '2026-09-01'") == []
+    assert spoilt.query(of_august) == august
+    statuses = spoilt.query(
         "select distinct status from scorecards.scorecard_kpi_months "
         "where month = date '2026-09-01' and kpi_id = 'csat_rate'"
     )
     assert statuses == [("not_available",)]
-    built.build(tiny.SEPTEMBER)
 
 
 def test_a_failing_test_names_the_model_and_what_it_means(
-    built: Built, monkeypatch: pytest.MonkeyPatch
+    spoilt: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def twice(con: Any, *rest: Any) -> None:
         tiny.raw_tables(con, *rest)
@@ -218,21 +227,17 @@ def test_a_failing_test_names_the_model_and_what_it_means(
     with monkeypatch.context() as patch:
         patch.setattr(lake, "create_raw_views", twice)
         with pytest.raises(BuildFailed, match=r"dim_months__one_row.*same key") as failed:
-            built.build(tiny.SEPTEMBER)
+            spoilt.build(tiny.SEPTEMBER)
     assert "nothing was published" in str(failed.value)
-    assert provenance.read(built.home, tiny.SEPTEMBER) is None
-    built.build(tiny.SEPTEMBER)
+    assert provenance.read(spoilt.home, tiny.SEPTEMBER) is None
 
 
-def test_a_warehouse_of_another_version_is_said_to_be_one(built: Built) -> None:
-    con = warehouse.connect(built.home.warehouse)
+def test_a_warehouse_of_another_version_is_said_to_be_one(spoilt: Built) -> None:
+    con = warehouse.connect(spoilt.home.warehouse)
     con.execute("alter table core.fct_kb_contributions drop column action")
     con.close()
     with pytest.raises(BuildFailed, match="move warehouse"):
-        built.build(tiny.SEPTEMBER)
-    built.home.warehouse.unlink()
-    for month in (tiny.AUGUST, tiny.SEPTEMBER):
-        built.build(month)
+        spoilt.build(tiny.SEPTEMBER)
 
 
 def test_every_column_from_core_on_is_described_and_in_its_place(built: Built) -> None:

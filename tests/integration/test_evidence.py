@@ -33,7 +33,7 @@ from perfhouse import (
 from perfhouse.errors import ConfigError, ReleaseError
 from perfhouse.settings import Home, write_once
 
-FLIPS = 200
+FLIPS = 100
 
 
 @pytest.fixture(scope="module")
