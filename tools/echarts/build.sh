@@ -14,12 +14,14 @@ node_modules/.bin/esbuild entry.js --bundle --minify --format=iife --target=es20
   --legal-comments=none --define:__DEV__=false --define:process.env.NODE_ENV='"production"' \
   --banner:js="/*! Apache ECharts $version, a part of it; Apache-2.0, with zrender (BSD-3-Clause) and d3 (BSD-3-Clause) */" \
   --log-level=warning --outfile=echarts.min.js
+gzip --best --no-name --keep echarts.min.js
+sums="$(sha256sum echarts.min.js echarts.min.js.gz)"
 if [ "${1:-}" = --check ]; then
-  exec sha256sum --check "$target/echarts.min.js.sha256"
+  diff <(echo "$sums") "$target/SHA256SUMS" && echo "the same bytes"
+  exit
 fi
 mkdir -p "$target"
-cp echarts.min.js "$target/"
+cp echarts.min.js.gz "$target/"
 cp node_modules/echarts/LICENSE node_modules/echarts/NOTICE node_modules/echarts/licenses/LICENSE-d3 "$target/"
 cp node_modules/zrender/LICENSE "$target/LICENSE-zrender"
-cd "$target"
-sha256sum echarts.min.js >echarts.min.js.sha256
+echo "$sums" >"$target/SHA256SUMS"
