@@ -408,4 +408,8 @@ FAULTS = (
           "people_changed", "warning", _passed_on),
     Fault("L48", "an appeal is about two months", "lake", "raw", "appeals_sensible", "warning",
           _appeal_of_two_months),
+    Fault("L49", "the telephone system stops to tell how long some callers waited", "lake", "raw",
+          "calls_wait_ms_told", "warning",
+          _all("calls", "calls", "select * replace (case when hash(leg_id) % 10 = 0 then null "
+               "else wait_ms end as wait_ms) from batch", "unknown=")),
 )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.faults.planting import Fault, Site
+from perfhouse import stages
 
 Plant = Callable[[Site], str]
 KPI, TOTAL = "scorecards.scorecard_kpi_months", "scorecards.scorecard_manager_months"
@@ -105,6 +106,16 @@ def _twice(table: str) -> tuple[str, ...]:
     )
 
 
+def _untold_ticket(site: Site) -> str:
+    """Give an event to a ticket that came before the deliveries that are read, and build."""
+    one = site.one("helpdesk", "ticket_events", "event_id", "event_type = 'public_reply'")
+    site.landed("helpdesk", "ticket_events",
+                f"select * replace (case when event_id = '{one}' then 'OLD-1' else ticket_id end "
+                "as ticket_id) from batch")  # fmt: skip
+    stages.build(site.ws, site.month, progress=lambda _: None)
+    return f"event_id={one}, ticket_id=OLD-1"
+
+
 FACTS = (
     Fault("F01", "a call is lost between lake and facts", "facts", "facts", "rows_accounted_for",
           "critical", _of_fact("fct_calls", "leg_id", "delete from core.fct_calls {picked}")),
@@ -154,6 +165,8 @@ FACTS = (
                "where month = {m} and hash(leg_id) % 4 = 0")),
     Fault("F14", "a table of facts is gone: the gate cannot run", "facts", "facts", "gate_ran",
           "critical", _sql("", "drop table core.fct_calls")),
+    Fault("F15", "something happens to a ticket that no delivery tells of", "facts", "facts",
+          "events_have_tickets", "warning", _untold_ticket),
 )  # fmt: skip
 
 SCORECARDS = (
