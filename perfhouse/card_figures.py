@@ -113,9 +113,10 @@ def bullet(score: KpiScore, median: float | None) -> dict[str, Any]:
     """Place a KPI on the score axis 0..120, in percent of its width, clamped at both ends."""
     scale = score.scale
     ends: tuple[str, str] | None = None
+    width = None
     if scale and score.is_scored and score.ci_low is not None and score.ci_high is not None:
         low, high = sorted((scale.score(score.ci_low), scale.score(score.ci_high)))
-        ends = (position(low), position(high))
+        ends, width = (position(low), position(high)), position(high - low)
     basis = score.basis
     raw = scale.unclipped(basis) if scale and basis is not None and score.is_scored else 50.0
     return {
@@ -123,11 +124,13 @@ def bullet(score: KpiScore, median: float | None) -> dict[str, Any]:
         "below": raw < 0,
         "median": position(scale.score(median)) if scale and median is not None else None,
         "ci": ends,
+        "ci_width": width,
     }
 
 
 def _fixed(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+    """Write a position to a tenth of a percent: less than a pixel of any figure."""
+    return f"{value:.1f}".removesuffix(".0")
 
 
 def position(score: float, top: float = scorecards.TOP_SCORE) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from perfhouse import scorecards
+from perfhouse import card_changes, scorecards
 from perfhouse.card_figures import DASH, bullet
 from perfhouse.card_numbers import number, percent, show, unit_sign
 from perfhouse.card_sheet import Sheet
@@ -59,10 +59,16 @@ def kpi_row(
     """
     state = state_of(score)
     median = sheet.medians.get((total.role, score.kpi_id))
+    move = sheet.moves.get(score.manager_id, {}).get(score.kpi_id)
     share, wanted = shares.get(score.kpi_id), intended.get(score.kpi_id)
     contribution = None
     if share is not None and score.score is not None and total.total_score is not None:
         contribution = share * score.score
+    basis, interval = _basis(score, definition.unit), _interval(score, definition.unit)
+    review = _REVIEWS.get(score.funnel_status or "")
+    restated = _restated(sheet, score, definition.unit)
+    provisional = ("暂定", "provisional") if score.is_provisional else None
+    asides = (basis and f"→ {basis}", interval, review, provisional, restated)
     icon, zh, en = STATES[state]
     return {
         "kpi_id": score.kpi_id,
@@ -76,10 +82,10 @@ def kpi_row(
         "state_en": en,
         "unit": unit_sign(definition.unit),
         "down": definition.direction == "down",
-        "value": show(score.value, definition.unit),
-        "interval": _interval(score, definition.unit),
-        "basis": _basis(score, definition.unit),
-        "review": _REVIEWS.get(score.funnel_status or ""),
+        "value": show(None if state == "not_available" else score.value, definition.unit),
+        "interval": interval,
+        "basis": basis,
+        "review": review,
         "target": show(score.target, definition.unit),
         "scale": [
             show(v, definition.unit, bare=True) for v in (score.floor, score.target, score.stretch)
@@ -96,6 +102,10 @@ def kpi_row(
         "sample": DASH if score.sample_size is None else number(score.sample_size),
         "short": [number(x) for x in _short(definition, score)],
         "is_provisional": bool(score.is_provisional),
+        "restated": restated,
+        "asides": [aside for aside in asides if aside],
+        "is_clear": score.change_status in ("better", "worse"),
+        "why": None if state == "not_available" else card_changes.why(move, score, definition.unit),
         "median": show(median, definition.unit),
         "contribution_value": contribution,
         "contribution": DASH if contribution is None else f"{contribution:.1f}",
@@ -156,6 +166,30 @@ def _basis(score: KpiScore, unit: str) -> str | None:
     return show(score.basis, unit)
 
 
+def _restated(sheet: Sheet, score: KpiScore, unit: str) -> tuple[str, str] | None:
+    """Say what the release before showed, where that reads otherwise."""
+    was = sheet.restated.get(score.manager_id, {}).get(score.kpi_id, {})
+    now = {"value": show(score.value, unit), "score": _points(score.score)}
+    told = {
+        "value": show(_float(was.get("value")), unit),
+        "score": _points(_float(was.get("score"))),
+    }
+    differs = [name for name in ("value", "score") if name in was and told[name] != now[name]]
+    if not differs:
+        return None
+    zh = "、".join(told[name] + (" 分" if name == "score" else "") for name in differs)
+    en = ", ".join(told[name] + (" points" if name == "score" else "") for name in differs)
+    return f"更正,原 {zh}", f"restated, was {en}"
+
+
+def _points(score: float | None) -> str:
+    return DASH if score is None else f"{score:.0f}"
+
+
+def _float(text: str | None) -> float | None:
+    return None if text is None else float(text)
+
+
 def _interval(score: KpiScore, unit: str) -> str | None:
     if score.ci_low is None or score.ci_high is None or not score.is_scored:
         return None
@@ -194,4 +228,5 @@ def definition_row(definition: Definition, score: KpiScore) -> dict[str, Any]:
         "version": score.kpi_version or DASH,
         "target_version": score.target_version or DASH,
         "minimum": number(_minimum(definition, score)),
+        "has_weight": bool(score.weight),
     }

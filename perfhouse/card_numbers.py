@@ -5,6 +5,8 @@ Text only; it may not know what a number means.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from perfhouse.card_figures import DASH
 
 _PERCENTAGES = frozenset({"rate", "ratio"})  # a ratio may pass 100 %, a rate may not
@@ -34,6 +36,13 @@ def percent(share: float | None) -> str:
 def number(value: float) -> str:
     """Write a count; halves and the like keep one digit."""
     return _trim(value, 1, ",")
+
+
+def signed(value: Decimal) -> str:
+    """Write a difference with its sign and without needless zeros."""
+    text = f"{value:+f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if not value else text.replace("-", "−")
 
 
 def _trim(value: float, digits: int, comma: str = "") -> str:

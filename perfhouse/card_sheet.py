@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from perfhouse import scorecards
+from perfhouse.card_alerts import Alerts
 from perfhouse.card_appeals import Appeal
+from perfhouse.card_changes import Move, Restated
 from perfhouse.card_figures import Bands
+from perfhouse.card_training import Needs
 from perfhouse.scorecards import Definition, KpiScore, TeamPart, Total
 
 
@@ -36,7 +39,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Everything known about one month that cards draw on."""
+    """Everything known about one month that cards draw on; `names` are those of employees."""
 
     month: date
     totals: tuple[Total, ...]
@@ -46,7 +49,12 @@ class Sheet:
     medians: Mapping[tuple[str | None, str], float]
     definitions: Mapping[tuple[str, str | None], Definition]
     people: Mapping[str, Person] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
     agents: Mapping[str, Sequence[AgentResult]] = field(default_factory=dict)
+    training: Mapping[str, Sequence[Needs]] = field(default_factory=dict)
+    alerts: Mapping[str, Alerts] = field(default_factory=dict)
+    moves: Mapping[str, Mapping[str, Move]] = field(default_factory=dict)
+    restated: Restated = field(default_factory=dict)
     parts: Mapping[str, Sequence[TeamPart]] = field(default_factory=dict)
     appeals: Mapping[str, Sequence[Appeal]] = field(default_factory=dict)
     appeal_by: date | None = None

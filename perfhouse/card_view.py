@@ -9,9 +9,18 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from perfhouse import card_agents, card_appeals, card_kpis, card_teams, scorecards
-from perfhouse.card_figures import position, trend
+from perfhouse import (
+    card_agents,
+    card_alerts,
+    card_appeals,
+    card_kpis,
+    card_teams,
+    card_training,
+    scorecards,
+)
+from perfhouse.card_figures import DASH, position, trend
 from perfhouse.card_numbers import number, percent
+from perfhouse.card_roles import role_name
 from perfhouse.card_sheet import Person, Sheet
 from perfhouse.scorecards import Total
 
@@ -43,6 +52,7 @@ def card(sheet: Sheet, total: Total, agent_limit: int, with_definitions: bool) -
         "manager_id": total.manager_id,
         "name": person.name,
         "role": total.role,
+        "role_name": role_name(total.role),
         "team": person.team,
         "head": _head(sheet, total, rows),
         "trend": trend(sheet.history.get(total.manager_id, ()), sheet.bands),
@@ -54,6 +64,8 @@ def card(sheet: Sheet, total: Total, agent_limit: int, with_definitions: bool) -
         "appeals": card_appeals.view(appeals, _names(sheet)),
         "appeal_by": sheet.appeal_by,
         "agents": card_agents.agents_of(sheet, total, scores, known, agent_limit),
+        "training": card_training.view(sheet.training.get(total.manager_id, ()), sheet.names),
+        "alerts": card_alerts.view(sheet.alerts.get(total.manager_id), sheet.names),
         "definitions": [card_kpis.definition_row(known[s.kpi_id], s) for s in ordered]
         if with_definitions
         else [],
@@ -95,6 +107,8 @@ def _head(sheet: Sheet, total: Total, rows: Sequence[Mapping[str, Any]]) -> dict
         "is_clear": total.change_status in ("better", "worse"),
         "change_known": total.change_status is not None,
         "interval": _total_interval(total),
+        "restated": _restated_total(sheet, total),
+        "provisional": sum(r["is_provisional"] for r in rows if r["weight_value"]),
         "previous": None
         if total.previous_total_score is None
         else f"{total.previous_total_score:.1f}",
@@ -114,6 +128,23 @@ def _total_interval(total: Total) -> str | None:
     if total.total_low is None or total.total_high is None or total.total_score is None:
         return None
     return f"{total.total_low:.1f}–{total.total_high:.1f}"
+
+
+def _restated_total(sheet: Sheet, total: Total) -> tuple[str, str] | None:
+    """Say what total and grade the release before showed, where they read otherwise."""
+    was = sheet.restated.get(total.manager_id, {}).get(None, {})
+    score, grade = was.get("total_score"), was.get("grade")
+    old = _one_digit(None if score is None else float(score))
+    zh, en = [], []
+    if "total_score" in was and old != _one_digit(total.total_score):
+        zh, en = [f"总分 {old}"], [old]
+    if "grade" in was and grade != total.grade:
+        zh, en = [*zh, f"等级 {grade or DASH}"], [*en, f"grade {grade or DASH}"]
+    return (f"更正,上一版为{'、'.join(zh)}", f"Restated, was {', '.join(en)}") if zh else None
+
+
+def _one_digit(score: float | None) -> str:
+    return DASH if score is None else f"{score:.1f}"
 
 
 def _sum(values: Any) -> str | None:

@@ -168,9 +168,10 @@ def _page(person: Person) -> str:
 
 def _is_row_of(line: str, person: Person) -> bool:
     """Say whether a line of a page is the row of a table whose head is the person."""
-    head = re.match(r"<tr><th scope=row>(.*?)<td", line)
+    head = re.match(r"<tr><th(?: scope=row)?>(.*?)<td", line)
     text = re.sub(r"<[^>]*>", "", head[1]).strip() if head else ""
-    return text in (person.key, *person.names)
+    both = (f"{name} {person.key}" for name in person.names)
+    return text in (person.key, *person.names, *both)
 
 
 def _rename_page(home: Home, whole: Path, person: Person) -> None:

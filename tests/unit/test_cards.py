@@ -66,8 +66,7 @@ class Page(HTMLParser):
 
 
 def row(text: str, kpi_name: str) -> str:
-    found = re.search(rf"<tr class=row><th scope=row><span><i lang=zh>{kpi_name}.*?"
-                      r"(?=<tr|</tbody>)", text, re.DOTALL)  # fmt: skip
+    found = re.search(rf"<tr class=\w+><th><i>{kpi_name}<.*?(?=<tr|</tbody>)", text, re.DOTALL)
     assert found
     return found.group()
 
@@ -121,7 +120,7 @@ def test_hostile_names_are_text_and_never_markup(changed, tmp_path):
 
 def test_a_card_says_everything_twice_once_in_each_language(con, tmp_path):
     text = page(con, "M03", tmp_path)
-    assert text.count("<i lang=zh>") == text.count("<i lang=en>") > 50
+    assert text.count("<i>") == text.count("<i lang=en>") > 50
     for said in ("客户满意度", "Customer satisfaction", "同岗排名", "Rank in role"):
         assert said in text
 
@@ -131,14 +130,14 @@ def test_too_few_cases_have_a_mark_of_their_own_and_no_bar_and_no_score(con, tmp
     assert "样本不足" in thin
     assert "Not enough data" in thin
     assert "7 cases, 10 needed" in thin
-    assert 'href="#i-none"' in thin
-    assert "class=bar" not in thin
-    assert 'class="s ' not in thin
+    assert thin.startswith("<tr class=none>")
+    assert "<rect" not in thin
+    assert thin.count("<td>—") == 3  # no score, no weight, no points
 
 
 def test_a_scored_kpi_shows_value_target_sample_score_weight_and_median(con, tmp_path):
     scored = row(page(con, "M01", tmp_path), "客户满意度")
-    for shown in ("98.3%", "90%", ">60", ">120<", "15.8%", "15%", "18.9", "class=bar"):
+    for shown in ("98.3%", "90%", ">60", ">120<", "15.8%", "15%", "18.9", "<rect width="):
         assert shown in scored
 
 
@@ -148,34 +147,34 @@ def test_a_value_below_the_floor_is_told_from_a_missing_one(changed, tmp_path):
         "where kpi_id = 'csat_rate'"
     )
     below = row(page(changed, "M02", tmp_path), "客户满意度")
-    assert 'width="0%"' in below
+    assert "<rect width=0% />" in below
     assert 'd="M9 4v10l-8-5z"' in below
     assert "偏低" in below
 
 
 def test_an_interval_is_drawn_on_the_score_axis_once_it_is_known(changed, tmp_path):
-    assert "href=#w" not in page(changed, "M01", tmp_path)
+    assert "<rect class=ci" not in page(changed, "M01", tmp_path)
     changed.execute(
         "update scorecards.scorecard_kpi_months set ci_low = 0.05, ci_high = 0.2 "
         "where kpi_id = 'reopen_rate'"
     )
     text = page(changed, "M01", tmp_path)
     drawn = row(text, "重开率")
-    assert 'x1="0%" x2="88.89%"' in drawn
+    assert "<rect class=ci x=0% width=88.9% />" in drawn
     assert "95% interval" in text
 
 
 def test_what_was_scored_is_shown_beside_the_plain_value_and_outliers_are_for_review(
     changed, tmp_path
 ):
-    assert ">scored<" not in page(changed, "M01", tmp_path)
+    assert "value that was scored" not in page(changed, "M01", tmp_path)
     changed.execute("alter table scorecards.scorecard_kpi_months add column funnel_status varchar")
     changed.execute(
         "update scorecards.scorecard_kpi_months set shrunk_value = 0.0613, "
         "funnel_status = 'worse_998' where kpi_id = 'reopen_rate'"
     )
     text = page(changed, "M01", tmp_path)
-    assert ">scored</i> 6.1%" in row(text, "重开率")
+    assert "<small>→ 6.1%<br>" in row(text, "重开率")
     assert "unusually poor: review" in row(text, "重开率")
     assert text.count("unusually") == 1
     assert "by their number, for chance" in text
@@ -205,7 +204,7 @@ def test_without_enough_weight_there_is_no_total_but_every_score_stands(con, tmp
     text = page(con, "M08", tmp_path)
     assert "不计总分" in text
     assert "Only 35% of the weight has enough data (60% needed)" in text
-    assert ">117<" in row(text, "客户满意度")
+    assert "<td>117<" in row(text, "客户满意度")
     assert "合计" not in text
 
 
@@ -228,7 +227,7 @@ def test_a_role_without_targets_is_told_so(changed, tmp_path):
     changed.execute("update scorecards.scorecard_manager_months set total_score = null")
     text = page(changed, "M01", tmp_path)
     assert "No targets are set for this role" in text
-    assert "class=bar" not in text
+    assert "<rect width" not in text[text.index("<table class=k") :]
 
 
 def test_weights_set_as_12_or_as_a_share_look_alike(changed, tmp_path):
@@ -268,7 +267,7 @@ def test_a_month_without_a_total_is_a_gap_in_the_trend():
 def test_the_footer_names_release_gates_versions_and_the_way_to_appeal(con, tmp_path):
     text = page(con, "M01", tmp_path)
     assert "2026-09.r3" in text
-    assert re.search(r"raw <svg class=\"i met\".*?\(1 ", text)
+    assert re.search(r'raw <span class="met i">.*?\(1 ', text)
     assert "perfhouse explain --month 2026-09 --manager M01 --kpi KPI" in text
     assert "2026-Q3" in text
     sheet = cards.read_sheet(con, MONTH)
@@ -298,7 +297,7 @@ def test_agents_with_few_cases_are_marked_and_not_judged(con, tmp_path):
     text = page(con, "M01", tmp_path)
     table = text[text.index('<table class="t ') :]
     assert "员工1-1" in table
-    assert "样本少" in table
+    assert re.search(r"<td class=none>[\d.%−]+ <small>\d+</small>", table)
     assert "经理1" not in table
 
 
@@ -313,12 +312,12 @@ def test_the_parts_of_a_month_are_a_table_of_who_led_several_teams(con, tmp_path
     assert head.index("华东3组 <small>20 ") < head.index("华北9组 <small>10 ")
     nps = re.search(r"净推荐值.*?(?=<tr|</tbody>)", table.group(), re.DOTALL)
     assert nps
-    first, second = nps.group().split("<td>")[1:]
+    first, second = nps.group().split("<td")[1:]
     assert "<b>" in first
     assert "40% · " in first
     assert "<b>" not in second  # too few cases
     assert "20% · " in second
-    assert 'aria-label="样本不足 Not enough data"' in second
+    assert second.startswith(" class=none>")
     assert "By team" not in page(con, "M02", tmp_path)
 
 
@@ -362,7 +361,7 @@ def test_a_card_too_large_gives_up_words_before_numbers(changed, tmp_path):
     text = path.read_text(encoding="utf-8")
     assert path.stat().st_size <= 40 * 1024
     assert "长长" not in text
-    assert "<code>csat_rate</code> v1 / 2026-Q3" in text
+    assert ">Targets</i> 2026-Q3: <code>csat_rate</code> v1 · " in text
 
 
 @pytest.mark.parametrize(
@@ -455,7 +454,7 @@ def test_the_first_page_of_a_release_tells_thresholds_and_what_was_taken_on(con,
     assert "<td>1%<td>2% of rows <small>Data &lt;board&gt;</small><td>" in index
     assert ">volume</i><i lang=en>volume</i> <small>volume</small>" in index
     assert "warning</i>" in index
-    assert "(1 <i lang=zh>项提醒</i>" in paths[0].read_text(encoding="utf-8")
+    assert "(1 <i>项提醒</i>" in paths[0].read_text(encoding="utf-8")
     con.execute(
         "update ops.gate_verdicts set accepted_by = 'HR', accepted_reason = 'Fair week' "
         "where check_id = 'volume'"
