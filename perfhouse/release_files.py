@@ -43,11 +43,13 @@ def copy_changes(before: Path, folder: Path) -> None:
 
 def stage_cards(home: Home, month: Month, number: int, folder: Path) -> None:
     """Render one page per manager from the warehouse's read-only connection."""
-    from perfhouse import cards
+    from perfhouse import card_changes, cards
 
+    changes = folder / restatement.FOLDER / "changes.parquet"
     con = warehouse.connect(home.warehouse, read_only=True)
     try:
-        cards.render_all(con, month, folder / "cards", release={"number": number})
+        said = {"number": number, "restated": card_changes.read_restated(con, changes)}
+        cards.render_all(con, month, folder / "cards", release=said)
     finally:
         con.close()
 
