@@ -52,8 +52,13 @@ def prepare(con: DuckDBPyConnection, case: Case, of_hr: Sequence[str]) -> None:
     """
     assert case.staged is not None  # noqa: S101
     pages = sorted((case.staged / "cards").glob("*.html"))
+    overviews = sorted((case.staged / "pages").glob("*.html"))
     found: dict[str, list[tuple[Any, ...]]] = {
-        "contacts": [*_contacts(con), *_on_pages(pages)],
+        "contacts": [
+            *_contacts(con),
+            *_on_pages("cards", pages),
+            *_on_pages("pages", overviews),
+        ],
         "formulas": [
             cell for file in _sheets(case.staged) for cell in _formulas(case.staged, file)
         ],
@@ -89,8 +94,8 @@ def text_rules() -> list[Rule]:
         ),
         rows(
             "no_contacts", CRITICAL, "contacts", "select place, name from batch",
-            ("No card, no published text and no evidence holds a mail address or a phone number",
-             "绩效卡页面、对外发布的文本与检查记录不含邮箱或电话号码"),
+            ("No page, no published text and no evidence holds a mail address or a phone number",
+             "页面、对外发布的文本与检查记录不含邮箱或电话号码"),
         ),
         rows(
             "texts_name_nobody", WARNING, "named", "select place, column_name, of_what from batch",
@@ -120,11 +125,12 @@ def _contacts(con: DuckDBPyConnection) -> Iterator[tuple[str, str]]:
         yield from dict.fromkeys((table, name) for name, text in asked if has_contact(text))
 
 
-def _on_pages(pages: Sequence[Path]) -> Iterator[tuple[str, str]]:
-    # A manager's id may be in a file's name, so a card is told by its place in the list.
+def _on_pages(folder: str, pages: Sequence[Path]) -> Iterator[tuple[str, str]]:
+    # A manager's id may be in a file's name, so a page is told by its place in the list.
     for place, page in enumerate(pages, start=1):
-        if has_contact(page.read_text(encoding="utf-8")) or has_contact(page.name):
-            yield "cards", f"page {place} of {len(pages)} by name"
+        said, _, _ = page.read_text(encoding="utf-8").partition("<script")  # ours, and long
+        if has_contact(said) or has_contact(page.name):
+            yield folder, f"page {place} of {len(pages)} by name"
 
 
 def _sheets(folder: Path) -> list[Path]:

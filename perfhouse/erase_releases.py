@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _GONE = ".gone"  # beside staged files: the names of those to delete
 _EXPORTS = (exports.HR, exports.PAYROLL)
 _VERDICTS = "gate_verdicts"
+_PAGES = ("cards", "pages")
 _IDS = re.compile(r"(_id|^employee_number)$")  # columns that may name an employee
 _PARQUET = "(format parquet, compression zstd)"
 
@@ -147,18 +148,20 @@ def _twins(con: DuckDBPyConnection, whole: Path, file: Path) -> None:
 
 
 def _without_pages(whole: Path, person: Person) -> None:
-    """Delete the person's own page; of others, the rows of tables that are theirs, and names."""
+    """Delete the person's own pages; of others, the rows of tables that are theirs, and names."""
     own = _page(person)
     words = (*person.names, *(() if person.key.isdigit() else (person.key,)))
     told = Person(person.kind, "", person.pseudonym, names=tuple(words))
-    for file in sorted((whole / "cards").glob("*.html")):
+    pages = [page for folder in _PAGES for page in sorted((whole / folder).glob("*.html"))]
+    for file in pages:
         if file.name == own:
             file.unlink()
             continue
-        lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if not _is_row_of(line, person)]
-        text = told.replaced("".join(kept)) if words else "".join(kept)
-        if text != "".join(lines):
+        before = file.read_text(encoding="utf-8")
+        said, script, rest = before.partition("<script")  # which comes last and names nobody
+        kept = [line for line in said.splitlines(keepends=True) if not _is_row_of(line, person)]
+        text = (told.replaced("".join(kept)) if words else "".join(kept)) + script + rest
+        if text != before:
             file.write_text(text, encoding="utf-8")
 
 
@@ -178,7 +181,10 @@ def _rename_page(home: Home, whole: Path, person: Person) -> None:
     """Take the person's id out of release.json, where it names a page, and sign that anew."""
     file = whole / MANIFEST
     text = file.read_text(encoding="utf-8")
-    name = text.replace(f'"cards/{_page(person)}"', f'"cards/{person.pseudonym}.html"')
+    name = text
+    for folder in _PAGES:
+        own, since = f'"{folder}/{_page(person)}"', f'"{folder}/{person.pseudonym}.html"'
+        name = name.replace(own, since)
     if name != text:
         file.write_text(name, encoding="utf-8")
         evidence.sign(file, home, release_manifest.read_manifest(whole)["release"])

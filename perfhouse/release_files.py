@@ -19,7 +19,7 @@ from perfhouse.settings import Home
 DATABASE = "scorecards.duckdb"
 MANIFEST = "release.json"
 CHECKSUM = f"{DATABASE}.sha256"
-_PERSONAL_FOLDERS = ("exports", "cards")
+_PERSONAL_FOLDERS = ("exports", "cards", "pages")
 # What no hash of a release's content covers: what depends on this machine or on its keys.
 _UNHASHED = {DATABASE, MANIFEST, CHECKSUM, *(f + evidence.SIGNED for f in (MANIFEST, CHECKSUM))}
 
@@ -42,14 +42,15 @@ def copy_changes(before: Path, folder: Path) -> None:
 
 
 def stage_cards(home: Home, month: Month, number: int, folder: Path) -> None:
-    """Render one page per manager from the warehouse's read-only connection."""
-    from perfhouse import card_changes, cards
+    """Render one card per manager, and the overviews of HR and directors, from the warehouse."""
+    from perfhouse import card_changes, cards, page_director
 
     changes = folder / restatement.FOLDER / "changes.parquet"
     con = warehouse.connect(home.warehouse, read_only=True)
     try:
         said = {"number": number, "restated": card_changes.read_restated(con, changes)}
         cards.render_all(con, month, folder / "cards", release=said)
+        page_director.render_all(con, month, folder / "pages", release={"number": number})
     finally:
         con.close()
 

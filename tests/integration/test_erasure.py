@@ -245,6 +245,18 @@ def test_a_rebuild_says_why_it_cannot_come_out_as_it_was(made: Path, gone: Home)
     assert "\n  erased on 2026-11-20 by Privacy office (line 3 " in reproduce._because(gone)
 
 
+def test_an_overview_loses_the_row_and_keeps_the_others_and_its_scripts(
+    made: Path, gone: Home
+) -> None:
+    before, after = (
+        (home.published / "2026-09/r1/pages/index.html").read_text(encoding="utf-8")
+        for home in (Home(made), gone)
+    )
+    assert (before.count("<tr><th scope=row>"), after.count("<tr><th scope=row>")) == (2, 1)
+    assert ">M2</a>" in after
+    assert after.partition("<script")[2] == before.partition("<script")[2]
+
+
 def test_an_agent_leaves_the_pages_of_the_manager(home: Home) -> None:
     page = home.published / "2026-09/r1/cards/M1.html"
     page.chmod(0o640)

@@ -89,6 +89,7 @@ def test_a_release_holds_what_every_reader_was_promised(
     assert {
         "cards/M1.html",
         "cards/index.html",
+        "pages/index.html",
         "exports/hr/hr_manager_months_2026-09.csv",
         "exports/hr/datapackage.json",
         "exports/hr/hr_manager_months_2026-09.parquet",
