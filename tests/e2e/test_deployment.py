@@ -19,14 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import psycopg
 import pytest
 import tiny
 import yaml
+from psycopg import sql as words
 from servers import process
 
 from connectors.http import Client
 from perfhouse import processes, release, watch
 from perfhouse.month import Month
+from perfhouse.public_tables import PUBLIC_TABLES
 from perfhouse.settings import Home
 
 pytestmark = [pytest.mark.server, pytest.mark.e2e, pytest.mark.timeout(1200)]
@@ -79,7 +83,13 @@ class Place:
             "PERFHOUSE_COMPANY": str(self.root / "company"),
             "PERFHOUSE_DATA": str(self.root / "data"),
             "PERFHOUSE_HOME": str(self.root / "home"),
+            "AIRFLOW_CONN_PERFHOUSE_MART": self.mart("loader"),
         }
+
+    def mart(self, login: str) -> str:
+        """Return the address of the mart, for a login."""
+        password = self.secrets["POSTGRES_PASSWORD"]
+        return f"postgresql://{login}:{password}@127.0.0.1:{self.ports['postgres']}/mart"
 
 
 @pytest.fixture(scope="module")
@@ -157,10 +167,36 @@ def _until(name: str, seconds: float, command: list[str], env: dict[str, str]) -
     pytest.fail(f"{name} is not healthy: {told}")
 
 
+def _mart(place: Place) -> None:
+    """Install a mart as docs/mart.md says: a database, the login that publishes, an analyst."""
+    password = words.Literal(place.secrets["POSTGRES_PASSWORD"])
+    with psycopg.connect(
+        place.mart("airflow").replace("/mart", "/airflow"), autocommit=True
+    ) as con:
+        for login in ("loader", "analyst"):
+            role = words.Identifier(login)
+            con.execute(words.SQL("create role {} login password {}").format(role, password))
+        con.execute("create database mart")
+        con.execute("revoke all on database mart from public")
+    env = {**place.environment(), "AIRFLOW_CONN_PERFHOUSE_MART_ADMIN": place.mart("airflow")}
+    command = [Path(sys.executable).with_name("perfhouse"), "mart"]
+    for rest in (
+        ["migrate"],
+        ["grant", "--login", "loader", "--role", "publisher"],
+        ["grant", "--login", "analyst", "--role", "analyst"],
+    ):
+        subprocess.run([*command, *rest], env=env, check=True, capture_output=True)
+    with psycopg.connect(place.mart("airflow"), autocommit=True) as con:
+        con.execute("grant connect on database mart to perfhouse_publisher, perfhouse_analyst")
+
+
 @pytest.fixture(scope="module")
 def running(place: Place) -> Iterator[dict[str, processes.Child]]:
-    tiny.company(place.root / "company")
+    toml = tiny.company(place.root / "company") / "perfhouse.toml"
+    with toml.open("a", encoding="utf-8") as file:
+        file.write('\n[mart]\nconnection = "perfhouse_mart"\n')
     tiny.deliver(place.root / "data", MONTH.key)
+    _mart(place)
     env = place.environment()
     children: dict[str, processes.Child] = {}
     try:
@@ -209,3 +245,23 @@ def test_the_deployment_publishes_a_month(
             board.until_ingested(f"ingest_{source}", started["dag_run_id"])
         board.until_published({MONTH.key: 1})
     assert [r.name for r in release.releases(Home(place.root / "home"))] == ["2026-09.r1"]
+
+
+def test_an_analyst_reads_in_the_mart_what_dbt_built_and_was_released(
+    place: Place, running: dict[str, processes.Child]
+) -> None:
+    """Every table of the release is there, value by value, but for the types of PostgreSQL."""
+    published = Home(place.root / "home").published / "scorecards.duckdb"
+    with (
+        duckdb.connect(str(published), read_only=True) as released,
+        psycopg.connect(place.mart("analyst")) as analyst,
+    ):
+        compared = 0
+        for table in PUBLIC_TABLES:
+            reading = words.SQL("select * from perfhouse.{}").format(words.Identifier(table.name))
+            cursor = analyst.execute(reading)
+            columns = [c.name for c in cursor.description or ()]
+            rows = released.execute(f"select {', '.join(columns)} from {table.name}").fetchall()
+            assert sorted(map(repr, cursor.fetchall())) == sorted(map(repr, rows)), table.name
+            compared += len(rows)
+    assert compared > 20
