@@ -79,6 +79,11 @@ class Home:
         return self.root / "docs" / "gates"
 
     @property
+    def operations(self) -> Path:
+        """Pages about releases; they tell of durations and findings, so they are no publication."""
+        return self.root / "docs" / "operations"
+
+    @property
     def configurations(self) -> Path:
         """The settings that releases were made under, by hash."""
         return self.root / "configurations"

@@ -263,6 +263,7 @@ def publish(
             )
         finally:
             _document(ws.home, "exports", month)
+        _account(ws, released)
     _follow(ws, released, progress)
     return released
 
@@ -388,6 +389,16 @@ def _document(home: Home, name: str, month: Month) -> None:
     except Exception as error:
         what = type(error).__name__
         _log.warning("Data Docs of gate %s, %s: %s; `perfhouse gate --docs`", name, month, what)
+
+
+def _account(ws: Workspace, released: Release) -> None:
+    """Write the operations page of a release; one that cannot be written stops no month."""
+    from perfhouse import page_operations
+
+    try:
+        page_operations.write(ws.home, ws.company, released.month, released.name, released.path)
+    except Exception as error:
+        _log.warning("operations page of %s: %s", released.name, type(error).__name__)
 
 
 @contextmanager

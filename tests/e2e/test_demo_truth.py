@@ -84,6 +84,14 @@ def test_every_kpi_of_every_manager_equals_the_planted_truth(
 
 
 @pytest.mark.e2e
+def test_every_release_has_its_operations_page(company: Company) -> None:
+    for month, run in company.runs.items():
+        page = company.ws.home.operations / f"{run.release.name}.html"
+        landed = sum(s.landed for m in run.manifests for s in m.streams.values())
+        assert f">{landed:,}</div>" in page.read_text(encoding="utf-8"), month
+
+
+@pytest.mark.e2e
 def test_all_five_categories_of_kpis_are_scored(company: Company) -> None:
     newest = release.latest(company.ws.home, SECOND)
     assert newest is not None
