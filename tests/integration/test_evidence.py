@@ -328,6 +328,14 @@ def test_what_is_no_proof_is_said_to_be_none(published: Path, text: str) -> None
     assert found(published, str(card)) == "its proof cannot be read"
 
 
+def test_a_proof_says_nothing_that_the_root_does_not_cover(published: Path) -> None:
+    card = one_card(published)
+    text = card.read_text("utf-8")
+    card.write_text(text.replace("{&#34;company", "{&#34;a&#34;:1,&#34;company", 1), "utf-8")
+    assert card.read_text("utf-8") != text
+    assert found(published, str(card)) == "its proof cannot be read"
+
+
 def test_a_card_gives_away_no_row_of_anybody_else(published: Path) -> None:
     """Who holds all of a card cannot tell a right guess of another's row from a wrong one."""
     folder = published / "2026-09" / "r1"
