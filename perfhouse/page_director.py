@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from perfhouse.month import Month
 
 INDEX = "index.html"
+SCRIPT = ("director_table.js", "director_charts.js", "director.js")
 _ECHARTS = "vendor/echarts/echarts.min.js.gz"
 # A KPI without a score has a mark of its own, never a colour of the scale: code and mark.
 MARKS = {
@@ -69,7 +70,7 @@ def render(overview: Overview, files: Mapping[str, str], director: str | None = 
         files: the name of each manager's card and page, by id.
         director: whose page it is.
     """
-    echarts, script = page_parts.packed(_ECHARTS), page_parts.script("director.js")
+    echarts, script = page_parts.packed(_ECHARTS), page_parts.script(*SCRIPT)
     return (
         page_parts.environment()
         .get_template("director.html")

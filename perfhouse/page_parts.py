@@ -34,15 +34,15 @@ def environment() -> Environment:
 
 
 @cache
-def script(name: str) -> Markup:
-    """Read a script of ours, to stand in a page as it is.
+def script(*names: str) -> Markup:
+    """Read the parts of a script of ours, to stand in a page as one.
 
     Raises:
         ValueError: it would end its own element.
     """
-    text = (_templates() / name).read_text(encoding="utf-8")
+    text = "".join((_templates() / name).read_text(encoding="utf-8") for name in names)
     if "</script" in text.lower() or "<!--" in text:
-        raise ValueError(name)
+        raise ValueError(*names)
     return Markup(text)  # noqa: S704 - our own file
 
 

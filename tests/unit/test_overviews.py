@@ -260,7 +260,7 @@ def test_a_page_runs_its_two_scripts_by_their_hashes_and_loads_nothing(made):
 
 
 def test_the_script_of_ours_asks_for_nothing_and_writes_no_markup():
-    text = page_parts.script("director.js")
+    text = page_parts.script(*page_director.SCRIPT)
     assert not re.search(
         r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|Function\(", text
     )

@@ -1,0 +1,102 @@
+/* First of three parts: words, numbers, the one table of the page, and what is chosen of it. */
+"use strict";
+const $ = id => document.getElementById(id);
+const PAGE = 40, TOP = 8, STEP = 10, HIGHEST = 120;
+const SCALE = [[40, "#8c510a", "#fff"], [60, "#d8b365", "#15212c"], [80, "#f6e8c3", "#15212c"],
+  [100, "#e3eceb", "#15212c"], [110, "#80cdc1", "#15212c"], [Infinity, "#01665e", "#fff"]];
+const MISSING = {
+  i: ["—", "样本不足", "not enough data"], t: ["○", "未设目标", "no target"],
+  d: ["∅", "暂无数据", "no data"], x: ["×", "申诉剔除", "left out by an appeal"] };
+const REVIEW = {
+  0: ["界内", "inside"], b: ["偏好(95%)", "better (95 %)"], w: ["偏差(95%)", "worse (95 %)"],
+  B: ["偏好(99.8%)", "better (99.8 %)"], W: ["偏差(99.8%)", "worse (99.8 %)"] };
+const CHANGED = { b: ["上升", "better"], w: ["下降", "worse"], n: ["无明显变化", "no clear change"] };
+const FIELDS = ["place", "role", "team"];
+const LIGHT = { ink: "#15212c", mut: "#526170", line: "#dde3e9", card: "#fff", acc: "#1d5fbf",
+  soft: "#dbe3ee", mid: "#5b6b7a", good: "#01665e", poor: "#8c510a" };
+const DARK = { ink: "#e9eef3", mut: "#9fb0bf", line: "#2d3944", card: "#1a222b", acc: "#75aefc",
+  soft: "#2a3746", mid: "#8e9cab", good: "#5ab4ac", poor: "#d8a35f" };
+const night = matchMedia("(prefers-color-scheme:dark)");
+let printing = false, first = 0;
+
+// ---------------------------------------------------------------- words and numbers
+
+const L = (zh, en) => $("en").checked ? en : zh;
+const words = node => ({ zh: node.querySelector("[lang=zh]").textContent,
+  en: node.querySelector("[lang=en]").textContent });
+const say = pair => L(pair.zh, pair.en);
+const plain = text => String(text).replace(/[{}]/g, c => c === "{" ? "｛" : "｝");
+const fixed = (x, digits) => x.toFixed(digits).replace(/^-/, "−");
+const trim = (x, digits) => fixed(Number(x.toFixed(digits)), digits)
+  .replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+const shown = (x, unit) => unit === "rate" || unit === "ratio" ? trim(x * 100, 1) + "%"
+  : trim(x, Math.abs(x) < 10 ? 2 : Math.abs(x) < 100 ? 1 : 0)
+    + ({ minutes: " min", seconds: " s" }[unit] || "");
+const colour = points => SCALE.find(step => points < step[0]);
+const quantile = (sorted, share) => {
+  const at = (sorted.length - 1) * share, low = Math.floor(at);
+  return sorted[low] + (at - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
+};
+const rising = values => [...values].sort((a, b) => a - b);
+
+// ---------------------------------------------------------------- the table
+
+const number = (cell, name) => name in cell.dataset ? Number(cell.dataset[name]) : null;
+const kpis = [...document.querySelectorAll("#data th[data-k]")].map((th, at) => ({
+  at, id: th.dataset.k, category: th.dataset.c, unit: th.dataset.u, name: words(th),
+  reference: number(th, "r"), within: number(th, "a"), between: number(th, "b") }));
+const categories = [...document.querySelectorAll("#data th[data-c][scope=colgroup]")]
+  .map(th => ({ id: th.dataset.c, name: words(th) }));
+const rows = [...document.querySelectorAll("#data tbody tr")].map(tr => {
+  const [id, name, role, team, place, total, grade, , change] = tr.cells;
+  return { tr, id: id.textContent, href: id.firstElementChild.getAttribute("href"),
+    name: name.firstChild?.nodeType === 3 ? name.firstChild.textContent.trim() : "",
+    role: role.dataset.id, team: team.textContent, place: place.textContent,
+    total: number(total, "s"), grade: grade.textContent,
+    change: number(change, "s"), changed: change.dataset.f,
+    cells: [...tr.cells].slice(10).map(td => ({ text: td.textContent.trim(), score: number(td, "s"),
+      missing: td.dataset.x, value: number(td, "v"), cases: number(td, "n"),
+      weight: number(td, "w"), funnel: td.dataset.f, open: "p" in td.dataset })) };
+});
+const roles = new Map([...document.querySelectorAll("#data td[data-id]")]
+  .map(td => [td.dataset.id, words(td)]));
+const called = row => plain(row.name || row.id);
+const ofCategory = (row, id) => {
+  const own = kpis.filter(k => k.category === id).map(k => row.cells[k.at])
+    .filter(c => c.score !== null && c.weight > 0);
+  const weight = own.reduce((sum, c) => sum + c.weight, 0);
+  return weight ? own.reduce((sum, c) => sum + c.weight * c.score, 0) / weight : null;
+};
+
+// ---------------------------------------------------------------- choices
+
+const order = {
+  total: r => r.total, change: r => r.change,
+  kpi: r => kpi() ? r.cells[kpi().at].score : r.total };
+const kpi = () => kpis[$("kpi").value] || null;
+const points = row => kpi() ? row.cells[kpi().at].score : row.total;
+const what = () => kpi() ? say(kpi().name) : L("总分", "Total");
+
+function chosen() {
+  const found = rows.filter(r => FIELDS.every(f => !$(f).value || r[f] === $(f).value.slice(1)));
+  const by = order[$("sort").value], name = (a, b) => a.id < b.id ? -1 : 1;
+  if (!by) return found.sort(name);
+  return found.sort((a, b) => (by(a) === null) - (by(b) === null) || by(b) - by(a) || name(a, b));
+}
+
+function options(id, list) {
+  const kept = $(id).value;
+  $(id).replaceChildren(...list.map(([value, text]) => new Option(text, value)));
+  if (list.some(([value]) => String(value) === kept)) $(id).value = kept;
+}
+
+function offer() {
+  for (const field of FIELDS) {
+    const values = [...new Set(rows.map(r => r[field]))].sort();
+    const named = v => field === "role" && v ? say(roles.get(v)) : v || L("(空)", "(none)");
+    options(field, [["", L("全部", "All")], ...values.map(v => ["=" + v, named(v)])]);
+  }
+  options("kpi", [["", L("总分", "Total")], ...kpis.map(k => [k.at, say(k.name)])]);
+  options("sort", [["total", L("总分", "Total")], ["kpi", L("所选指标", "KPI chosen")],
+    ["change", L("变化", "Change")], ["id", L("工号", "Id")]]);
+}
