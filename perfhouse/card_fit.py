@@ -28,6 +28,17 @@ class Fullness:
     changes: str = ALL
 
 
+# Each part of a card, in order, and what of the fullness it depends on.
+PARTS = {
+    "head": "",
+    "kpis": "changes",
+    "appeals": "others",
+    "parts": "by_team",
+    "agents": "agents",
+    "people": "others",
+    "definitions": "definitions",
+    "foot": "",
+}
 RICHEST_FIRST = (
     Fullness(30, ALL),
     Fullness(12, ALL),

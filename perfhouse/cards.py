@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perfhouse import card_gates, scorecards
-from perfhouse.card_fit import RICHEST_FIRST, fitted
+from perfhouse.card_fit import PARTS, RICHEST_FIRST, Fullness, fitted
 from perfhouse.card_reading import RUN_BEFORE_CARDS
 from perfhouse.card_reading import read_sheet as read_sheet
 from perfhouse.card_sheet import Sheet
@@ -67,15 +67,28 @@ def render_card(sheet: Sheet, total: scorecards.Total) -> bytes:
 
     Room is left for the evidence of a release, which `with_evidence` puts on it.
     """
-    template = _environment().get_template("card.html")
     view = card(sheet, total, RICHEST_FIRST[0].agents, with_definitions=True)
     room = SIZE_LIMIT - evidence_room(len(sheet.totals))
+    made: dict[tuple[str, Any], bytes] = {}
     page = b""
     for fullness in RICHEST_FIRST:
-        page = template.render(c=fitted(view, fullness), css=_css()).encode()
+        page = _page(view, fullness, made)
         if len(page) <= room:
             break
     return page
+
+
+def _page(view: Mapping[str, Any], fullness: Fullness, made: dict[tuple[str, Any], bytes]) -> bytes:
+    """Join the parts of a card; `made` keeps those that another fullness may show as they are."""
+    template = _environment().get_template("card.html")
+    context = template.new_context({"c": fitted(view, fullness), "css": _css()})
+    parts = []
+    for name, depends_on in PARTS.items():
+        key = name, getattr(fullness, depends_on, None)
+        if key not in made:
+            made[key] = "".join(template.blocks[name](context)).encode()
+        parts.append(made[key])
+    return b"".join(parts)
 
 
 def evidence_room(managers: int) -> int:
@@ -148,13 +161,16 @@ def _render_index(
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(_templates()),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    words = environment.get_template("card_words.html").module
+    environment.globals.update({name: getattr(words, name) for name in ("t", "who", "more")})
+    return environment
 
 
 @cache
