@@ -25,6 +25,7 @@ ORDER = (
     "fairness",
     "faults",
     "pipeline",
+    "cards",
     "startup",
     "mart",
     "torture",

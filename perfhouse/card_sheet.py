@@ -18,9 +18,9 @@ from perfhouse.card_training import Needs
 from perfhouse.scorecards import Definition, KpiScore, TeamPart, Total
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AgentResult:
-    """One agent's two sums of one KPI."""
+    """One agent's two sums of one KPI; a company may have a million of them."""
 
     employee_id: str
     name: str
