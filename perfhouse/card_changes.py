@@ -36,9 +36,9 @@ _RESTATED = (
     "order by all nulls first"
 )
 _STATUSES = {
-    "better": ("改善,", "Better: "),
-    "worse": ("变差,", "Worse: "),
-    "no_clear_change": ("无明显变化,", "No clear change: "),
+    "better": ("改善,", "Better:"),
+    "worse": ("变差,", "Worse:"),
+    "no_clear_change": ("无明显变化,", "No clear change:"),
 }
 _DIFFERENCES = {
     "rate": (" 个百分点", " percentage points"),
@@ -95,14 +95,14 @@ def why(move: Move | None, score: KpiScore, unit: str) -> tuple[str, str] | None
     mix = _rounded(move.mix_effect or 0.0, unit)
     if not change and not mix:
         return "与上月持平", "As it was last month"
-    zh, en = _STATUSES.get(score.change_status or "", ("", ""))
+    zh, en = _STATUSES.get(score.change_status or "", ("", "Moved by"))
     unit_zh, unit_en = _DIFFERENCES.get(unit, ("", ""))
     zh = f"{zh}较上月 {signed(change)}{unit_zh}"
-    en = f"{en}{signed(change)}{unit_en} on last month"
+    en = f"{en} {signed(change)}{unit_en}"
     if mix:
         rest = signed(change - mix)
         zh += f":自身表现 {rest},业务构成 {signed(mix)}"
-        en += f": own results {rest}, mix {signed(mix)}"
+        en += f", own results {rest}, mix {signed(mix)}"
     return zh, en
 
 

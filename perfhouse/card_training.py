@@ -81,13 +81,20 @@ def view(needs: Sequence[Needs], names: Mapping[str, str]) -> dict[str, Any] | N
             {
                 "employee_id": n.employee_id,
                 "name": names.get(n.employee_id) or n.employee_id,
-                "overdue": _joined([f"{course} ({due:%m-%d})" for course, due in n.overdue]),
-                "certificates": _joined(n.certificates),
+                "overdue": _joined(
+                    [f"{_short(course)} ({due:%m-%d})" for course, due in n.overdue]
+                ),
+                "certificates": _joined([_short(course) for course in n.certificates]),
             }
             for n in needs[:SHOWN]
         ],
         "more": max(0, len(needs) - SHOWN),
     }
+
+
+def _short(course: str) -> str:
+    """Name a course by the end of its address, as xAPI has one; any other id as it is."""
+    return course.rstrip("/").rpartition("/")[2] if "://" in course else course
 
 
 def _joined(parts: Sequence[str]) -> str:

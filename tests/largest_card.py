@@ -102,7 +102,8 @@ insert into ops.gate_verdicts by name
         '没有逾期未裁定的申诉' as title_zh, 'No appeal waits longer than agreed' as title_en;
 create table core.fct_training_records as
     select date '2026-09-01' as month, 'E04' || (100 + n) as learner_employee_id,
-        'COURSE-2026-' || c as course_id, date '2026-09-20' as due_on, true as is_due,
+        'https://learning.example.com/course/COURSE-2026-' || c as course_id,
+        date '2026-09-20' as due_on, true as is_due,
         null::date as completed_on
     from range(12) as r(n), range(4) as s(c);
 create table core.fct_certifications as
