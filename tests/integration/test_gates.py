@@ -762,9 +762,17 @@ def with_text(text: str) -> Any:
     return stage
 
 
+def on_an_overview(home: Home, month: Month, number: int, folder: Path) -> None:
+    child.plain_cards(home, month, number, folder)
+    (folder / "pages").mkdir()
+    text = "<p>li@example.com</p><script>is.not@example.com</script>"
+    (folder / "pages" / "index.html").write_text(text, encoding="utf-8")
+
+
 PAGE_FAULTS = {
     "a card too few": (one_card, "cards_are_the_managers", "cards=1, managers=2"),
     "an address": (with_text("li@example.com"), "no_contacts", "name=page 2 of 3"),
+    "an address on an overview": (on_an_overview, "no_contacts", "place=pages, name=page 1 of 1"),
     "a phone": (with_text("电话13800138000"), "no_contacts", "name=page 2 of 3"),
 }
 
