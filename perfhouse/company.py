@@ -17,6 +17,7 @@ from typing import Any
 
 from perfhouse.company_appeals import read_appeals
 from perfhouse.company_calendars import read_calendars
+from perfhouse.company_cards import read_cards
 from perfhouse.company_exports import read_receivers
 from perfhouse.company_gates import read_gates
 from perfhouse.company_identities import read_identities
@@ -187,6 +188,7 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
         appeals=read_appeals(top),
         retention=read_retention(top),
         look_back=read_look_back(top, known.streams),
+        cards=read_cards(top),
         mart=_mart(top),
     )
     about.finish()

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from perfhouse.company_cards import Cards
 from perfhouse.export_types import PayrollBand, Receiver
 
 PRIORITIES = ("low", "normal", "high", "urgent")
@@ -319,6 +320,7 @@ class Company:
     appeals: Appeals = field(default_factory=Appeals)
     retention: Mapping[str, int] = field(default_factory=dict)  # months to keep, by kind
     look_back: Mapping[str, int] = field(default_factory=dict)  # months read back, by stream
+    cards: Cards = field(default_factory=Cards)
     mart: str | None = None  # connection of the PostgreSQL mart that shows what is published
 
     def source(self, source_id: str) -> Source | None:

@@ -42,6 +42,7 @@ PERSONAL = ("display_name", "work_email_hash", "email_hash", "login")
 OWN = ("employee_id", "employee_no", "source_user_id")
 _ENCODINGS = ("utf-8-sig", "gb18030", "latin-1")
 _TAG = re.compile(r"<[^>]*>")
+_METADATA = re.compile(rb"<x:xmpmeta.*?</x:xmpmeta>", re.DOTALL)
 _PARQUET = "(format parquet, compression zstd)"
 
 
@@ -243,6 +244,9 @@ def texts_of(con: DuckDBPyConnection, file: Path) -> Iterator[str]:
         with zipfile.ZipFile(file) as book:
             for name in book.namelist():  # of a sheet only texts: M1 is also the name of a cell
                 yield _TAG.sub(" ", _decoded(book.read(name)))
+    elif start == b"%PDF":  # whom a card names stands in its metadata, which is not packed
+        packets = _METADATA.findall(file.read_bytes())
+        yield _TAG.sub(" ", _decoded(b"".join(packets)))
     else:
         yield _decoded(file.read_bytes())
 

@@ -40,6 +40,7 @@ _GONE = ".gone"  # beside staged files: the names of those to delete
 _EXPORTS = (exports.HR, exports.PAYROLL)
 _VERDICTS = "gate_verdicts"
 _PAGES = ("cards", "pages")
+_PAGE, _PAPER = ".html", ".pdf"
 _IDS = re.compile(r"(_id|^employee_number)$")  # columns that may name an employee
 _PARQUET = "(format parquet, compression zstd)"
 
@@ -156,13 +157,17 @@ def _without_pages(whole: Path, person: Person) -> None:
     for file in pages:
         if file.name == own:
             file.unlink()
+            file.with_suffix(_PAPER).unlink(missing_ok=True)
             continue
         before = file.read_text(encoding="utf-8")
         said, script, rest = before.partition("<script")  # which comes last and names nobody
         kept = [line for line in said.splitlines(keepends=True) if not _is_row_of(line, person)]
-        text = (told.replaced("".join(kept)) if words else "".join(kept)) + script + rest
-        if text != before:
-            file.write_text(text, encoding="utf-8")
+        left = "".join(kept)
+        text = told.replaced(left) if words else left
+        if text != left:  # the card as PDF shows no such row, but may say the same words
+            file.with_suffix(_PAPER).unlink(missing_ok=True)
+        if text + script + rest != before:
+            file.write_text(text + script + rest, encoding="utf-8")
 
 
 def _page(person: Person) -> str:
@@ -178,13 +183,14 @@ def _is_row_of(line: str, person: Person) -> bool:
 
 
 def _rename_page(home: Home, whole: Path, person: Person) -> None:
-    """Take the person's id out of release.json, where it names a page, and sign that anew."""
+    """Take the person's id out of release.json, where it names a file, and sign that anew."""
     file = whole / MANIFEST
     text = file.read_text(encoding="utf-8")
     name = text
     for folder in _PAGES:
-        own, since = f'"{folder}/{_page(person)}"', f'"{folder}/{person.pseudonym}.html"'
-        name = name.replace(own, since)
+        for suffix in (_PAGE, _PAPER):
+            own = f'"{folder}/{_page(person).removesuffix(_PAGE)}{suffix}"'
+            name = name.replace(own, f'"{folder}/{person.pseudonym}{suffix}"')
     if name != text:
         file.write_text(name, encoding="utf-8")
         evidence.sign(file, home, release_manifest.read_manifest(whole)["release"])

@@ -8,13 +8,16 @@ from __future__ import annotations
 import hashlib
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from perfhouse import evidence, exports, restatement, warehouse
 from perfhouse.lake import file_sha256
 from perfhouse.month import Month
 from perfhouse.release_label import Label
 from perfhouse.settings import Home
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 DATABASE = "scorecards.duckdb"
 MANIFEST = "release.json"
@@ -43,16 +46,33 @@ def copy_changes(before: Path, folder: Path) -> None:
 
 def stage_cards(home: Home, month: Month, number: int, folder: Path) -> None:
     """Render one card per manager, and the overviews of HR and directors, from the warehouse."""
-    from perfhouse import card_changes, cards, page_director
+    from perfhouse import cards, page_director
 
-    changes = folder / restatement.FOLDER / "changes.parquet"
     con = warehouse.connect(home.warehouse, read_only=True)
     try:
-        said = {"number": number, "restated": card_changes.read_restated(con, changes)}
+        said = _published_as(con, number, folder)
         cards.render_all(con, month, folder / "cards", release=said)
         page_director.render_all(con, month, folder / "pages", release={"number": number})
     finally:
         con.close()
+
+
+def stage_pdfs(home: Home, label: Label, folder: Path) -> None:
+    """Set each card as PDF beside its page, from the same view of the warehouse."""
+    from perfhouse import card_pdf
+    from perfhouse.card_reading import read_sheet
+
+    with warehouse.connect(home.warehouse, read_only=True) as con:
+        sheet = read_sheet(con, label.month, _published_as(con, label.number, folder))
+    card_pdf.write_all(sheet, label.as_of, folder / "cards")
+
+
+def _published_as(con: DuckDBPyConnection, number: int, folder: Path) -> dict[str, Any]:
+    """Return what cards say of their release: its number, and what the one before had otherwise."""
+    from perfhouse import card_changes
+
+    changes = folder / restatement.FOLDER / "changes.parquet"
+    return {"number": number, "restated": card_changes.read_restated(con, changes)}
 
 
 def make_read_only(folder: Path) -> None:

@@ -204,6 +204,8 @@ def _stage(
     release_tables.stage_database(folder)
     release_files.stage_exports(home, label, folder)
     release_files.stage_cards(home, month, number, folder)
+    if work.company.cards.pdf:
+        release_files.stage_pdfs(home, label, folder)
     evidence.stage(folder, home, work.company.id, label.name)
     release_tables.stage_reconciliation(home, label, folder)
     release_verdicts.stage_verdicts(folder, label, work.verdicts)

@@ -6,6 +6,7 @@ import gzip
 import json
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import publish_in_child as child
@@ -30,6 +31,7 @@ from perfhouse import (
     verify,
     warehouse,
 )
+from perfhouse.company_cards import Cards
 from perfhouse.errors import ConfigError, ReleaseError
 from perfhouse.settings import Home
 
@@ -68,6 +70,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small.land(home, "hr", {"hr_roster": small.ROSTER})
     small.land(home, "calls", {"calls": small.CALLS})
     company = small.company(root / "company", small.source("hr"), small.source("calls"))
+    company = replace(company, cards=Cards(pdf=True))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gate, "_expect", child.everything_passes)
         for csat in (82, 88):
@@ -212,6 +215,11 @@ def test_a_manager_is_nowhere_and_everything_is_verified(made: Path, gone: Home)
     assert any(note.startswith(told) for note in verified(home, "2026-09.r1").notes)
     other = before.published / "2026-09/r1/cards/M2.html"
     assert verified(home, str(other)).problems == (), "the card that M2 has is as it was"
+    for number in (1, 2):
+        papers = (home.published / f"2026-09/r{number}/cards").glob("*.pdf")
+        assert [paper.name for paper in papers] == ["M2.pdf"]
+    kept = home.published / "2026-09/r1/cards/M2.pdf"
+    assert verified(home, str(kept)).notes == ("cards/M2.pdf of 2026-09.r1",)
     assert not (home.tmp / "erasing.json").exists()
 
 
@@ -268,6 +276,19 @@ def test_an_agent_leaves_the_pages_of_the_manager(home: Home) -> None:
     altered = verified(home, str(page))
     assert altered.problems == ()
     assert altered.notes[0] == "cards/M1.html of 2026-09.r1, altered since"
+    assert page.with_suffix(".pdf").exists(), "it shows no row of the team"
+
+
+def test_a_pdf_goes_where_the_name_stands_outside_the_rows_of_the_team(home: Home) -> None:
+    for page in (home.published / "2026-09").glob("r*/cards/M2.html"):
+        page.chmod(0o640)
+        said = page.read_text(encoding="utf-8").replace("</h1>", " 名E1</h1>", 1)
+        page.write_text(said, encoding="utf-8")
+    whole, e1 = home.published / "2026-09/r1", erase_person.find(home, "employee", "E1")
+    erase_releases._without_pages(whole, e1)
+    papers = sorted(paper.name for paper in (whole / "cards").glob("*.pdf"))
+    assert papers == ["M1.pdf"]
+    assert "名E1" not in (whole / "cards/M2.html").read_text(encoding="utf-8")
 
 
 def test_a_customer_is_known_by_a_hash_only_and_that_goes_too(home: Home) -> None:

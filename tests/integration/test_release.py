@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import openpyxl
@@ -17,6 +18,7 @@ from small_warehouse import CALLS, MONTH, ROSTER
 
 from expectations import gate
 from perfhouse import ledger, provenance, release, release_files, release_manifest, warehouse
+from perfhouse.company_cards import Cards
 from perfhouse.company_types import Company
 from perfhouse.errors import GateFailed, ReleaseError
 from perfhouse.month import Month
@@ -103,6 +105,23 @@ def test_a_release_holds_what_every_reader_was_promised(
     assert said["release_sha256"] == first.sha256
     assert set(said["gates"]) == {"raw", "facts", "scorecards", "exports"}
     assert {item["source"] for item in said["inputs"]} == {"hr", "calls"}
+
+
+def test_a_release_holds_each_card_as_pdf_where_the_company_wants_it(
+    home: Home, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release_files, "stage_cards", REAL_CARDS)
+    wanted = replace(company, cards=Cards(pdf=True))
+    first = publish(home, wanted)
+    listed = release.describe(first)["files"]
+    papers = [name for name in listed if name.endswith(".pdf")]
+    pages = [name for name in listed if name.startswith("cards/") and name.endswith(".html")]
+    assert papers == [p.replace(".html", ".pdf") for p in pages if not p.endswith("index.html")]
+    assert papers
+    for paper in papers:
+        assert (first.path / paper).read_bytes().startswith(b"%PDF-1.7")
+        assert stat.S_IMODE((first.path / paper).stat().st_mode) == 0o440
+    assert publish(home, wanted).unchanged, "it comes out the same bytes"
 
 
 def test_every_published_file_is_read_only(home: Home, company: Company) -> None:

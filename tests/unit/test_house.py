@@ -15,7 +15,7 @@ GROUND = {
     "perfhouse.company", "perfhouse.company_types", "perfhouse.company_sources",
     "perfhouse.company_identities", "perfhouse.company_monitors", "perfhouse.company_appeals",
     "perfhouse.company_packs", "perfhouse.company_surveys", "perfhouse.company_targets",
-    "perfhouse.company_calendars",
+    "perfhouse.company_calendars", "perfhouse.company_cards",
     "perfhouse.company_exports", "perfhouse.company_gates", "perfhouse.company_mappings",
     "perfhouse.company_look_back", "perfhouse.company_payroll", "perfhouse.company_retention",
     "perfhouse.export_columns", "perfhouse.export_types", "perfhouse.formulas",

@@ -1,0 +1,185 @@
+"""Cards as PDF: the page's numbers, for screen readers and archives, the same bytes every time."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import scorecard_fixture as fixture
+from pypdf import PdfReader
+
+from perfhouse import card_fonts, card_pdf, card_view, erase_lake, warehouse
+from perfhouse.card_reading import read_sheet
+from perfhouse.card_sheet import Sheet
+from perfhouse.company_cards import Cards, read_cards
+from perfhouse.config_reader import Table
+from perfhouse.month import Month
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MONTH = Month("2026-09")
+# Source of the typesetter, a command, an escape, quotes; and letters that no font has.
+HOSTILE = '#panic("x") #eval("1") \\ "q" $x$ *b* _i_ <l> @r /*c*/ ﷺ\U0001f9ff\ue000\x07ཀ'
+
+
+@pytest.fixture(scope="module")
+def sheet() -> Sheet:
+    con = fixture.make(managers=5, names={"M02": HOSTILE, "M03": "Łukasz Жанна Nguyễn 𠮷"})
+    con.execute("update kpis.kpi_definitions set definition_en = ? where kpi_id = 'nps'", [HOSTILE])
+    found = read_sheet(con, MONTH, {"number": 3})
+    con.close()
+    return found
+
+
+@pytest.fixture(scope="module")
+def made(sheet: Sheet) -> dict[str, bytes]:
+    return {t.manager_id: card_pdf.render(card_pdf.describe(sheet, t), MONTH) for t in sheet.totals}
+
+
+def read(content: bytes) -> PdfReader:
+    return PdfReader(io.BytesIO(content))
+
+
+def text_of(content: bytes) -> str:
+    """Return all words of a file, without any space: where lines end says nothing."""
+    return re.sub(r"\s", "", "".join(page.extract_text() for page in read(content).pages))
+
+
+def test_a_card_says_every_number_that_the_page_says(sheet: Sheet, made: dict[str, bytes]) -> None:
+    for total in sheet.totals:
+        view, text = card_view.card(sheet, total, 0, True), text_of(made[total.manager_id])
+        rows = [row for group in view["groups"] for row in group["rows"]]
+        assert len(rows) == len(fixture.KPIS)
+        for row in rows:
+            seen = [row[n] for n in ("zh", "value", "target", "sample", "median", "weight")]
+            seen += [row["score"] or row["state_zh"], row["contribution"]]
+            missing = [s for s in seen if s.replace(" ", "") not in text]
+            assert not missing, (total.manager_id, row["kpi_id"])
+        head = view["head"]
+        for said in (
+            head["total"] or "不计总分",
+            head["coverage"],
+            view["manager_id"],
+            "2026-09.r3",
+        ):
+            assert said in text
+
+
+def test_a_row_has_its_numbers_in_the_order_of_its_columns(made: dict[str, bytes]) -> None:
+    shown = r"客户满意度Customersatisfaction70%90%96%98\.3%90%120达标Ontarget60[\d.]+%15\.8%"
+    assert re.search(shown, text_of(made["M01"]))
+
+
+def test_the_same_month_gives_the_same_bytes(sheet: Sheet, made: dict[str, bytes]) -> None:
+    again = fixture.make(managers=5, names={"M03": "Łukasz Жанна Nguyễn 𠮷"})
+    other = read_sheet(again, MONTH, {"number": 3})
+    again.close()
+    of_m01 = next(t for t in other.totals if t.manager_id == "M01")
+    card_pdf._compiler.cache_clear()
+    said = card_pdf.describe(sheet, sheet.totals[0])
+    assert card_pdf.render(said, MONTH) == made["M01"]
+    clean = {**card_pdf.describe(other, of_m01), "definitions": said["definitions"]}
+    assert card_pdf.render(clean, MONTH) == made["M01"]
+    assert card_pdf.render(said, Month("2026-10")) != made["M01"], "it names its as-of month"
+
+
+def test_a_card_is_tagged_dated_and_in_a_language(made: dict[str, bytes]) -> None:
+    file = read(made["M01"])
+    root: Any = file.trailer["/Root"]
+    assert root["/MarkInfo"]["/Marked"]
+    assert root["/Lang"] == "zh-CN"
+    assert root["/ViewerPreferences"]["/DisplayDocTitle"]
+    assert len(root["/StructTreeRoot"]["/K"]) > 0
+    meta = root["/Metadata"].get_data()
+    assert re.search(rb"pdfuaid:part>1<", meta)
+    assert re.search(rb"pdfaid:part>2<", meta)
+    assert file.metadata is not None
+    assert "经理1 · M01 · 一线经理 Front-line manager · 华东1组" in meta.decode()
+    assert "2026-09 · M01" in str(file.metadata.title)
+    assert file.metadata["/CreationDate"] == "D:20261001000000Z"
+    for kind in (b"/S/Table", b"/S/TH", b"/S/Figure", b"/S/H1", b"/S/H2"):
+        assert kind in made["M01"]
+
+
+def test_every_font_is_embedded_and_noto(made: dict[str, bytes]) -> None:
+    fonts = {
+        str(found["/DescendantFonts"][0].get_object()["/BaseFont"])
+        for page in read(made["M03"]).pages
+        for found in (f.get_object() for f in page["/Resources"]["/Font"].values())
+    }
+    assert [f for f in fonts if "+Noto" not in f] == []
+    assert made["M03"].count(b"/FontFile") == len(fonts)
+
+
+def test_a_card_is_one_or_two_pages_of_a4(made: dict[str, bytes]) -> None:
+    for content in made.values():
+        pages = read(content).pages
+        assert 1 <= len(pages) <= 2
+        for page in pages:
+            size = (float(page.mediabox.width), float(page.mediabox.height))
+            assert size == pytest.approx((595.3, 841.9), abs=0.2)
+
+
+def test_texts_are_never_source_and_what_no_font_has_is_a_box(
+    sheet: Sheet, made: dict[str, bytes]
+) -> None:
+    shown = '#panic("x")#eval("1")\\"q"$x$*b*_i_<l>@r/*c*/'
+    text = text_of(made["M02"])
+    assert text.count(shown) >= 2, "the name, and a definition"
+    assert card_fonts.MISSING in text
+    assert "Łukasz" in text_of(made["M03"])
+    assert "Жанна" in text_of(made["M03"])
+    assert "𠮷" in text_of(made["M03"])
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("王 芳-Ł", "王 芳-Ł"),
+        ("a\tb\nc", "a b c"),
+        ("\u202eabc\u200b", "abc"),
+        ("\x00\ue000\ud800ཀ", "□□□□"),
+        ("क्\u200dष", "क्\u200dष"),
+    ],
+)
+def test_letters_that_cannot_be_set_become_boxes(given: str, shown: str) -> None:
+    assert card_fonts.printable(given) == shown
+
+
+def test_nobody_of_the_team_is_on_it(sheet: Sheet, made: dict[str, bytes]) -> None:
+    page = str(card_view.card(sheet, sheet.totals[0], 12, True))
+    assert "员工1-1" in page
+    assert "员工" not in text_of(made["M01"])
+    assert "E01" not in text_of(made["M01"])
+
+
+def test_definitions_are_left_out_where_a_third_page_would_be_needed(sheet: Sheet) -> None:
+    said = card_pdf.describe(sheet, sheet.totals[0])
+    many = [
+        [{**each, "text_en": each["text_en"] * 14} for each in half] for half in said["definitions"]
+    ]
+    short = card_pdf.render({**said, "definitions": many}, MONTH)
+    assert len(read(short).pages) <= 2
+    assert "csat_ratev1/2026-Q3" in text_of(short)
+
+
+def test_files_are_named_as_the_pages_are(sheet: Sheet, tmp_path: Path) -> None:
+    one = Sheet(**{**vars(sheet), "totals": sheet.totals[:1]})
+    paths = card_pdf.write_all(one, MONTH, tmp_path)
+    assert [path.name for path in paths] == ["M01.pdf"]
+    with warehouse.connect() as con:  # so an erasure finds whom a file names
+        words = " ".join(erase_lake.texts_of(con, paths[0]))
+    assert "经理1" in words
+    assert "华东1组" in words
+
+
+def test_a_company_says_whether_it_wants_pdf() -> None:
+    problems: list[str] = []
+    assert read_cards(Table({}, "perfhouse.toml: ", problems)) == Cards(pdf=False)
+    assert read_cards(Table({"cards": {"pdf": True}}, "perfhouse.toml: ", problems)).pdf
+    assert problems == []
+    read_cards(Table({"cards": {"pdf": "yes", "color": 1}}, "perfhouse.toml: ", problems))
+    assert [p.split(": ")[1] for p in problems] == ["cards.pdf", "cards.color"]
