@@ -9,7 +9,6 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from perfhouse import scorecards
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from perfhouse.month import Month
 
-SHOWN = 6
 _COUNTED = "weekend_bulk_closes"  # a number of closes on a day; the others are shares
 MONITOR_NAMES: Mapping[str, tuple[str, str]] = {
     "reassigned_after_bad_rating": ("差评后转走工单", "Tickets given away after a bad rating"),
@@ -37,11 +35,8 @@ _FINDINGS: scorecards.Columns = {
     "manager_id": "varchar",
     "employee_id": "varchar",
     "monitor": "varchar",
-    "period_from": "date",
-    "period_to": "date",
     "evidence_count": "bigint",
     "chance_count": "bigint",
-    "value": "double",
     "peer_value": "double",
 }
 _WARNINGS: scorecards.Columns = {
@@ -55,14 +50,12 @@ _WARNINGS: scorecards.Columns = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What a monitor found about one employee; `day` where it is about a single day."""
+    """What a monitor found about one employee: cases of so many chances, and the others' share."""
 
     employee_id: str
     monitor: str
-    day: date | None
     cases: int
     chances: int
-    value: float
     peer_value: float | None
 
 
@@ -89,11 +82,10 @@ def read(
 ) -> dict[str, Alerts]:
     """Read the alerts of a month by manager: of their people's work, and of their own rows."""
     found: dict[str, list[Finding]] = defaultdict(list)
-    for manager, employee, monitor, first, after, *numbers in scorecards.read(
+    for manager, *finding in scorecards.read(
         con, "monitors.monitor_findings", _FINDINGS, "month = ?", [month.start]
     ):
-        day = first if after - first == timedelta(days=1) else None
-        found[manager].append(Finding(employee, monitor, day, *numbers))
+        found[manager].append(Finding(*finding))
     warned: dict[str, list[Warned]] = defaultdict(list)
     for gate, check, zh, en, keys in scorecards.read(
         con, "ops.gate_verdicts", _WARNINGS, "month = ? and not passed", [month.start]
@@ -110,13 +102,18 @@ def _named(keys: str, managers: Sequence[str]) -> list[str]:
     return [manager for manager in managers if manager in named]
 
 
-def view(alerts: Alerts | None, names: Mapping[str, str]) -> dict[str, Any] | None:
-    """Describe a manager's alerts; `names` are those of employees."""
+def view(alerts: Alerts | None) -> dict[str, Any] | None:
+    """Describe a manager's alerts, a row a monitor.
+
+    It names nobody of the team: a card is kept for good, and a finding is no verdict.
+    """
     if alerts is None:
         return None
+    by_monitor: dict[str, list[Finding]] = defaultdict(list)
+    for finding in alerts.findings:
+        by_monitor[finding.monitor].append(finding)
     return {
-        "rows": [_row(f, names) for f in alerts.findings[:SHOWN]],
-        "more": max(0, len(alerts.findings) - SHOWN),
+        "rows": [_row(monitor, found) for monitor, found in sorted(by_monitor.items())],
         "warnings": [
             {"gate": w.gate, "check_id": w.check_id, "zh": w.title_zh, "en": w.title_en}
             for w in alerts.warnings
@@ -124,19 +121,19 @@ def view(alerts: Alerts | None, names: Mapping[str, str]) -> dict[str, Any] | No
     }
 
 
-def _row(finding: Finding, names: Mapping[str, str]) -> dict[str, Any]:
-    peers = finding.peer_value
-    if finding.monitor == _COUNTED:
-        value, others = number(finding.value), DASH if peers is None else number(peers)
+def _row(monitor: str, found: Sequence[Finding]) -> dict[str, Any]:
+    cases, chances = sum(f.cases for f in found), sum(f.chances for f in found)
+    peers = [f.peer_value for f in found if f.peer_value is not None]
+    others = max(peers) if peers else None
+    if monitor == _COUNTED:
+        value, of_others = number(cases), DASH if others is None else number(others)
     else:
-        value = f"{finding.cases} / {finding.chances} = {percent(finding.value)}"
-        others = percent(peers)
+        value = f"{cases} / {chances} = {percent(cases / max(chances, cases))}"
+        of_others = percent(others)
     return {
-        "employee_id": finding.employee_id,
-        "name": names.get(finding.employee_id) or finding.employee_id,
-        "what": MONITOR_NAMES.get(finding.monitor, (finding.monitor, finding.monitor)),
-        "monitor": finding.monitor,
-        "day": f"{finding.day:%m-%d}" if finding.day else None,
+        "monitor": monitor,
+        "what": MONITOR_NAMES.get(monitor, (monitor, monitor)),
+        "people": len({f.employee_id for f in found}),
         "value": value,
-        "others": others,
+        "others": of_others,
     }

@@ -66,9 +66,7 @@ def fitted(view: Mapping[str, Any], fullness: Fullness) -> dict[str, Any]:
     """
     told = [d for d in view["definitions"] if _is_told(d, fullness.definitions)]
     ids = {d["kpi_id"] for d in told}
-    others = {
-        name: _first(view[name], fullness.others) for name in ("appeals", "training", "alerts")
-    }
+    others = {name: _first(view[name], fullness.others) for name in ("appeals", "training")}
     return {
         **view,
         **others,

@@ -65,7 +65,7 @@ def card(sheet: Sheet, total: Total, agent_limit: int, with_definitions: bool) -
         "appeal_by": sheet.appeal_by,
         "agents": card_agents.agents_of(sheet, total, scores, known, agent_limit),
         "training": card_training.view(sheet.training.get(total.manager_id, ()), sheet.names),
-        "alerts": card_alerts.view(sheet.alerts.get(total.manager_id), sheet.names),
+        "alerts": card_alerts.view(sheet.alerts.get(total.manager_id)),
         "definitions": [card_kpis.definition_row(known[s.kpi_id], s) for s in ordered]
         if with_definitions
         else [],
