@@ -167,6 +167,7 @@ def test_card_and_export_show_them(place: Place) -> None:
             "was due by 2026-10-13",
         ),
         "Appeals are open until 2026-10-13.",
+        *("restated, was 50%, 0 points", "Restated, was 60.0, grade C"),
     ):
         assert words in card, words
     assert "the KPI is left out" in place.card("MB")
