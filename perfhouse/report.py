@@ -294,6 +294,8 @@ def whats_next(home: Home, months: list[Month], echo: Echo) -> None:
     echo(f"scorecards   {home.published / 'scorecards.duckdb'}   (read-only, always complete)")
     echo(f"HR export    {found.path / 'exports'}")
     echo(f"cards        {found.path / 'cards' / 'index.html'}")
+    echo(f"overview     {found.path / 'pages' / 'index.html'}")
+    echo(f"operations   {home.operations / f'{found.name}.html'}")
     echo("query        " + _query(home))
     explain = f"perfhouse explain --home {home.root} --month {last} --manager {manager}"
     echo(f"explain      .venv/bin/{explain}")
