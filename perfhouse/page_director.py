@@ -174,7 +174,7 @@ def _cell(cell: Cell | None) -> dict[str, str] | None:
         "f": _FUNNEL.get(cell.funnel_status or ""),
         "p": "1" if cell.is_provisional else None,
     }
-    text = f"{cell.score:.0f}" if is_scored else mark
+    text = f"{cell.score:.0f}{'*' if cell.is_provisional else ''}" if is_scored else mark
     return {"text": text, **{name: value for name, value in said.items() if value is not None}}
 
 

@@ -84,7 +84,7 @@ function heat(all) {
       itemStyle: none ? { color: c.card, borderColor: c.mid, borderType: "dashed", borderWidth: 1 }
         : { color: step[1], borderColor: c.card, borderWidth: 1 },
       label: { show: none || room > 26, color: none ? c.ink : step[2], fontSize: 11,
-        formatter: none ? MISSING[at.missing][0] : at.text + (at.open ? "*" : "") } };
+        formatter: none ? MISSING[at.missing][0] : at.text } };
   }));
   draw("heat", {
     grid: { left, right: 4, top: high, bottom: 4 },

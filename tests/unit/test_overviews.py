@@ -174,6 +174,8 @@ def test_what_is_missing_has_a_mark_and_nothing_is_zero_but_zero(made):
     zero = page.managers["M02"][FIXED + page.kpis.index("csat_rate")]
     assert (thin[""].strip(), thin["data-x"], "data-s" in thin) == ("—", "i", False)
     assert (zero[""].strip(), zero["data-s"], "data-x" in zero) == ("0", "0", False)
+    late = page.managers["M02"][FIXED + page.kpis.index("reopen_rate")]
+    assert re.fullmatch(r"\d+\*", late[""].strip())
     marks = [mark for _, mark in page_director.MARKS.values()]
     assert len(set(marks)) == 4
     assert not any(mark.isdigit() for mark in marks)
