@@ -23,6 +23,7 @@ from perfhouse.company_gates import read_gates
 from perfhouse.company_identities import read_identities
 from perfhouse.company_look_back import read_look_back
 from perfhouse.company_monitors import read_monitors
+from perfhouse.company_notices import read_notices
 from perfhouse.company_packs import TARGETS, effective, read_pack, read_roles, read_samples
 from perfhouse.company_payroll import read_bands
 from perfhouse.company_retention import read_retention
@@ -189,6 +190,7 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
         retention=read_retention(top),
         look_back=read_look_back(top, known.streams),
         cards=read_cards(top),
+        notices=read_notices(top),
         mart=_mart(top),
     )
     about.finish()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from perfhouse.company_cards import Cards
+from perfhouse.company_notices import Channel
 from perfhouse.export_types import PayrollBand, Receiver
 
 PRIORITIES = ("low", "normal", "high", "urgent")
@@ -321,6 +322,7 @@ class Company:
     retention: Mapping[str, int] = field(default_factory=dict)  # months to keep, by kind
     look_back: Mapping[str, int] = field(default_factory=dict)  # months read back, by stream
     cards: Cards = field(default_factory=Cards)
+    notices: tuple[Channel, ...] = ()
     mart: str | None = None  # connection of the PostgreSQL mart that shows what is published
 
     def source(self, source_id: str) -> Source | None:

@@ -16,6 +16,7 @@ GROUND = {
     "perfhouse.company_identities", "perfhouse.company_monitors", "perfhouse.company_appeals",
     "perfhouse.company_packs", "perfhouse.company_surveys", "perfhouse.company_targets",
     "perfhouse.company_calendars", "perfhouse.company_cards",
+    "perfhouse.company_notices",
     "perfhouse.company_exports", "perfhouse.company_gates", "perfhouse.company_mappings",
     "perfhouse.company_look_back", "perfhouse.company_payroll", "perfhouse.company_retention",
     "perfhouse.export_columns", "perfhouse.export_types", "perfhouse.formulas",
@@ -31,6 +32,7 @@ ROOF = {
     "perfhouse.orchestration",
     "perfhouse.embedded",
     "perfhouse.report",
+    "perfhouse.cli_notices",
     "perfhouse.cli_privacy",
 }
 RELEASE = ("perfhouse.release", "perfhouse.release_stage", "perfhouse.rollback")
@@ -60,6 +62,7 @@ NAMED = {
     "perfhouse.stages": "stages",
     "perfhouse.accept": "stages",
     "perfhouse.deliver": "stages",
+    "perfhouse.notices": "stages",
     "perfhouse.reproduce": "stages",
     "perfhouse.erasure": "stages",
     "perfhouse.retention": "stages",

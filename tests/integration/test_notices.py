@@ -1,0 +1,339 @@
+"""Notices: to a real mail server and a real web server; rehearsed, sent once, naming nobody."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import publish_in_child as child
+import pytest
+import small_warehouse as small
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import Envelope
+
+from connectors import notices as ways
+from expectations import gate
+from perfhouse import cli, notices, release, release_files, warehouse
+from perfhouse.company_notices import Channel, read_notices
+from perfhouse.config_reader import Table
+from perfhouse.errors import ConfigError, TransientError
+from perfhouse.month import Month
+from perfhouse.stages import Workspace
+
+OCTOBER = Month("2026-10")
+SECRET = "hook-5up3r"
+MAIL = Channel(
+    *("mail", "email", "mail", ("alerts", "cards", "gate")),
+    to=("hr@example.com", "{manager_id}@example.com"),
+    sender="perfhouse@example.com",
+    link="https://cards.example.com/{month}/{manager_id}.html",
+)
+ROBOT = Channel("group", "wecom_robot", "robot", ("alerts", "cards", "gate"), language="zh")
+APP = Channel("app", "wecom_app", "app", ("cards",), to=("{manager_id}",))
+SLACK = Channel("slack", "slack", "slack", ("cards",), language="en")
+HOOK = Channel("hook", "webhook", "hook", ("cards",))
+
+
+@dataclass
+class Mailbox:
+    """Keeps what a mail server took; addresses in `refused` it does not take."""
+
+    taken: list[tuple[str, EmailMessage]] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: Any, session: Any, envelope: Envelope, address: str, options: Any
+    ) -> str:
+        if address in self.refused:
+            return "550 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:  # noqa: N802
+        content = envelope.content
+        assert isinstance(content, bytes)
+        self.taken.append(
+            (envelope.rcpt_tos[0], message_from_bytes(content, policy=policy.default))
+        )
+        return "250 OK"
+
+
+@dataclass
+class Web:
+    """Keeps what a web server was told; answers what `answers` says of a path."""
+
+    url: str = ""
+    told: list[tuple[str, Any]] = field(default_factory=list)
+    answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
+
+
+@pytest.fixture
+def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
+    box = Mailbox()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = Controller(box, hostname="127.0.0.1", port=port)
+    server.start()
+    monkeypatch.setenv("PERFHOUSE_URL_MAIL", f"smtp://127.0.0.1:{port}")
+    yield box
+    server.stop()
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    it = Web()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(None)
+
+        def do_POST(self) -> None:
+            self._answer(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+
+        def _answer(self, body: Any) -> None:
+            it.told.append((self.path, body))
+            status, said = it.answers.get(urlsplit(self.path).path, (200, {"errcode": 0}))
+            content = json.dumps(said).encode()
+            self.send_response(status)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    it.url = f"http://127.0.0.1:{server.server_port}"
+    it.answers["/cgi-bin/gettoken"] = (200, {"errcode": 0, "access_token": "tok"})
+    monkeypatch.setenv("PERFHOUSE_URL_ROBOT", f"{it.url}/cgi-bin/webhook/send?key={SECRET}")
+    monkeypatch.setenv("PERFHOUSE_URL_SLACK", f"{it.url}/services/T0/{SECRET}")
+    monkeypatch.setenv("PERFHOUSE_URL_HOOK", f"{it.url}/hook/{SECRET}")
+    host = it.url.removeprefix("http://")
+    monkeypatch.setenv("PERFHOUSE_URL_APP", f"http://corp:{SECRET}@{host}/?agentid=1000002")
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield it
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """September is published for two managers; in October the gate on raw data failed."""
+    root = tmp_path_factory.mktemp("notices")
+    home = small.home(root / "home")
+    small.land(home, "hr", {"hr_roster": small.ROSTER})
+    small.land(home, "calls", {"calls": small.CALLS})
+    company = small.company(root / "company", small.source("hr"), small.source("calls"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gate, "_expect", child.everything_passes)
+        patch.setattr(release_files, "stage_cards", child.plain_cards)
+        small.build(home)
+        child.judge(home, company, small.MONTH)
+        release.publish(company, home, small.MONTH)
+    with warehouse.connect(home.warehouse) as con:
+        con.execute("create schema if not exists monitors")
+        con.execute(
+            "create table monitors.monitor_findings as select date '2026-09-01' as month, "
+            "'quick_closes' as monitor, 'M1' as manager_id, 'E' || i as employee_id "
+            "from range(3) r(i)"
+        )
+    check = gate.Check("volume", "Rows as usual", "行数正常", "critical", False, "3", "10", ("E7",))
+    gate.keep(home, gate.Verdict("raw", "2026-10", "2026-10", "0" * 64, False, (check,)))
+    return Workspace(company, root, home)
+
+
+@pytest.fixture
+def place(published: Workspace) -> Workspace:
+    """The same place with nothing sent yet; the rest of it is only read."""
+    sent = published.home.root / "notices"
+    if sent.exists():
+        (sent / "sent.jsonl").unlink(missing_ok=True)
+    return published
+
+
+def told(
+    place: Workspace, *channels: Channel, month: Month = small.MONTH, send: bool = True
+) -> Any:
+    ws = replace(place, company=replace(place.company, notices=channels))
+    return notices.notify(ws, month, send=send)
+
+
+def counts(outcomes: list[notices.Outcome]) -> list[tuple[str, int, int]]:
+    return [(each.event, each.count, each.known) for each in outcomes]
+
+
+def test_a_rehearsal_sends_nothing_and_notes_nothing(
+    place: Workspace, mailbox: Mailbox, web: Web
+) -> None:
+    found = told(place, MAIL, ROBOT, send=False)
+    assert counts(found) == [("cards", 3, 0), ("alerts", 1, 0), ("cards", 1, 0), ("alerts", 1, 0)]
+    assert not any(each.is_sent for each in found)
+    assert (mailbox.taken, web.told) == ([], [])
+    assert not (place.home.root / "notices" / "sent.jsonl").exists()
+
+
+def test_each_manager_hears_of_the_own_card_and_nobody_hears_it_twice(
+    place: Workspace, mailbox: Mailbox
+) -> None:
+    assert counts(told(place, MAIL)) == [("cards", 3, 0), ("alerts", 1, 0)]
+    to = [address for address, _ in mailbox.taken]
+    assert to == ["hr@example.com", "M1@example.com", "M2@example.com", "hr@example.com"]
+    everyone, own, _, alerts = (mail for _, mail in mailbox.taken)
+    assert own["subject"] == "2026-09 绩效卡已发布 · Scorecards of 2026-09 are ready"
+    assert "您 2026-09 的绩效卡已发布(版本 2026-09.r1)" in own.get_content()
+    assert "https://cards.example.com/2026-09/M1.html" in own.get_content()
+    assert "2 scorecards of 2026-09 are ready" in everyone.get_content()
+    assert "https://" not in everyone.get_content(), "a link to one card is not for all"
+    assert "- quick_closes: 3" in alerts.get_content()
+    assert own["message-id"] != everyone["message-id"]
+    assert own["auto-submitted"] == "auto-generated"
+    assert counts(told(place, MAIL)) == [("cards", 0, 3), ("alerts", 0, 1)]
+    assert len(mailbox.taken) == 4
+
+
+def test_what_is_kept_of_a_notice_names_nobody(place: Workspace, mailbox: Mailbox) -> None:
+    told(place, MAIL)
+    file = place.home.root / "notices" / "sent.jsonl"
+    assert len(file.read_text("utf-8").splitlines()) == 4
+    assert "M1" not in file.read_text("utf-8")
+    assert "@" not in file.read_text("utf-8")
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_after_a_failure_the_rest_goes_out_and_only_the_rest(
+    place: Workspace, mailbox: Mailbox
+) -> None:
+    mailbox.refused = {"M1@example.com"}
+    with pytest.raises(ConfigError, match="notices mail: the server refuses") as caught:
+        told(place, MAIL)
+    assert "M1" not in str(caught.value)
+    to = [address for address, _ in mailbox.taken]
+    assert to == ["hr@example.com", "M2@example.com", "hr@example.com"]
+    mailbox.refused = set()
+    told(place, MAIL)
+    assert [address for address, _ in mailbox.taken[3:]] == ["M1@example.com"]
+
+
+def test_a_torn_last_line_is_no_notice(place: Workspace, mailbox: Mailbox) -> None:
+    told(place, replace(MAIL, events=("alerts",)))
+    file = place.home.root / "notices" / "sent.jsonl"
+    with file.open("a") as handle:
+        handle.write('{"key": "')
+    assert counts(told(place, MAIL)) == [("cards", 3, 0), ("alerts", 0, 1)]
+    assert len([json.loads(line) for line in file.read_text("utf-8").splitlines()]) == 4
+
+
+def test_a_failed_gate_is_told_by_check_and_names_no_key(place: Workspace, web: Web) -> None:
+    assert counts(told(place, ROBOT, month=OCTOBER)) == [("gate", 1, 0)]
+    path, body = web.told[0]
+    assert path == f"/cgi-bin/webhook/send?key={SECRET}"
+    assert body["msgtype"] == "markdown"
+    content = body["markdown"]["content"]
+    assert content.startswith("**2026-10 质量门 raw 未通过**\n")
+    assert "volume: 行数正常" in content
+    assert "E7" not in content
+
+
+def test_the_other_ways_are_told_as_they_want_it(place: Workspace, web: Web) -> None:
+    told(place, APP, SLACK, HOOK)
+    token, first, second, slack, hook = web.told
+    assert parse_qs(urlsplit(token[0]).query) == {"corpid": ["corp"], "corpsecret": [SECRET]}
+    assert first[0] == "/cgi-bin/message/send?access_token=tok"
+    assert (first[1]["touser"], second[1]["touser"]) == ("M1", "M2")
+    assert first[1]["agentid"] == 1000002
+    assert "Your scorecard of 2026-09 is ready" in first[1]["text"]["content"]
+    assert slack[0] == f"/services/T0/{SECRET}"
+    assert slack[1]["text"].startswith("Scorecards of 2026-09 are ready\n\n2 scorecards")
+    assert "绩效" not in slack[1]["text"]
+    assert sorted(hook[1]) == ["key", "subject", "text"]
+
+
+@pytest.mark.parametrize(
+    ("channel", "path", "answer", "error"),
+    [
+        (SLACK, f"/services/T0/{SECRET}", (503, {}), TransientError),
+        (SLACK, f"/services/T0/{SECRET}", (404, {}), ConfigError),
+        (ROBOT, "/cgi-bin/webhook/send", (200, {"errcode": 45009}), TransientError),
+        (ROBOT, "/cgi-bin/webhook/send", (200, {"errcode": 93000}), ConfigError),
+        (APP, "/cgi-bin/gettoken", (200, {"errcode": 40001}), ConfigError),
+        (APP, "/cgi-bin/message/send", (200, {"errcode": 0, "invaliduser": "M1"}), ConfigError),
+    ],
+)
+def test_a_refusal_says_who_must_act_and_never_the_secret(
+    place: Workspace,
+    web: Web,
+    caplog: pytest.LogCaptureFixture,
+    channel: Channel,
+    path: str,
+    answer: tuple[int, Any],
+    error: type[Exception],
+) -> None:
+    web.answers[path] = answer
+    with pytest.raises(error, match=f"notices {channel.id}: ") as caught:
+        told(place, replace(channel, events=("cards",)))
+    assert SECRET not in str(caught.value) + caplog.text
+    assert "M1" not in str(caught.value) + caplog.text
+    assert not (place.home.root / "notices" / "sent.jsonl").exists()
+
+
+def test_no_password_goes_over_an_open_line(
+    place: Workspace, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = ways.connection("mail").port
+    monkeypatch.setenv("PERFHOUSE_URL_MAIL", f"smtp://me:{SECRET}@127.0.0.1:{port}")
+    with pytest.raises(ConfigError, match="no TLS: no password is sent"):
+        told(place, MAIL)
+    assert mailbox.taken == []
+
+
+def test_a_long_text_is_cut_between_letters() -> None:
+    assert ways.cut("绩" * 10, 30) == "绩" * 10
+    cut = ways.cut("绩" * 2000, ways.ROBOT_BYTES)
+    assert cut == "绩" * 1364 + "…"
+    assert len(cut.encode()) <= ways.ROBOT_BYTES
+
+
+def test_the_command_rehearses_unless_told_to_send(
+    place: Workspace,
+    mailbox: Mailbox,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ws = replace(place, company=replace(place.company, notices=(MAIL,)))
+    monkeypatch.setattr("perfhouse.stages.open_workspace", lambda *_: ws)
+    assert cli.main(["notify", "--month", "2026-09"]) == 0
+    said = capsys.readouterr().out
+    assert "mail             cards   would send 3\n" in said
+    assert "nothing was sent" in said
+    assert mailbox.taken == []
+    assert cli.main(["notify", "--month", "2026-09", "--send"]) == 0
+    assert "mail             cards   sent 3\n" in capsys.readouterr().out
+    assert len(mailbox.taken) == 4
+
+
+def test_every_problem_of_a_channel_is_told() -> None:
+    problems: list[str] = []
+    good = {"id": "hr", "kind": "wecom_robot", "connection": "robot"}
+    found = read_notices(Table({"notices": [good]}, "t: ", problems))
+    assert found == (Channel("hr", "wecom_robot", "robot", ("alerts", "cards", "gate")),)
+    assert problems == []
+    bad = {"id": "hr", "kind": "email", "connection": "mail", "events": ["card"], "color": 1}
+    read_notices(Table({"notices": [good, bad]}, "t: ", problems))
+    assert [p.split(": ")[1] for p in problems] == [
+        "notices[1].events[0]",
+        "notices[1].to",
+        "notices[1].sender",
+        "notices[1].color",
+        "notices[1].id",
+    ]
