@@ -26,6 +26,7 @@ pytestmark = [
         reason="no chromium here; tests/servers/packages.sh installs it",
     ),
 ]
+AXE = Path(__file__).resolve().parents[2] / ".servers/node/node_modules/axe-core/axe.min.js"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 # Runs in the page that frames the card, never in the card: measures what a reader would see.
 PROBE = """
@@ -48,6 +49,16 @@ onload = () => { const out = {};
     f.contentDocument.querySelector('[for=en]').click(); out[f.id + '-en'] = seen(f.id); }
   const pre = document.createElement('pre'); pre.id = 'said';
   pre.textContent = JSON.stringify(out); document.body.append(pre); };
+"""
+
+# axe runs in the page itself: what is serious or critical is told with the rule and its nodes.
+ASK_AXE = """
+axe.run(document, { resultTypes: ['violations'] }).then(said => {
+  const pre = document.createElement('pre'); pre.id = 'said';
+  pre.textContent = JSON.stringify(said.violations
+    .filter(v => ['serious', 'critical'].includes(v.impact))
+    .map(v => [v.id, v.nodes.map(n => n.html.slice(0, 100))]));
+  document.body.append(pre); });
 """
 
 
@@ -132,6 +143,29 @@ def test_a_card_asks_for_nothing_and_no_letter_is_tiny(measured):
     for name, page in measured.items():
         assert page["requests"] == 0, name
         assert page["small"] == 0, name
+
+
+@pytest.mark.skipif(
+    not AXE.exists() and not os.environ.get("CI"), reason="no axe here; see install.sh"
+)
+@pytest.mark.parametrize(("width", "language", "theme"), [(1120, "zh", 1), (600, "en", 0)])
+def test_axe_finds_nothing_serious_on_a_card(folder, tmp_path, width, language, theme):
+    text = (folder / "largest.html").read_text(encoding="utf-8").replace(POLICY, "")
+    text = text.replace(" checked>", ">", 1).replace(f"id={language} ", f"id={language} checked ")
+    axe = AXE.read_text(encoding="utf-8").replace("</script", "<\\/script")
+    page = tmp_path / "card.html"
+    page.write_text(f"{text}<script>{axe}</script><script>{ASK_AXE}</script>", encoding="utf-8")
+    dom = chromium(
+        tmp_path / "profile",
+        f"--window-size={width},2000",
+        f"--blink-settings=preferredColorScheme={theme}",  # 0 is dark, 1 is light
+        "--virtual-time-budget=20000",
+        "--dump-dom",
+        page.as_uri(),
+    )
+    said = re.search(r'<pre id="said">(.*?)</pre>', dom, re.DOTALL)
+    assert said, dom[-2000:]
+    assert json.loads(html.unescape(said.group(1))) == []
 
 
 def test_a_card_prints_on_a4_in_two_pages(folder, tmp_path):
