@@ -73,6 +73,26 @@ def test_a_row_has_its_numbers_in_the_order_of_its_columns(made: dict[str, bytes
     assert re.search(shown, text_of(made["M01"]))
 
 
+def test_what_moved_or_changed_a_number_stands_below_it(sheet: Sheet) -> None:
+    total = next(t for t in sheet.totals if t.manager_id == "M04")
+    said = card_pdf.describe(sheet, total)
+    rows = [row for group in said["groups"] for row in group["rows"]]
+    rows[0] |= {"why": ["较上月 +2.5 个百分点", "+2.5 on last month"]}
+    rows[0] |= {"restated": ["更正,原 70%", "restated, was 70%"]}
+    said["head"] |= {"restated": ["更正,上一版为 70.0", "Restated, was 70.0"], "provisional": 2}
+    text = text_of(card_pdf.render(said, MONTH))
+    for shown in (
+        "较上月+2.5个百分点",
+        "+2.5onlastmonth",
+        "更正,原70%",
+        "Restated,was70.0",
+        "2项暂定",
+    ):
+        assert shown in text
+    assert "申诉appeal:剔除2行" in text
+    assert "HR-2026-005" in text, "the list of appeals"
+
+
 def test_the_same_month_gives_the_same_bytes(sheet: Sheet, made: dict[str, bytes]) -> None:
     again = fixture.make(managers=5, names={"M03": "Łukasz Жанна Nguyễn 𠮷"})
     other = read_sheet(again, MONTH, {"number": 3})
