@@ -25,6 +25,13 @@ FOLDER = "changes"
 _RELATIVE = frozenset(
     {"rank", "rank_low", "rank_high", "peer_count", "change", "previous_total_score"}
 )
+# What was agreed on before the month: it does not ripen, and changes for a reason or not at all.
+_TERMS = frozenset(
+    {
+        *("floor", "target", "stretch", "weight", "target_version", "kpi_version"),
+        *("minimum_sample", "minimum_rows", "category", "role"),
+    }
+)
 _WORDS = "sentence_"  # columns that tell of numbers; they also say which deliveries count
 _SUBJECTS = ("manager_id", "team_id", "kpi_id")
 
@@ -148,9 +155,20 @@ def _name(column: str) -> str:
 def only_settles(found: Sequence[Change], provisional: Collection[str]) -> bool:
     """Say whether changes are no more than provisional KPIs becoming final.
 
-    Then each KPI that differs was said to be provisional, and totals differ only for managers of
-    such a KPI; ranks follow from them.
+    Then each KPI that differs was said to be provisional, totals differ only for managers of such
+    a KPI, ranks follow from them, and what numbers are held to is as it was.
     """
+    # of a row that came or went every column differs, the terms with it
+    rows = {
+        (change.table_name, change.row_key)
+        for change in found
+        if change.column_name == "status" and None in (change.old_value, change.new_value)
+    }
+    if any(
+        change.column_name in _TERMS and (change.table_name, change.row_key) not in rows
+        for change in found
+    ):
+        return False
     of_kpis = [change for change in found if change.kpi_id is not None]
     if not of_kpis or any(change.kpi_id not in provisional for change in of_kpis):
         return False

@@ -258,9 +258,11 @@ def test_a_reason_names_why_and_who() -> None:
     assert [p.partition(":")[0] for p in refused.value.problems] == ["--reason", "--by"]
 
 
-def change(table: str, manager: str | None, kpi: str | None, column: str) -> Change:
+def change(
+    table: str, manager: str | None, kpi: str | None, column: str, old: str | None = "1"
+) -> Change:
     key = ", ".join(part for part in (manager, kpi) if part)
-    return Change(f"scorecard_{table}_months", key, manager, None, kpi, column, "1", "2")
+    return Change(f"scorecard_{table}_months", key, manager, None, kpi, column, old, "2")
 
 
 REOPENED = change("kpi", "M1", "reopen_rate", "value")
@@ -274,6 +276,13 @@ TOTAL = change("manager", "M1", None, "total_score")
         ([REOPENED, TOTAL, change("manager", "M2", None, "rank")], True),
         ([REOPENED, change("kpi", "M1", "csat_rate", "value")], False),
         ([REOPENED, change("manager", "M2", None, "total_score")], False),
+        ([REOPENED, TOTAL, change("kpi", "M1", "reopen_rate", "target")], False),
+        ([REOPENED, TOTAL, change("kpi", "M1", "reopen_rate", "floor", None)], False),
+        ([REOPENED, TOTAL, change("manager", "M1", None, "role")], False),
+        (
+            [change("team", "M1", "reopen_rate", each, None) for each in ("status", "target")],
+            True,
+        ),
         ([TOTAL], False),
         ([], False),
     ],
