@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import evidence, ledger, release_fates
+from perfhouse import cards, evidence, ledger, release_fates
 from perfhouse.verify_ledger import VerifiedLedger
 
 if TYPE_CHECKING:
@@ -62,6 +62,9 @@ def problems_and_notes(
     except ValueError as error:
         return [str(error)], []
     problems = [*_proof_problems(claim, shown, keys), *_number_problems(claim.row, shown)]
+    proof = evidence.Proof(claim.merkle_root, claim.row_sha256, shown["proof"])
+    if not problems and cards.with_evidence(evidence.blank(page), proof) != page:
+        problems = ["its proof holds, but is not written as it was published"]
     notes = [f"{claim.release} of {claim.company}, root {claim.merkle_root}"]
     if said.lines:
         problems += [*said.problems, *_entry_problems(claim, said)]

@@ -39,6 +39,10 @@ def _release_problems(
         return
     found = list(trust.problems(folder, entry, keys))
     yield from found
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            name = path.relative_to(folder).as_posix()
+            yield f"{name} is neither a file nor a folder: nothing that is signed names it"
     root = release_manifest.read_manifest(folder).get("evidence", {}).get("merkle_root")
     intact = not any(f"file {evidence.FOLDER}/" in problem for problem in found)
     if root and intact:

@@ -295,6 +295,23 @@ def test_any_flipped_byte_of_a_card_alone_is_found(published: Path) -> None:
         assert found(published, str(card)), whole[place - 20 : place + 20]
 
 
+@pytest.mark.parametrize("place", ["root_start", "row", "proof"])
+def test_a_hash_written_by_other_bytes_is_found(published: Path, place: str) -> None:
+    card = one_card(published)
+    whole = card.read_bytes()
+    found_at = re.search(rf"data-v={place}>[^<]*?([A-Za-z0-9]{{4}})".encode(), whole)
+    assert found_at
+    other = b"".join(b"&#%d;" % byte for byte in found_at[1])
+    start, end = found_at.span(1)
+    card.write_bytes(whole[:start] + other + whole[end:])
+    assert "is not written as it was published" in found(published, str(card))
+
+
+def test_a_link_to_a_folder_in_a_release_is_found(published: Path, tmp_path: Path) -> None:
+    (published / "2026-09" / "r1" / "extra").symlink_to(tmp_path)
+    assert "extra is neither a file nor a folder" in found(published, "2026-09.r1")
+
+
 def test_a_card_that_shows_other_numbers_is_found(published: Path) -> None:
     card = one_card(published)
     text = card.read_text("utf-8")
