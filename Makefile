@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Two workers, as the machines of CI have two cores; a file, with what it makes once, stays on one.
 WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup run test test-all lint types wheel-check check bench up down bi docs clean
+.PHONY: help setup run test test-all audit lint types wheel-check check bench up down bi docs clean
 .DEFAULT_GOAL := help
 
 help:  ## list these words
@@ -48,6 +48,10 @@ test: setup  ## every test that needs no extra server
 test-all: setup  ## those that need a real server (tests/servers/packages.sh installs Debian's part)
 	@tests/servers/install.sh
 	$(BIN)/pytest -q $(WORKERS) -m "server"
+
+audit: setup  ## locked packages against published advisories, where osv.dev can be reached
+	@tests/servers/install.sh
+	@tests/audit.sh
 
 lint: setup  ## ruff (the compiled SQL is linted by the tests, which have a warehouse to compile against)
 	$(BIN)/ruff check .

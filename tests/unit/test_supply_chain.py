@@ -1,6 +1,6 @@
 """What is not ours and what must not be here: locked dependencies, and no secret in the tree.
 
-Works without a network. Whether a locked version has a known flaw needs one: docs/security.md.
+Works without a network. Whether a locked version has a known flaw needs one: `make audit`.
 """
 
 from __future__ import annotations
