@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from perfhouse.erasure import Erasure
 
 _TOLD = 20  # files that are left, by name
+_SHARED = "others hold their account too, and no day tells whose it was then"
 
 
 def add(commands: Any, paths: Callable[[argparse.ArgumentParser], None], types: Any) -> None:
@@ -86,11 +87,16 @@ def _erase(args: argparse.Namespace) -> None:
         echo("nothing was altered: --apply does it, and cannot be undone")
 
 
+def _shared(found: Erasure) -> list[tuple[str, int]]:
+    return sorted(found.found.shared.items())
+
+
 def _told(found: Erasure) -> list[str]:
     rows, deleted = found.found.rows, found.found.deleted
     told = [f"{path}: {count} rows" for path, count in sorted(rows.items())]
     told += [f"{path}: deleted whole" for path in deleted]
     told += [f"published/{e.path}: {e.rows} rows, {e.files} files" for e in found.releases]
+    told += [f"{path}: {count} rows stay: {_SHARED}" for path, count in _shared(found)]
     if not told:
         told.append("nothing in this home names the person")
     if found.line is not None:

@@ -6,6 +6,7 @@ It may not touch a release or the ledger.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import os
 import re
@@ -13,33 +14,17 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from perfhouse import formulas, lake, warehouse
-from perfhouse.erase_person import EMPLOYEE, Person, columns_of, plain
+from perfhouse import erase_holders, erase_rows, formulas, lake, warehouse
+from perfhouse.erase_person import Person, columns_of, plain
+from perfhouse.erase_rows import Landed, Query
+from perfhouse.erase_rows import text as _text
 from perfhouse.settings import Home
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-# Columns of streams that name an employee: by id, or by an account of the source.
-PEOPLE = frozenset(
-    {"assignee_id", "resolved_by_id", "first_responder_id", "actor_id", "agent_id"}
-    | {"transferred_to", "subject_employee_id", "learner_id", "assigned_by", "coach_id"}
-    | {"coachee_id", "employee_id", "source_user_id", "manager_employee_id"}
-    | {"deputy_employee_id", "matrix_manager_ids", "head_employee_id", "from_manager"}
-    | {"to_manager", "author_id", "proposer_id", "decided_by", "evaluator_id", "ratee_id"}
-    | {"owner_id", "employee_no", "old_value", "new_value", "subject_id"}
-    | {"credited_to", "admitted_by", "row_id"}  # of appeals; a row may be a person's
-)
-# Keyed hashes of people, customers or employees.
-HASHES = frozenset(
-    {"customer_key", "requester_key", "rater_key", "ani_hash", "subject_hash"}
-    | {"email_hash", "work_email_hash"}
-)
-# What else a row about the person says of them: emptied where one of `OWN` names them.
-PERSONAL = ("display_name", "work_email_hash", "email_hash", "login")
-OWN = ("employee_id", "employee_no", "source_user_id")
 _ENCODINGS = ("utf-8-sig", "gb18030", "latin-1")
 _TAG = re.compile(r"<[^>]*>")
 _METADATA = re.compile(rb"<x:xmpmeta.*?</x:xmpmeta>", re.DOTALL)
@@ -54,11 +39,14 @@ class Found:
         rows: altered rows by relative path of their file.
         deleted: relative paths of files that are gone.
         months: source and month of every altered landing.
+        shared: rows by relative path that keep an account which others hold, too: no day, or none
+            that tells whose it was.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     months: set[tuple[str, str]] = field(default_factory=set)
+    shared: dict[str, int] = field(default_factory=dict)
 
 
 def erase(home: Home, person: Person, *, apply: bool, resumed: bool = False) -> Found:
@@ -72,8 +60,10 @@ def erase(home: Home, person: Person, *, apply: bool, resumed: bool = False) -> 
         if resumed:
             lake.rehash(home)
         _quarantined(con, home, person, found, apply)
+        within = functools.cache(person.within)
         for file in [*_archived(home), *_verdicts(home)]:
-            if any(person.stands_in(text) for text in texts_of(con, file)):
+            asked = within(*_of_path(file))
+            if any(asked.stands_in(text) for text in texts_of(con, file)):
                 _delete(home, file, found, apply)
     _configurations(home, person, found, apply)
     return found
@@ -83,79 +73,73 @@ def erase(home: Home, person: Person, *, apply: bool, resumed: bool = False) -> 
 
 
 def _landed(con: DuckDBPyConnection, home: Home, person: Person, found: Found, apply: bool) -> None:
-    roots = [r for r in home.raw.iterdir() if not r.name.startswith("_")]
-    if home.superseded.is_dir():
-        roots += list(home.superseded.iterdir())
-    for file in sorted(file for root in roots for file in root.rglob("*.parquet")):
+    con.create_function("stands_in", person.stands_in, ["VARCHAR"], "BOOLEAN")
+    zone = erase_holders.time_zone(home)
+    for file in _landed_files(home):
         source, month = _of_path(file)
-        query, touched = _query(columns_of(con, file), person, source)
-        count = _count(con, file, touched) if touched else 0
+        query = _query(con, home, file, person, zone)
+        shared = _count(con, file, query.shared) if query.shared else 0
+        if shared:
+            found.shared[file.relative_to(home.root).as_posix()] = shared
+        count = _count(con, file, query.touched) if query.touched else 0
         if not count:
             continue
         relative = file.relative_to(home.root).as_posix()
         found.rows[relative] = count
         found.months.add((source, month))
         if apply:
-            _rewrite(con, f"select {query} from {_scan(file)} order by file_row_number", file)
+            _rewrite(
+                con, f"select {query.picked} from {_scan(file)} order by file_row_number", file
+            )
     if apply and found.rows:
         aside = f"{home.superseded.relative_to(home.root).as_posix()}/"
         lake.rehash(home, {p.replace(aside, f"{home.raw.name}/") for p in found.rows})
 
 
-def _query(columns: list[tuple[str, str]], person: Person, source: str) -> tuple[str, str]:
-    """Return the select list that replaces the person, and the condition of rows it alters."""
-    ids = _texts(person.ids(source))
-    hashes, stand_in = _texts(person.hashes), _text(person.pseudonym)
-    names = {name for name, _ in columns}
-    own = " or ".join(f'"{name}" in {ids}' for name in OWN if name in names and ids)
-    picked, touched = [], []
-    for name, kind in columns:
-        column, test = f'"{name}"', ""
-        value = column
-        if name in PEOPLE and ids and person.kind == EMPLOYEE:
-            if kind.endswith("[]"):
-                test = f"list_has_any({column}, list_value{ids})"
-                value = f"list_transform({column}, e -> if(e in {ids}, {stand_in}, e))"
-            else:
-                test = f"{column} in {ids}"
-                value = f"if({test}, {stand_in}, {column})"
-        elif name in PERSONAL and own:
-            test = f"({own}) and {column} is not null"
-            value = f"if({own}, null, {column})"
-        elif name in HASHES and hashes:
-            test = f"{column} in {hashes}"
-            value = f"if({test}, {stand_in}, {column})"
-        elif name == "extra":  # a source's own fields: nobody knows what they hold
-            test = " or ".join(f"contains({column}, {_text(word)})" for word in person.words)
-            value = f"if({test}, null, {column})"
-        picked.append(f"{value} as {column}")
-        touched += [f"coalesce({test}, false)"] if test else []
-    return ", ".join(picked), " or ".join(touched)
+def _landed_files(home: Home) -> list[Path]:
+    roots = [r for r in home.raw.iterdir() if not r.name.startswith("_")]
+    if home.superseded.is_dir():
+        roots += list(home.superseded.iterdir())
+    return sorted(file for root in roots for file in root.rglob("*.parquet"))
+
+
+def _query(con: DuckDBPyConnection, home: Home, file: Path, person: Person, zone: str) -> Query:
+    root = home.superseded if file.is_relative_to(home.superseded) else home.raw
+    stream = file.relative_to(root).parts[0]
+    columns = tuple(columns_of(con, file))
+    return erase_rows.query(Landed(stream, *_of_path(file), columns, zone), person)
 
 
 def _quarantined(
     con: DuckDBPyConnection, home: Home, person: Person, found: Found, apply: bool
 ) -> None:
     """Drop the rows that hold the person; the twin for people is written again."""
-    con.create_function("stands_in", person.stands_in, ["VARCHAR"], "BOOLEAN")
+    within = functools.cache(person.within)
+
+    def _is_named(source: str, month: str, text: str) -> bool:
+        return within(source, month).stands_in(text)
+
+    con.create_function("is_named", _is_named, ["VARCHAR"] * 3, "BOOLEAN")
     roots = [home.quarantine, home.superseded / home.quarantine.name]
     for file in sorted(file for root in roots for file in root.rglob("*.parquet")):
         told = " || ' ' || ".join(
             f"coalesce(cast(\"{name}\" as varchar), '')" for name, _ in columns_of(con, file)
         )
-        held = f"stands_in({told})"
+        held = f"is_named({', '.join(map(_text, _of_path(file)))}, {told})"
         count = _count(con, file, held)
-        if not count:
-            continue
-        found.rows[file.relative_to(home.root).as_posix()] = count
-        if apply:
-            kept = f"select * exclude (file_row_number) from {_scan(file)} where not {held}"
-            _rewrite(con, f"{kept} order by file_row_number", file)
-            people = str(file.with_suffix(".csv")).replace("'", "''")
-            left = f"read_parquet({_text(plain(file))}, hive_partitioning = false)"
-            shown = formulas.quarantined_sql(left)
-            con.execute(f"copy ({shown}) to '{people}' (format csv, header)")
-    con.remove_function("stands_in")
+        if count:
+            found.rows[file.relative_to(home.root).as_posix()] = count
+        if count and apply:
+            _keep(con, file, f"not {held}")
+
+
+def _keep(con: DuckDBPyConnection, file: Path, condition: str) -> None:
+    """Keep rows of quarantine, and write the twin for people again."""
+    kept = f"select * exclude (file_row_number) from {_scan(file)} where {condition}"
+    _rewrite(con, f"{kept} order by file_row_number", file)
+    people = str(file.with_suffix(".csv")).replace("'", "''")
+    left = f"read_parquet({_text(plain(file))}, hive_partitioning = false)"
+    con.execute(f"copy ({formulas.quarantined_sql(left)}) to '{people}' (format csv, header)")
 
 
 def _rewrite(con: DuckDBPyConnection, query: str, file: Path) -> None:
@@ -181,14 +165,6 @@ def _of_path(file: Path) -> tuple[str, str]:
     """Return source and month of a file by the folders it lies in."""
     parts = dict(part.split("=", 1) for part in file.parts if "=" in part)
     return parts.get("source", ""), parts.get("month", "")
-
-
-def _texts(values: Any) -> str:
-    return f"({', '.join(_text(value) for value in values)})" if values else ""
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 # ---------------------------------------------------------------- files without columns

@@ -105,7 +105,8 @@ def put(folder: Path, published: Path) -> None:
 
 def _without_rows(con: DuckDBPyConnection, whole: Path, person: Person) -> int:
     """Take the rows that name the person out of tables, changes and exports; count them."""
-    con.create_function("replaced", person.replaced, ["VARCHAR"], "VARCHAR")
+    asked = person.within("", whole.parent.name)
+    con.create_function("replaced", asked.replaced, ["VARCHAR"], "VARCHAR")
     rows = 0
     for file in sorted(whole.rglob("*.parquet")):
         scan = f"read_parquet({_text(plain(file))}, hive_partitioning = false)"
@@ -152,7 +153,7 @@ def _without_pages(whole: Path, person: Person) -> None:
     """Delete the person's own pages; of others, the rows of tables that are theirs, and names."""
     own = _page(person)
     words = (*person.names, *(() if person.key.isdigit() else (person.key,)))
-    told = Person(person.kind, "", person.pseudonym, names=tuple(words))
+    told = Person(person.kind, "", person.pseudonym, names=words, longer=person.longer)
     pages = [page for folder in _PAGES for page in sorted((whole / folder).glob("*.html"))]
     for file in pages:
         if file.name == own:

@@ -117,10 +117,11 @@ def _person(home: Home, request: Request, journal: Path) -> tuple[Person, bool]:
 def _check_words(request: Request, person: Person) -> None:
     """Refuse words for the public ledger that name the person, or say nothing."""
     problems = []
+    known = person.within("", "")
     for option, said in (("--by", request.who), ("--reason", request.why)):
         if not said.strip():
             problems.append(f"{option}: expected words, got nothing")
-        elif person.stands_in(said):
+        elif known.stands_in(said):
             problems.append(f"{option}: expected words that name nobody: they are published")
     if problems:
         raise ConfigError(problems)
@@ -230,8 +231,11 @@ def _built(home: Home) -> tuple[str, ...]:
 
 def _left(home: Home, person: Person) -> Iterator[str]:
     """Yield files of the home that still name the person: a person must look at them."""
-    words = tuple(w for w in (person.key, *person.names) if not w.isdigit())
-    told = Person(person.kind, "", person.pseudonym, names=words)
+    passed = {span.account for span in person.passed}
+    accounts = {account for _, account in person.accounts} - passed
+    known = dict.fromkeys((person.key, *person.names, *sorted(accounts)))
+    words = tuple(word for word in known if not word.isdigit())
+    told = Person(person.kind, "", person.pseudonym, names=words, longer=person.longer)
     journal = home.tmp / "erasing.json"
     with warehouse.connect() as con:
         for file in sorted(p for p in home.root.rglob("*") if p.is_file() and not p.is_symlink()):

@@ -21,6 +21,7 @@ from perfhouse import (
     erase_lake,
     erase_person,
     erase_releases,
+    erase_rows,
     erased,
     erasure,
     lake,
@@ -184,7 +185,7 @@ def test_of_every_text_column_of_a_stream_it_is_known_whether_it_names_a_person(
         for column in stream.columns
         if column.type.startswith("VARCHAR") and not column.values
     }
-    people = erase_lake.PEOPLE | erase_lake.HASHES | set(erase_lake.PERSONAL)
+    people = erase_rows.PEOPLE | erase_rows.HASHES | set(erase_rows.PERSONAL)
     assert texts - people == NOBODY
     assert people <= texts
 
