@@ -192,13 +192,18 @@ class _Asked:
         return f"if({test}, null, {column})", test
 
     def is_shared(self, name: str) -> Iterable[str]:
-        """Yield the conditions of rows in which nobody knows who of several an id was."""
+        """Yield the conditions of rows in which nobody knows who of several an id was.
+
+        Where no day of it is known as the person's, though it was said to be theirs, any may be.
+        """
         if name not in PEOPLE | HASHES or self.file.stream in _STATEMENTS:
             return
         for account, spans in self.person.shared(self.file.source).items():
             if name in NUMBERS and account == self.person.key:
                 continue
-            days = days_in([s for s in spans if s.whose != UNKNOWN], self.file.day(name))
+            is_dated = any(span.whose == OWN for span in spans)
+            known = [span for span in spans if is_dated and span.whose != UNKNOWN]
+            days = days_in(known, self.file.day(name))
             yield f'("{name}" = {text(account)} and not coalesce({days}, false))'
 
 

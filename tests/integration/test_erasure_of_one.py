@@ -148,6 +148,15 @@ def test_days_of_an_older_map_count_where_nobody_else_is_known(home: Home) -> No
     assert found.shared == {}
 
 
+def test_an_account_that_a_map_moved_without_a_day_stays_and_is_told(home: Home) -> None:
+    undated = "select 'desk' as mapped_source, 'u17' as source_user_id, '{}' as employee_id"
+    small.land(home, "map", {"identity_map": undated.format("A1")})
+    small.land(home, "map", {"identity_map": undated.format("B2")}, small.MONTH.plus(1))
+    _, found = erase(home, "A1")
+    assert set(rows(home, "tickets", "assignee_id")) == {("u17",)}
+    assert [*found.shared.values()] == [4]
+
+
 def test_a_directory_speaks_for_its_month_where_no_roster_is_left(home: Home) -> None:
     users = "select 'u9' as source_user_id, '{}' as employee_no"
     calls = """
