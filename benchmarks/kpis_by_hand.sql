@@ -496,7 +496,6 @@ by_manager as (
     from answers
     where is_answered and is_newest and survey_kind = 'employee_satisfaction' and in_month(day)
     union all select 'kb_contributions', manager_id, 0, heads from heads
-    union all select 'improvement_suggestions', manager_id, 0, heads from heads
     union all select 'turnover_rate', manager_id, cast(is_leaver as int), cast(heads / 12 as numeric(28, 10)) from heads
 )
 select

@@ -544,10 +544,12 @@ def create_raw_views(
     """Create schema `raw`: a view per stream over the windows a build of the month may read.
 
     `as_of` is the last delivery window that counts, None the month itself. `streams` gives
-    (column, type) by stream; a stream without files becomes a typed, empty view.
+    (column, type) by stream; a stream without files becomes a typed, empty view. The table
+    `deliveries` says which streams were delivered for which month, be it without a row.
     """
     configured = {source.id for source in company.sources}
     found: dict[str, list[str]] = {name: [] for name in streams}
+    delivered: set[tuple[str, str]] = set()
     for manifest in _read_by_a_build(home, month, as_of, company.look_back):
         if manifest.source not in configured:
             continue
@@ -555,10 +557,21 @@ def create_raw_views(
             if _is_read(name, manifest, month, company.look_back):
                 paths = [_landed_path(home, manifest, f) for f in landing.files]
                 found.setdefault(name, []).extend(paths)
+                if not landing.refused:
+                    delivered.add((manifest.month, name))
     con.execute("create schema if not exists raw")
+    write_deliveries(con, delivered)
     for name, columns in streams.items():
         view = _view(con, columns, found[name])
         con.execute(f"create or replace view raw.{_quoted(name)} as {view}")
+
+
+def write_deliveries(con: DuckDBPyConnection, delivered: Collection[tuple[str, str]]) -> None:
+    """Replace `raw.deliveries` by (month as `2026-09`, stream) of what was delivered."""
+    con.execute("create or replace table raw.deliveries (month date, stream varchar)")
+    rows = [[Month(month).start, stream] for month, stream in sorted(delivered)]
+    if rows:
+        con.executemany("insert into raw.deliveries values (?, ?)", rows)
 
 
 def _landed_path(home: Home, manifest: Manifest, file: LandedFile) -> str:

@@ -51,7 +51,7 @@
     {%- set params = entry.metric.type_params -%}
     {%- set above = kpi_measure(params.numerator.name) -%}
     {%- set below = kpi_measure(params.denominator.name) -%}
-    {%- set named = {'kpi_id': entry.id, 'kpi_version': kpi.version, 'kind': kpi_kind(entry), 'number': 1} -%}
+    {%- set named = {'kpi_id': entry.id, 'kpi_version': kpi.version, 'kind': kpi_kind(entry), 'number': 1, 'needed': []} -%}
     {%- if above.fact == below.fact and 'denominator_credit' not in kpi -%}
         {{ return([dict(named, fact=above.fact, numerator=above.expr, denominator=below.expr,
             credit=kpi.credit, row_id=kpi.row_id, strata=kpi.get('strata') or [])]) }}
@@ -62,6 +62,8 @@
     {%- if rolls_up(kpi.credit) != rolls_up(kpi.get('denominator_credit', kpi.credit)) -%}
         {{ exceptions.raise_compiler_error("KPI " ~ entry.id ~ ": both sums must count for the same managers; give a credit to a manager its `path`") }}
     {%- endif -%}
+    {%- set needed = [streams_of(above.fact), streams_of(below.fact)] | select | list -%}
+    {%- set named = dict(named, needed=needed) -%}
     {{ return([
         dict(named, fact=above.fact, numerator=above.expr, denominator='0',
             credit=kpi.credit, row_id=kpi.row_id, strata=[]),
@@ -70,6 +72,41 @@
             row_id=kpi.get('denominator_row_id', kpi.row_id), strata=[]),
     ]) }}
 {% endmacro %}
+
+{# Streams that tell who people are hold until a newer delivery: a month may well go without one. #}
+{% macro lasting_streams() %}
+    {{ return(['hr_roster', 'org_units', 'employment_events', 'identity_map', 'source_users']) }}
+{% endmacro %}
+
+{# Streams whose rows a fact consists of: those behind the staging models and facts that it reads. #}
+{% macro streams_of(fact) %}
+    {%- set streams = [] -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name == fact -%}
+        {%- for parent in node.depends_on.nodes -%}
+            {%- set name = parent.split('.')[-1] -%}
+            {%- if parent.startswith('source.') and parent.split('.')[-2] == 'raw' -%}
+                {%- do streams.append(name) if name not in lasting_streams() -%}
+            {%- elif name.startswith('stg_') or name.startswith('fct_') -%}
+                {%- do streams.extend(streams_of(name)) -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(streams | unique | sort) }}
+{% endmacro %}
+
+{# Whether a row's `month` is one that a part of a KPI may count: where its two sums lie in two facts, a stream of
+   each was delivered for the month. Without it heads would be counted under a numerator that nobody told. #}
+{% macro is_delivered(part, qualified=true) -%}
+    {%- set delivered = ref('dim_delivered_streams') if qualified else ref('dim_delivered_streams').include(database=false) -%}
+    true
+    {%- for streams in part.needed %}
+    and month in (
+        select d.month
+        from {{ delivered }} as d
+        where d.stream in ({% for stream in streams %}{{ text_literal(stream) }}{{ ', ' if not loop.last }}{% endfor %})
+    )
+    {%- endfor %}
+{%- endmacro %}
 
 {# Whether a credit counts for those above too. #}
 {% macro rolls_up(credit) -%}
@@ -177,7 +214,7 @@
 {% macro kpi_sums(part, is_appealed=true) -%}
     {%- set credit = part.credit -%}
     {%- set named = [credit.id, credit.day, credit.queue, credit.path, credit.team, credit.employee] + part.strata -%}
-    {%- set keys = ['month'] + named | select | unique | list -%}
+    {%- set keys = ['month'] + named | select | list -%}
     select
         {{- credited_columns(credit) }},
         {{ stratum_of(part.strata) }} as stratum,
@@ -252,7 +289,7 @@
             {%- if is_appealed %}
             {{ appealed_join(part) }}
             {%- endif %}
-            where month = {{ month_start() }} and {{ in_month(part.credit.day) }}
+            where month = {{ month_start() }} and {{ in_month(part.credit.day) }} and {{ is_delivered(part) }}
                 {{- " and coalesce(appeal_effect, '') <> 'exclude'" if is_appealed }}
 {%- endmacro %}
 

@@ -13,16 +13,13 @@
         on d.kpi_id = c.kpi_id
 {%- endmacro %}
 
-{# A KPI whose denominator lies in another fact says nothing by it: what is counted must have come too. #}
+{# KPIs of which anything was counted: of what was not delivered `kpi_stratum_months` has no row. #}
 {% macro available_kpis() -%}
     select kpi_id, kpi_version, sum(denominator) as denominator
     from {{ ref('kpi_employee_months') }}
     where month = {{ month_start() }}
     group by kpi_id, kpi_version
     having sum(denominator) > 0
-    {%- for entry in kpi_metrics() if kpi_parts(entry) | length > 1 %}
-        and (kpi_id <> '{{ entry.id }}' or sum(numerator) <> 0)
-    {%- endfor %}
 {%- endmacro %}
 
 {# What is told of a year needs some months of it: a leaver of one month would be twelve of a year. #}

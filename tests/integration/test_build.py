@@ -258,6 +258,28 @@ def test_every_column_from_core_on_is_described_and_in_its_place(built: Built) -
         assert model["description"].startswith("One row per "), table
 
 
+def test_a_month_of_which_a_stream_was_not_delivered_is_compared_with_nothing(
+    built: Built,
+) -> None:
+    """Nobody delivered articles in August; suggestions came in both months, M2's only in August."""
+    counted = built.query(
+        "select month, kpi_id, manager_id, value from scorecards.scorecard_kpi_months "
+        "where kpi_id in ('kb_contributions', 'improvement_suggestions') "
+        "and (month = date '2026-08-01' or value = 0) order by all"
+    )
+    august, september = tiny.AUGUST.start, tiny.SEPTEMBER.start
+    assert {kpi for month, kpi, *_ in counted if month == august} == {"improvement_suggestions"}
+    zeros = {(kpi, manager) for month, kpi, manager, _ in counted if month == september}
+    assert ("improvement_suggestions", "M2") in zeros
+    assert ("kb_contributions", "M2") in zeros
+    known = built.query(
+        "select kpi_id, reference_month_count from kpis.kpi_references "
+        "where month = date '2026-09-01' "
+        "and kpi_id in ('kb_contributions', 'improvement_suggestions') order by all"
+    )
+    assert known == [("improvement_suggestions", 1), ("kb_contributions", 0)]
+
+
 def test_the_sentences_of_the_unit_tests_hold(
     built: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ def explained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, dict[str,
     home = Home(tmp_path_factory.mktemp("explained") / "home").ensure()
     rng = np.random.default_rng(7)
     drawn = {f"M{n}": [_strata(rng), _strata(rng)] for n in range(MANAGERS)}
+    drawn |= {"empty now": [_strata(rng), {}], "empty before": [{}, _strata(rng)]}
     _fill(home, drawn)
     extra = {"PERFHOUSE_COMPANY_KPIS": "company_kpis"}
     with settings.dbt_environment(home, NOW, NOW, extra):
@@ -74,7 +76,7 @@ def _fill(home: Home, drawn: dict[str, list[Sums]]) -> None:
                 "? as manager_id, 'k' as kpi_id, '1' as kpi_version, 'no_target' as status, "
                 "1 as minimum_sample, false as is_provisional, ?::double as value, "
                 "?::double as sample_size",
-                [month.start, manager, above / below, below],
+                [month.start, manager, above / below if below else None, below],
             )
     con.close()
 
@@ -97,7 +99,7 @@ def textbook(before: Sums, now: Sums) -> tuple[float, float]:
     return rate, mix
 
 
-def _found(home: Home) -> dict[str, tuple[Decimal, Decimal, Decimal, str]]:
+def _found(home: Home) -> dict[str, tuple[Any, ...]]:
     con = warehouse.connect(home.warehouse, read_only=True)
     rows = con.execute(
         "select manager_id, value_change, rate_effect, mix_effect, sentence_en "
@@ -112,9 +114,12 @@ def test_both_effects_are_those_of_the_textbook_and_sum_to_the_change_exactly(
 ) -> None:
     home, drawn = explained
     found = _found(home)
-    assert len(found) == MANAGERS
+    assert len(found) == MANAGERS + 2
     for manager, (before, now) in drawn.items():
         change, rate, mix, _ = found[manager]
+        if not before or not now:
+            assert (change, rate, mix) == (None, None, None)
+            continue
         assert rate + mix == change
         expected = textbook(before, now)
         assert float(rate) == pytest.approx(expected[0], abs=3e-6)

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from perfhouse import lake
 from perfhouse.company import Company, load_company
 from perfhouse.month import Month
 
@@ -380,9 +381,12 @@ def raw_tables(con: Any, _home: Any, _company: Any, _month: Any, as_of: Month, s
     """Stand in for lake.create_raw_views: the same schema, from the rows above."""
     con.execute("create schema if not exists raw")
     given = rows()
+    months: set[tuple[str, str]] = set()
     for stream, columns in shape.items():
         delivered = [{"_window": window(row), **row} for row in given.get(stream, [])]
         fill(con, stream, columns, [row for row in delivered if row["_window"] <= as_of.key])
+        months |= {(row["_window"], stream) for row in delivered if row["_window"] <= as_of.key}
+    lake.write_deliveries(con, months)
 
 
 def window(row: dict[str, Any]) -> str:

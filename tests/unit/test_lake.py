@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -89,6 +91,25 @@ def test_views_hold_the_windows_a_build_may_read_and_no_others(home: Home) -> No
         "2026-09",
         "2026-10",
     ]
+
+
+def test_deliveries_say_which_streams_came_for_which_month_be_it_without_a_row(home: Home) -> None:
+    for month in ("2026-08", "2026-09", "2026-10"):
+        land(home, "a", month)
+    known = lake.read_manifest(home, "a", Month("2026-09"))
+    assert known is not None
+    tickets = known.streams["tickets"]
+    streams = {
+        "tickets": replace(tickets, refused="the account may not read it"),
+        "calls": replace(tickets, files=(), landed=0),
+    }
+    lake.commit(home, replace(known, streams=streams), {})
+    land(home, "removed", "2026-09")
+    con = warehouse.connect()
+    lake.create_raw_views(con, home, company("a"), Month("2026-09"), None, COLUMNS)
+    found = con.execute("select month, stream from raw.deliveries order by all").fetchall()
+    con.close()
+    assert found == [(date(2026, 8, 1), "tickets"), (date(2026, 9, 1), "calls")]
 
 
 def test_streams_that_count_long_after_their_delivery_are_read_further_back(home: Home) -> None:

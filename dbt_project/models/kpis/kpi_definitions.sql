@@ -16,6 +16,7 @@
 -- depends_on: {{ ref('fct_headcount_months') }}
 -- depends_on: {{ ref('dim_employees') }}
 -- depends_on: {{ ref('dim_queues') }}
+-- depends_on: {{ ref('dim_delivered_streams') }}
 -- depends_on: {{ ref('kpi_appeal_rows') }}
 {{ config(materialized='table') }}
 
@@ -25,7 +26,7 @@ with definitions as (
     {% set kpi = entry.kpi -%}
     {% set parts = kpi_parts(entry) -%}
     {% set row_sql -%}
-        {% for part in parts %}{{ kpi_rows(part, qualified=false) }}{{ ' union all ' if not loop.last }}{% endfor %}
+        {% for part in parts %}{{ kpi_rows(part, is_delivered(part, qualified=false), qualified=false) }}{{ ' union all ' if not loop.last }}{% endfor %}
     {%- endset -%}
     select
         {{ text_literal(entry.id) }} as kpi_id,

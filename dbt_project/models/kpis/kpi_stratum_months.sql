@@ -16,6 +16,7 @@
 -- depends_on: {{ ref('fct_headcount_months') }}
 -- depends_on: {{ ref('dim_employees') }}
 -- depends_on: {{ ref('dim_queues') }}
+-- depends_on: {{ ref('dim_delivered_streams') }}
 -- depends_on: {{ ref('kpi_appeal_rows') }}
 {%- set kpis = kpi_metrics() %}
 {%- set is_appealed = has_appealed_rows() %}

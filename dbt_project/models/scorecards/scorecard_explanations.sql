@@ -97,7 +97,9 @@ compared as (
         d.is_suppressed and c.value is null as is_hidden,
         p.value as previous_value,
         c.value - p.value as value_change,
-        case when not d.is_suppressed and p.value is not null then {{ measure('m.mix_effect') }} end as mix_effect,
+        case
+            when not d.is_suppressed and c.value is not null and p.value is not null then {{ measure('m.mix_effect') }}
+        end as mix_effect,
         not d.is_suppressed and m.stratum_count > 1 as is_split
     from current_month as c
     inner join definitions as d
