@@ -104,6 +104,19 @@
     / (1 + {{ z95() }} * {{ z95() }} / {{ n }})
 {%- endmacro %}
 
+{# 95 % limit of a proportion, `events` of `n` cases: Wilson's; but where one case of ten or more is unlike all others,
+   Wilson's shuts out rates too soon (of ten cases, all below 1 in 56), and Jeffreys' limit of a Poisson count of one, half
+   the 2.5 % point of chi squared with three degrees of freedom, takes its place (as other such constants do in the
+   modified Wilson interval of Brown, Cai and DasGupta 2001, section 4.1.1). `sign` as in wilson. #}
+{% macro proportion_limit(events, n, sign) -%}
+    {%- set lone = '0.107897641312 / ' ~ n -%}
+    case
+        when {{ n }} >= 10 and {{ events if sign < 0 else n ~ ' - ' ~ events }} = 1
+            then {{ lone if sign < 0 else '1 - ' ~ lone }}
+        else {{ wilson(events ~ ' / ' ~ n, n, sign) }}
+    end
+{%- endmacro %}
+
 {# Agresti and Coull's 95 % limit of a mean of `n` answers that spread by `variance` between two bounds: z² answers
    are added, half of them at either bound. Of answers that are 0 or 1 it is the interval known by their name. #}
 {% macro agresti_coull(mean, variance, n, sign) -%}

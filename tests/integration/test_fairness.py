@@ -295,7 +295,7 @@ class Oracle:
         standard = np.concatenate([c.below * self.relative(c) for c in cells])
         n = sum(c.below.sum() for c in cells)
         if self.kpi.kind == "proportion":
-            limits = proportion_confint(above.sum(), n, method="wilson")
+            limits = proportion_limits(float(above.sum()), n)
             return tuple(min(1.0, float(x) * n / standard.sum()) for x in limits)  # type: ignore[return-value]
         if self.kpi.kind == "score" and self.bounds and self.kpi.is_suppressed:
             return agresti_coull(above, *self.bounds)
@@ -309,6 +309,17 @@ class Oracle:
         error = np.sqrt(spread / freedom) * t95(freedom)
         limits = self.adjusted(cells) - error, self.adjusted(cells) + error
         return tuple(np.clip(limits, *self.bounds)) if self.bounds else limits
+
+
+def proportion_limits(events: float, n: float) -> tuple[float, float]:
+    """Wilson's limits; Jeffreys' of a lone event beside the one of ten cases or more."""
+    low, high = proportion_confint(events, n, method="wilson")
+    lone = stats.chi2.ppf(0.025, 3) / 2 / n
+    if n >= 10 and events == 1:
+        low = lone
+    if n >= 10 and n - events == 1:
+        high = 1 - lone
+    return float(low), float(high)
 
 
 @pytest.fixture(scope="module", params=[11, 12])

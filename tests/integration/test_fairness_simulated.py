@@ -26,9 +26,9 @@ def test_shrunk_values_are_nearer_to_the_truth_than_plain_ones(entries: Any) -> 
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say(entries: Any) -> None:
-    weights = [entry["managers"] for entry in entries[LARGE]]
-    for name in ("coverage", "shrunk_coverage"):
-        held = np.average([entry[name] for entry in entries[LARGE]], weights=weights)
+    for name, chosen in (("coverage", slice(None)), ("shrunk_coverage", LARGE)):
+        weights = [entry["managers"] for entry in entries[chosen]]
+        held = np.average([entry[name] for entry in entries[chosen]], weights=weights)
         assert held >= 0.93 - CHANCE, name
         # With hundreds of thin strata managers look a little further apart than they are.
         is_wide = name == "shrunk_coverage" and entries[0]["kpi"] == RARE.name
@@ -52,10 +52,9 @@ def test_allowing_for_the_mix_brings_no_disorder_however_thin_its_strata(entries
     assert ours <= plain + 0.01
 
 
-def test_intervals_of_few_skewed_seconds_hold_the_truth_too(entries: Any) -> None:
-    smallest = entries[0]
-    if smallest["kpi"].startswith("seconds"):
-        assert abs(smallest["coverage"] - 0.95) <= 0.02 + CHANCE
+def test_intervals_of_few_cases_hold_the_truth_too(entries: Any) -> None:
+    smallest = entries[0]  # of a rare outcome, and of skewed seconds, this is where they fail first
+    assert abs(smallest["coverage"] - 0.95) <= 0.02 + CHANCE
 
 
 @pytest.fixture(scope="module")

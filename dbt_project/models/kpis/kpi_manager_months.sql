@@ -144,13 +144,13 @@ limits as (
     select
         *,
         case
-            when kind = 'proportion' then scale * {{ wilson('value', 'cases', -1) }}
+            when kind = 'proportion' then scale * {{ proportion_limit(double('numerator'), 'cases', -1) }}
             when kind = 'score' and coalesce(within_variance, 0) = 0 and greatest_value is not null
                 then {{ agresti_coull('adjusted_value', 'own_spread', 'effective_count', -1) }}
             else adjusted_value - {{ t95('freedom') }} * {{ root('own_variance') }}
         end as lower_limit,
         case
-            when kind = 'proportion' then scale * {{ wilson('value', 'cases', 1) }}
+            when kind = 'proportion' then scale * {{ proportion_limit(double('numerator'), 'cases', 1) }}
             when kind = 'score' and coalesce(within_variance, 0) = 0 and greatest_value is not null
                 then {{ agresti_coull('adjusted_value', 'own_spread', 'effective_count', 1) }}
             else adjusted_value + {{ t95('freedom') }} * {{ root('own_variance') }}
