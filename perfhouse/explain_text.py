@@ -63,7 +63,7 @@ _EN = {
     "no_kpis": "no KPI is measured for this manager in this month",
     "insufficient_data": "not enough data: the sample is below the minimum",
     "no_target": "no target is set for this role and month",
-    "not_available": "no source delivers this KPI",
+    "not_available": "nothing that this KPI counts was delivered",
     "excluded": "an upheld appeal left it out of this month",
     "insufficient_coverage": "too little of the weight has enough data",
 }
@@ -97,7 +97,7 @@ _ZH = {
     "no_kpis": "该经理本月没有任何指标",
     "insufficient_data": "样本不足:低于最少样本量",
     "no_target": "该岗位本月未设目标",
-    "not_available": "没有来源提供该指标",
+    "not_available": "本月没有可计入该指标的数据",
     "excluded": "经申诉核实,本月不计入",
     "insufficient_coverage": "有足够数据的权重太少",
 }

@@ -159,7 +159,7 @@ scored as (
     select
         *,
         case
-            when status = 'not_available' then name_en || ' is not scored: no source delivered it this month'
+            when status = 'not_available' then name_en || ' is not scored: nothing that it counts was delivered this month'
             when is_hidden
                 then name_en || ' is not shown, so that nobody''s answer can be worked out, and is not scored'
             when value is null then name_en || ' is not scored: there was nothing to count this month'
@@ -198,7 +198,7 @@ scored as (
                 end
         end as reason_en,
         case
-            when status = 'not_available' then name_zh || '不计分：本月没有来源提供该数据'
+            when status = 'not_available' then name_zh || '不计分：本月没有可计入的数据'
             when is_hidden then name_zh || '不予显示，以免推算出任何人的答卷，因此不计分'
             when value is null then name_zh || '不计分：本月没有样本'
             when status = 'excluded' then name_zh || '本月经申诉核实，不计入总分'
