@@ -24,6 +24,7 @@ from perfhouse.settings import Connection, connection
 ROBOT_BYTES, APP_BYTES = 4096, 2048
 _SECONDS = 30.0
 _CUT = "…"
+_FOR_GOOD = 500  # of a mail server's codes; below, a later attempt may be taken
 _STALE, _BUSY = (40014, 42001), (-1, 45009)
 # One attempt: a run again is the retry, and a retry's log line would tell a webhook's address.
 _ROBOT = Policy(attempts=1, timeout=_SECONDS, per_second=20 / 60)
@@ -39,6 +40,10 @@ class Message:
     subject: str
     body: str
     to: str = ""
+
+
+class NotNow(TransientError):
+    """One receiver is not taken now, such as by a server that greets strangers late; others are."""
 
 
 class Sender:
@@ -59,12 +64,13 @@ class Sender:
                 self._post(self._client, message)
             else:
                 self._client.send_message(_mail(message, self._channel.sender))
-        except (ConfigError, smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused):
-            raise ConfigError(
-                [f"{where}: the server refuses the message or the receiver"]
-            ) from None
-        except (PerfhouseError, smtplib.SMTPException, OSError):
-            raise TransientError(f"{where}: the server did not take the message") from None
+        except (PerfhouseError, smtplib.SMTPException, OSError) as error:
+            if isinstance(error, ConfigError) or _code(error) >= _FOR_GOOD:
+                raise ConfigError(
+                    [f"{where}: the server refuses the message or the receiver"]
+                ) from None
+            kind = NotNow if isinstance(error, smtplib.SMTPRecipientsRefused) else TransientError
+            raise kind(f"{where}: the server did not take the message") from None
 
     def _post(self, client: Client, message: Message) -> None:
         to = self._connection
@@ -120,6 +126,13 @@ def cut(text: str, most: int) -> str:
     return content[: most - len(_CUT.encode())].decode(errors="ignore") + _CUT
 
 
+def _code(error: Exception) -> int:
+    """Return the code of a mail server's refusal; 0 of anything else."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return max((code for code, _ in error.recipients.values()), default=0)
+    return error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else 0
+
+
 def _token(bare: Client, to: Connection) -> tuple[str, float]:
     said = bare.get("/cgi-bin/gettoken", {"corpid": to.login, "corpsecret": to.password})
     if said.get("errcode"):
@@ -170,9 +183,9 @@ def _mail_server(channel: Channel, to: Connection) -> Iterator[smtplib.SMTP]:
                 raise ConfigError([f"{where}: the server offers no TLS: no password is sent"])
         if to.login:
             server.login(to.login, to.password)
-    except smtplib.SMTPAuthenticationError:
-        raise ConfigError([f"{where}: the mail server refuses the login"]) from None
-    except (smtplib.SMTPException, OSError):
+    except (smtplib.SMTPException, OSError) as error:
+        if isinstance(error, smtplib.SMTPAuthenticationError) and _code(error) >= _FOR_GOOD:
+            raise ConfigError([f"{where}: the mail server refuses the login"]) from None
         raise TransientError(f"{where}: the mail server does not answer as it should") from None
     with server:
         yield server

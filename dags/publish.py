@@ -33,4 +33,12 @@ with DAG(
         """Release the month, or say that it is unchanged."""
         return house.publish(context)
 
-    publish()
+    published = publish()
+    if COMPANY.notices:
+
+        @task(outlets=[house.STOPPED])
+        def stopped(**context: Any) -> None:
+            """Announce a month that a gate stopped; a teardown, so the run fails all the same."""
+            house.stopped(context)
+
+        published >> stopped().as_teardown()

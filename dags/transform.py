@@ -50,4 +50,12 @@ with DAG(
         """May the scorecards be published?"""
         return house.gate_scorecards(context)
 
-    gate_raw() >> build() >> gate_facts() >> gate_scorecards()
+    judged = gate_raw() >> build() >> gate_facts() >> gate_scorecards()
+    if COMPANY.notices:
+
+        @task(outlets=[house.STOPPED])
+        def stopped(**context: Any) -> None:
+            """Announce a month that a gate stopped; a teardown, so the run fails all the same."""
+            house.stopped(context)
+
+        judged >> stopped().as_teardown()

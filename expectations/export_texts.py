@@ -30,7 +30,6 @@ _TABLES = {
     "formulas": "file varchar, file_row bigint, column_name varchar",
     "texts": "file_row bigint, column_name varchar",
     "named": "place varchar, column_name varchar, of_what varchar",
-    "cards": "page varchar",
 }
 # Texts that people typed and analysts read, with what tells their place. Who accepted something
 # may sign by name, and was told then who reads it.
@@ -45,7 +44,7 @@ _TYPED = (
 
 
 def prepare(con: DuckDBPyConnection, case: Case, of_hr: Sequence[str]) -> None:
-    """Make `contacts`, `formulas`, `texts`, `named` and `cards`: where what was found.
+    """Make `contacts`, `formulas`, `texts` and `named`: where what was found.
 
     The staged database is attached as `staged`, its columns are listed in `published_columns`;
     `of_hr` are the text columns of `hr_csv`.
@@ -64,7 +63,6 @@ def prepare(con: DuckDBPyConnection, case: Case, of_hr: Sequence[str]) -> None:
         ],
         "texts": [*_texts(con, of_hr)],
         "named": [*_named(con, case)],
-        "cards": [(page.name,) for page in pages if page.name != "index.html"],
     }
     for table, columns in _TABLES.items():
         con.execute(f"create table {table} ({columns})")
@@ -85,12 +83,6 @@ def text_rules() -> list[Rule]:
             "no_free_text", CRITICAL, "texts", "select file_row, column_name from batch",
             ("No text of the HR file is long, has lines, or holds a contact",
              "人事文件的文本不长、不换行且不含联系方式"),
-        ),
-        rows(
-            "cards_are_the_managers", CRITICAL, "cards",
-            "select cards, managers from (select count(*) as cards, "
-            "(select count(*) from managers) as managers from batch) where cards <> managers",
-            ("There is one card for every manager of the month", "当月每位主管各有一张绩效卡页面"),
         ),
         rows(
             "no_contacts", CRITICAL, "contacts", "select place, name from batch",

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expectations import export_files, export_payroll, export_texts, export_values
+from expectations import (
+    export_cards,
+    export_files,
+    export_payroll,
+    export_texts,
+    export_values,
+)
 from expectations.export_files import other_types, unguarded
 from expectations.rules import CRITICAL, Rule, columns, quoted, rows
 from perfhouse.hashing import sha256_of
@@ -79,6 +85,7 @@ def prepare(con: DuckDBPyConnection, case: Case) -> tuple[Rule, ...]:
     held = {row[0] for row in con.execute("describe hr_csv").fetchall()}
     of_hr = [name for name, kind in HR_COLUMNS if kind == "VARCHAR" and name in held]
     export_texts.prepare(con, case, of_hr)
+    export_cards.prepare(con, case)
     con.execute("detach staged")
     payroll = []
     if case.company.payroll_bands:
@@ -89,7 +96,11 @@ def prepare(con: DuckDBPyConnection, case: Case) -> tuple[Rule, ...]:
     con.execute("create table faults (fault varchar)")
     for fault in faults:
         con.execute("insert into faults values (?)", [fault])
-    found: tuple[Rule, ...] = (*_column_rules(), *export_texts.text_rules())
+    found: tuple[Rule, ...] = (
+        *_column_rules(),
+        *export_texts.text_rules(),
+        *export_cards.card_rules(),
+    )
     if {name for name, _ in HR_COLUMNS} <= held:  # else the columns are what is told
         found = (*found, *_row_rules(), *export_values.value_rules(HR_COLUMNS))
     return (*found, *payroll)

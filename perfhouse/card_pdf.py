@@ -48,15 +48,10 @@ def write_all(sheet: Sheet, as_of: Month, out_dir: Path) -> list[Path]:
     names = cards.file_names(total.manager_id for total in sheet.totals)
     paths = []
     for total in sheet.totals:
-        path = out_dir / file_name(names[total.manager_id])
+        path = out_dir / cards.paper_name(names[total.manager_id])
         path.write_bytes(render(describe(sheet, total), as_of))
         paths.append(path)
     return paths
-
-
-def file_name(page: str) -> str:
-    """Return the name of the PDF file that lies beside a page."""
-    return page.removesuffix(".html") + ".pdf"
 
 
 def render(said: Mapping[str, Any], as_of: Month) -> bytes:

@@ -39,6 +39,7 @@ def render_all(
     out_dir: Path,
     *,
     release: Mapping[str, Any] | None = None,
+    pdf: bool = False,
 ) -> list[Path]:
     """Write every manager's card of a month and `index.html`; return their paths, cards first.
 
@@ -47,6 +48,7 @@ def render_all(
         month: months before it are read for the trend, later ones never.
         out_dir: created when missing; cards that lie there are replaced.
         release: what the page is published as, of `read_sheet`.
+        pdf: each card is to lie beside its page as PDF, too; the index links both.
     """
     sheet = read_sheet(con, month, release)
     names = file_names(total.manager_id for total in sheet.totals)
@@ -58,7 +60,7 @@ def render_all(
         paths.append(path)
     index = out_dir / "index.html"
     gates = card_gates.read(con, month, RUN_BEFORE_CARDS)
-    index.write_bytes(_render_index(sheet, names, gates))
+    index.write_bytes(_render_index(sheet, names, gates, pdf))
     return [*paths, index]
 
 
@@ -131,16 +133,22 @@ def file_names(manager_ids: Iterable[str]) -> dict[str, str]:
     return names
 
 
+def paper_name(page: str) -> str:
+    """Return the name of the PDF file that lies beside a page."""
+    return page.removesuffix(".html") + ".pdf"
+
+
 # ---------------------------------------------------------------- rendering
 
 
 def _render_index(
-    sheet: Sheet, names: Mapping[str, str], gates: tuple[card_gates.Gate, ...]
+    sheet: Sheet, names: Mapping[str, str], gates: tuple[card_gates.Gate, ...], pdf: bool
 ) -> bytes:
     managers = [
         {
             "manager_id": t.manager_id,
             "href": names[t.manager_id],
+            "paper": paper_name(names[t.manager_id]) if pdf else None,
             "total": None if t.total_score is None else f"{t.total_score:.1f}",
             "grade": t.grade,
             "status": t.status,
@@ -153,6 +161,7 @@ def _render_index(
         managers=managers,
         gates=gates,
         release=sheet.release,
+        pdf=pdf,
         css=_css(),
     ).encode()
 

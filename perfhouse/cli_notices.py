@@ -27,8 +27,6 @@ def _notify(args: argparse.Namespace) -> None:
 
     ws = open_workspace(args.company, args.data, args.home)
     for each in notices.notify(ws, args.month, send=args.send, progress=echo):
-        verb = "sent" if each.is_sent else "would send"
-        before = f", {each.known} went out before" if each.known else ""
-        echo(f"{each.channel:<16} {each.event:<7} {verb} {each.count}{before}")
+        echo(each.said)
     if not args.send:
         echo("nothing was sent: --send sends it")

@@ -23,7 +23,8 @@ class Channel:
     """Where notices go; `connection` names the secret address.
 
     `to`: mail addresses or users of WeCom; one with `{manager_id}` is each manager's own, and hears
-    of the own card only. `link`: where cards are read, with `{month}` and `{manager_id}`.
+    of the own card only. `link`: where cards are read, with `{month}` and `{manager_id}`. `send`:
+    the DAG sends by itself; else it says what would go.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Channel:
     to: tuple[str, ...] = ()
     sender: str = ""
     link: str = ""
+    send: bool = False
 
 
 def read_notices(top: Table) -> tuple[Channel, ...]:
@@ -57,6 +59,7 @@ def _channel(entry: Table) -> Channel:
         to=entry.texts("to"),
         sender=entry.text("sender", ""),
         link=entry.text("link", ""),
+        send=entry.flag("send", default=False),
     )
     for index, event in enumerate(channel.events):
         if event not in EVENTS:

@@ -86,7 +86,8 @@ def run(
     with _alone(ws.home):
         shutil.rmtree(_root(ws.home) / "metadata", ignore_errors=True)
         with _airflow(ws, None, echo) as airflow:
-            board = watch.Board(airflow.api, airflow.root / "logs", echo, airflow.check)
+            logs, notices = airflow.root / "logs", bool(ws.company.notices)
+            board = watch.Board(airflow.api, logs, echo, airflow.check, notices=notices)
             _deliver(ws, airflow.api, board, months, redeliveries)
     report.demo_done(ws, months, time.monotonic() - began, echo)
     return 0

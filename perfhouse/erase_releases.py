@@ -40,7 +40,10 @@ _GONE = ".gone"  # beside staged files: the names of those to delete
 _EXPORTS = (exports.HR, exports.PAYROLL)
 _VERDICTS = "gate_verdicts"
 _PAGES = ("cards", "pages")
-_PAGE, _PAPER = ".html", ".pdf"
+_PAGE, _PAPER, _INDEX = ".html", ".pdf", "index.html"
+# A row of a table of a page, with its head; rows may stand in one line, or each in its own.
+_ROW = re.compile(r"<tr><th(?: scope=row)?>((?:(?!<td|<tr).)*)<td.*?(?:\n|(?=<tr|</tbody>|\Z))")
+_LINK = re.compile(r'<a href="([^"/]*\.pdf)">.*?</a>')
 _IDS = re.compile(r"(_id|^employee_number)$")  # columns that may name an employee
 _PARQUET = "(format parquet, compression zstd)"
 
@@ -155,30 +158,36 @@ def _without_pages(whole: Path, person: Person) -> None:
     words = (*person.names, *(() if person.key.isdigit() else (person.key,)))
     told = Person(person.kind, "", person.pseudonym, names=words, longer=person.longer)
     pages = [page for folder in _PAGES for page in sorted((whole / folder).glob("*.html"))]
-    for file in pages:
+    # The index of cards comes last: it links the PDF files, and some of them go.
+    for file in sorted(pages, key=lambda page: page.name == _INDEX):
         if file.name == own:
             file.unlink()
             file.with_suffix(_PAPER).unlink(missing_ok=True)
             continue
         before = file.read_text(encoding="utf-8")
         said, script, rest = before.partition("<script")  # which comes last and names nobody
-        kept = [line for line in said.splitlines(keepends=True) if not _is_row_of(line, person)]
-        left = "".join(kept)
+        left = _ROW.sub(lambda row: "" if _is_row_of(row[1], person) else row[0], said)
         text = told.replaced(left) if words else left
         if text != left:  # the card as PDF shows no such row, but may say the same words
             file.with_suffix(_PAPER).unlink(missing_ok=True)
+        if file.name == _INDEX:
+            text = _without_links(text, file.parent)
         if text + script + rest != before:
             file.write_text(text + script + rest, encoding="utf-8")
+
+
+def _without_links(index: str, folder: Path) -> str:
+    """Return an index of cards with a dash for every PDF file that is gone."""
+    return _LINK.sub(lambda link: link[0] if (folder / link[1]).exists() else "—", index)
 
 
 def _page(person: Person) -> str:
     return cards.file_names([person.key])[person.key]
 
 
-def _is_row_of(line: str, person: Person) -> bool:
-    """Say whether a line of a page is the row of a table whose head is the person."""
-    head = re.match(r"<tr><th(?: scope=row)?>(.*?)<td", line)
-    text = re.sub(r"<[^>]*>", "", head[1]).strip() if head else ""
+def _is_row_of(head: str, person: Person) -> bool:
+    """Say whether the head of a row of a table is the person."""
+    text = re.sub(r"<[^>]*>", "", head).strip()
     both = (f"{name} {person.key}" for name in person.names)
     return text in (person.key, *person.names, *both)
 

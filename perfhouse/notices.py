@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from perfhouse import durable, ledger, provenance, trust, warehouse
 from perfhouse.company_notices import PERSONAL, Channel
-from perfhouse.errors import ConfigError, PerfhouseError
+from perfhouse.errors import ConfigError, PerfhouseError, TransientError
 from perfhouse.hashing import sha256_of
 from perfhouse.settings import Home
 
@@ -53,17 +53,26 @@ class Outcome:
     known: int
     is_sent: bool
 
+    @property
+    def said(self) -> str:
+        """Return a line for people."""
+        verb = "sent" if self.is_sent else "would send"
+        before = f", {self.known} went out before" if self.known else ""
+        return f"{self.channel:<16} {self.event:<7} {verb} {self.count}{before}"
+
 
 def notify(
     ws: Workspace,
     month: Month,
     *,
     send: bool = False,
+    as_chosen: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Outcome]:
     """Tell each channel of a month what it wants to hear and has not heard; rehearse unless `send`.
 
-    A channel that fails keeps no other waiting; what it did not take goes out with the next run.
+    `as_chosen` sends through the channels that say `send = true`, as the DAG does. A channel that
+    fails keeps no other waiting; what it did not take goes out with the next run.
 
     Raises:
         ConfigError: there is no channel, or one is not set up or refuses us (operator).
@@ -82,12 +91,14 @@ def notify(
                 if notice.event not in channel.events:
                     continue
                 try:
-                    outcomes.append(_tell(ws.home, channel, notice, send))
+                    outcomes.append(
+                        _tell(ws.home, channel, notice, send or (as_chosen and channel.send))
+                    )
                 except PerfhouseError as error:
                     progress(str(error))
                     failed.append(error)
-    if failed:
-        raise failed[0]
+    if failed:  # what a retry may cure comes first: then there is one
+        raise next((each for each in failed if isinstance(each, TransientError)), failed[0])
     return outcomes
 
 
@@ -114,18 +125,18 @@ def _tell(home: Home, channel: Channel, notice: Notice, send: bool) -> Outcome:
     made = messages(channel, notice)
     known = _sent(home)
     due = [message for message in made if message.key not in known]
-    refused: list[ConfigError] = []
+    refused: list[PerfhouseError] = []
     if send and due:
         with ways.opened(channel) as sender:
             for message in due:
                 try:
                     sender.send(message)
-                except ConfigError as error:  # an unknown address keeps nobody else waiting
+                except (ConfigError, ways.NotNow) as error:  # one address keeps no other waiting
                     refused.append(error)
                 else:
                     _note(home, channel, notice, message.key)
     if refused:
-        raise refused[0]
+        raise next((each for each in refused if isinstance(each, TransientError)), refused[0])
     return Outcome(channel.id, notice.event, len(due), len(made) - len(due), send)
 
 

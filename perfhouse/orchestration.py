@@ -22,7 +22,7 @@ from airflow.sdk import (
     RetryAction,
     RetryRule,
 )
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 
 from perfhouse import report, settings, stages
 from perfhouse.company import Company, Source
@@ -41,6 +41,7 @@ Context = Mapping[str, Any]
 REDELIVERED = Asset("redelivered", group="perfhouse")
 SCORECARDS = Asset("scorecards", group="perfhouse")
 RELEASES = Asset("releases", group="perfhouse")
+STOPPED = Asset("stopped", group="perfhouse")
 
 # Only what a retry may cure is tried again: wrong data or wrong code fails at once.
 RETRIES = ExceptionRetryPolicy(
@@ -110,8 +111,8 @@ def arrived(of: Company) -> PartitionedAssetTimetable:
     return _each_month(AssetAny(all_of_them, REDELIVERED))
 
 
-def each_month_of(asset: Asset) -> PartitionedAssetTimetable:
-    """Run once for every month an asset announces."""
+def each_month_of(asset: Asset | AssetAny) -> PartitionedAssetTimetable:
+    """Run once for every month that an asset, or one of several, announces."""
     return _each_month(asset)
 
 
@@ -248,6 +249,30 @@ def deliver(context: Context) -> dict[str, Any]:
     month = month_of(context)
     sent = delivering.deliver(stages.open_workspace(), month, progress=_log.info)
     return {"month": month.key, "sent": [event.delivery for event in sent]}
+
+
+def stopped(context: Context) -> None:
+    """Announce a month that a gate stopped; the task is skipped where none did."""
+    from expectations import gate as gates
+
+    month = month_of(context)
+    found = gates.verdicts(stages.open_workspace().home, month)
+    told = {verdict.gate: report.headline(verdict) for verdict in found if not verdict.passed}
+    if not told:
+        raise AirflowSkipException(f"no gate stopped {month}")
+    _announce(context, STOPPED, month, {"gates": told})
+
+
+def notify(context: Context) -> dict[str, Any]:
+    """Tell people of a month through the channels that want it sent; rehearse the others."""
+    from perfhouse import notices
+
+    month = month_of(context)
+    found = notices.notify(stages.open_workspace(), month, as_chosen=True, progress=_log.info)
+    for each in found:
+        _log.info("%s", each.said)
+    sent = {f"{each.channel}.{each.event}": each.count for each in found if each.is_sent}
+    return {"month": month.key, "sent": sent}
 
 
 def _judged(

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from perfhouse import evidence, exports, restatement, warehouse
 from perfhouse.lake import file_sha256
-from perfhouse.month import Month
 from perfhouse.release_label import Label
 from perfhouse.settings import Home
 
@@ -44,17 +43,15 @@ def copy_changes(before: Path, folder: Path) -> None:
         shutil.copytree(before / restatement.FOLDER, folder / restatement.FOLDER)
 
 
-def stage_cards(home: Home, month: Month, number: int, folder: Path) -> None:
+def stage_cards(home: Home, label: Label, folder: Path) -> None:
     """Render one card per manager, and the overviews of HR and directors, from the warehouse."""
     from perfhouse import cards, page_director
 
-    con = warehouse.connect(home.warehouse, read_only=True)
-    try:
+    month, number, pdf = label.month, label.number, label.company.cards.pdf
+    with warehouse.connect(home.warehouse, read_only=True) as con:
         said = _published_as(con, number, folder)
-        cards.render_all(con, month, folder / "cards", release=said)
+        cards.render_all(con, month, folder / "cards", release=said, pdf=pdf)
         page_director.render_all(con, month, folder / "pages", release={"number": number})
-    finally:
-        con.close()
 
 
 def stage_pdfs(home: Home, label: Label, folder: Path) -> None:

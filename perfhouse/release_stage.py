@@ -203,7 +203,7 @@ def _stage(
     work.progress(f"{label.name}: staging tables, exports and cards")
     release_tables.stage_database(folder)
     release_files.stage_exports(home, label, folder)
-    release_files.stage_cards(home, month, number, folder)
+    release_files.stage_cards(home, label, folder)
     if work.company.cards.pdf:
         release_files.stage_pdfs(home, label, folder)
     evidence.stage(folder, home, work.company.id, label.name)

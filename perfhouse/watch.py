@@ -19,6 +19,10 @@ _QUIET_SECONDS = 10.0
 _STUCK_SECONDS = 1800.0
 _PAGE = 100
 _ACTIVE = ("queued", "running")
+_ENDED = ("success", "failed")
+# What tells of a run and changes nothing: shown when it was needed, and no failure of the month.
+_QUIET, _ANNOUNCE, BESIDE = ("redelivered", "stopped"), ("publish", "stopped"), "notify"
+_BESIDE_SECONDS = 120.0  # for notices of a month that was stopped
 _SHOWN = {
     "success": "done",
     "failed": "FAILED",
@@ -62,16 +66,24 @@ class Board:
     """Follows DAG runs: one line per change, a heartbeat when all is quiet, an end on failure."""
 
     def __init__(
-        self, api: Api, logs: Path, echo: Callable[[str], None], check: Callable[[], None]
+        self,
+        api: Api,
+        logs: Path,
+        echo: Callable[[str], None],
+        check: Callable[[], None],
+        *,
+        notices: bool = False,
     ) -> None:
         self._api = api
         self._logs = logs
         self._echo = echo
         self._check = check
+        self._notices = notices
         self._began = time.monotonic()
         self._moved = self._spoke = self._began
         self._told: dict[tuple[str, str, str], str] = {}
         self._runs: dict[tuple[str, str], dict[str, Any]] = {}
+        self._tasks: list[dict[str, Any]] = []
 
     def published(self, month: str) -> int:
         """Count the finished publish runs of a month."""
@@ -81,13 +93,30 @@ class Board:
         )
 
     def until_published(self, wanted: Mapping[str, int]) -> None:
-        """Wait until each month has been published that often and no run of it is left."""
+        """Wait until each month has been published that often, told, and no run of it is left."""
         self._until(
             lambda: (
                 all(self.published(month) >= count for month, count in wanted.items())
                 and not any(_month(run) in wanted for run in self._active())
+                and all(map(self._is_told, wanted))
             )
         )
+
+    def _is_told(self, month: str) -> bool:
+        """Say whether notices, if there are any, followed all that a month's runs announced."""
+        if not self._notices:
+            return True
+        runs = [run for run in self._runs.values() if _month(run) == month]
+        ids = {(run["dag_id"], run["dag_run_id"]) for run in runs}
+        announced = [
+            task["end_date"]
+            for task in self._tasks
+            if (task["dag_id"], task["dag_run_id"]) in ids
+            and task["task_id"] in _ANNOUNCE
+            and task["state"] == "success"
+        ]
+        heard = [r["start_date"] for r in runs if r["dag_id"] == BESIDE and r["state"] in _ENDED]
+        return max(heard, default="") >= max(announced, default="")
 
     def until_ingested(self, dag_id: str, run_id: str) -> bool:
         """Wait for one ingest run; True when it announced a re-delivery."""
@@ -110,17 +139,30 @@ class Board:
 
     def _look(self) -> None:
         """Ask once what runs and tasks are in which state, tell what changed, stop on failure."""
+        self._ask()
+        for run in list(self._runs.values()):
+            if run["state"] == "failed" and run["dag_id"] != BESIDE:
+                self._let_notices_out(_month(run))
+                self._fail(run, self._tasks)
+        if time.monotonic() - self._spoke > _QUIET_SECONDS:
+            busy = [self._name(t) for t in self._tasks if t["state"] == "running"]
+            self.say(f"... {', '.join(busy) or 'waiting for the scheduler'}")
+
+    def _ask(self) -> None:
         runs = pages(self._api, "/api/v2/dags/~/dagRuns", "dag_runs", {"order_by": "run_after"})
         self._runs = {(run["dag_id"], run["dag_run_id"]): run for run in runs}
-        tasks = list(pages(self._api, "/api/v2/dags/~/dagRuns/~/taskInstances", "task_instances"))
-        for task in sorted(tasks, key=lambda t: (t["end_date"] or "9", t["start_date"] or "9")):
+        path = "/api/v2/dags/~/dagRuns/~/taskInstances"
+        self._tasks = list(pages(self._api, path, "task_instances"))
+        for task in sorted(self._tasks, key=_when):
             self._tell(task)
-        for run in self._runs.values():
-            if run["state"] == "failed":
-                self._fail(run, tasks)
-        if time.monotonic() - self._spoke > _QUIET_SECONDS:
-            busy = [self._name(t) for t in tasks if t["state"] == "running"]
-            self.say(f"... {', '.join(busy) or 'waiting for the scheduler'}")
+
+    def _let_notices_out(self, month: str) -> None:
+        """Wait a while for what is told of a month that a gate stopped."""
+        deadline = time.monotonic() + _BESIDE_SECONDS
+        while not self._is_told(month) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+            self._check()
+            self._ask()
 
     def _tell(self, task: dict[str, Any]) -> None:
         key = (task["dag_id"], task["dag_run_id"], task["task_id"])
@@ -130,7 +172,7 @@ class Board:
         self._told[key] = state
         self._moved = time.monotonic()
         shown = _SHOWN.get(state)
-        if shown and not (state == "skipped" and task["task_id"] == "redelivered"):
+        if shown and not (state == "skipped" and task["task_id"] in _QUIET):
             seconds = f"{task['duration']:6.1f} s" if task["duration"] else " " * 8
             self.say(f"{self._name(task):<42} {seconds}  {shown}")
 
@@ -186,6 +228,10 @@ def _entry(raw: str) -> dict[str, Any]:
     except ValueError:
         return {"event": raw}
     return entry if isinstance(entry, dict) else {"event": raw}
+
+
+def _when(task: dict[str, Any]) -> tuple[str, str]:
+    return task["end_date"] or "9", task["start_date"] or "9"
 
 
 def _month(run: dict[str, Any]) -> str:

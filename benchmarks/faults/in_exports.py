@@ -117,6 +117,30 @@ def _card_missing(site: Site) -> str:
     return "cards="
 
 
+def _paper_missing(site: Site) -> str:
+    paper = _papers(site)[0]
+    paper.unlink()
+    return f"card={paper.stem}, fault=missing"
+
+
+def _papers_swapped(site: Site) -> str:
+    first, second = _papers(site)[:2]
+    content = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(content)
+    return f"card={second.stem}, fault=of another manager"
+
+
+def _paper_cut(site: Site) -> str:
+    paper = _papers(site)[0]
+    paper.write_bytes(paper.read_bytes()[:-2_000])
+    return f"card={paper.stem}, fault=not whole"
+
+
+def _papers(site: Site) -> list[Path]:
+    return sorted((site.staged / "cards").glob("*.pdf"))
+
+
 def _cards(site: Site) -> list[Path]:
     return sorted(p for p in (site.staged / "cards").glob("*.html") if p.name != "index.html")
 
@@ -287,4 +311,10 @@ FAULTS = (
           _on_a_card("电话 010-6552 9988")),
     Fault("E43", "a team has its leader's name, for analysts to read", "exports", "exports",
           "texts_name_nobody", "warning", _team_of),
+    Fault("E44", "a manager's card is not there as PDF", "exports", "exports",
+          "papers_are_the_cards", "critical", _paper_missing),
+    Fault("E45", "two managers' cards as PDF are swapped", "exports", "exports",
+          "papers_are_the_cards", "critical", _papers_swapped),
+    Fault("E46", "a card as PDF is cut short", "exports", "exports",
+          "papers_are_the_cards", "critical", _paper_cut),
 )  # fmt: skip

@@ -231,7 +231,9 @@ def company(root: Path, *, built: bool = True) -> Sound:
             stages.build(ws, month)
         _settle(ws, sound.months[-1])
         _stage(ws, sound.months[-1], sound.staged)
-        release_files.stage_cards(ws.home, sound.months[-1], 1, sound.staged)
+        label = Label(ws.company, sound.months[-1], 1, sound.months[-1])
+        release_files.stage_cards(ws.home, label, sound.staged)
+        release_files.stage_pdfs(ws.home, label, sound.staged)
     return sound
 
 

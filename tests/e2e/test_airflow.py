@@ -15,6 +15,7 @@ from pathlib import Path
 import markers
 import pytest
 import tiny
+from mail_server import Mailbox, serving
 
 from perfhouse import embedded, processes, release, stages, watch
 from perfhouse.month import Month
@@ -22,6 +23,28 @@ from perfhouse.settings import child_environment, environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 SEPTEMBER, OCTOBER, NOVEMBER = Month("2026-09").until(Month("2026-11"))
+
+
+# One channel that the DAG sends through, one that it only rehearses, one that nobody set up.
+NOTICES = """
+[[notices]]
+id = "mail"
+kind = "email"
+connection = "mail"
+sender = "perfhouse@example.com"
+to = ["hr@example.com", "{manager_id}@example.com"]
+send = true
+[[notices]]
+id = "group"
+kind = "wecom_robot"
+connection = "nowhere"
+[[notices]]
+id = "unset"
+kind = "slack"
+connection = "nowhere"
+events = ["gate"]
+send = true
+"""
 
 
 @dataclass(frozen=True)
@@ -44,6 +67,7 @@ class World:
     sound: Session
     between: dict[str, str]
     faulty: Session
+    mailbox: Mailbox
 
 
 def session(
@@ -78,7 +102,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     never = toml.read_text("utf-8").replace(
         "[company]\n", "[company]\nclose_grace_days = 4000\n", 1
     )
-    toml.write_text(markers.mapped(never), encoding="utf-8")
+    toml.write_text(markers.mapped(never) + NOTICES, encoding="utf-8")
     ws = stages.open_workspace(toml.parent, data, root / "home")
 
     def corrected() -> None:
@@ -86,7 +110,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         path.write_text(path.read_text("utf-8").replace(",1,", ",5,"), encoding="utf-8")
         markers.plant(data)
 
-    with environment(markers.ENVIRONMENT):
+    box = Mailbox(later={"MA@example.com"})
+    with serving(box) as url, environment({**markers.ENVIRONMENT, "PERFHOUSE_URL_MAIL": url}):
         sound = session(
             ws,
             [SEPTEMBER, OCTOBER],
@@ -98,7 +123,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         between = releases(ws)
         tiny.tickets(data, NOVEMBER.key, count=0)
         markers.plant(data)
-        return World(ws, sound, between, session(ws, [OCTOBER, NOVEMBER], []))
+        return World(ws, sound, between, session(ws, [OCTOBER, NOVEMBER], []), box)
 
 
 def test_every_month_is_published(world: World) -> None:
@@ -129,7 +154,7 @@ def test_the_same_delivery_again_builds_nothing(world: World) -> None:
 
 def test_progress_is_told_for_every_run(world: World) -> None:
     told = Counter(line.split()[2] for line in world.sound.said if line.endswith("  done"))
-    assert told["2026-10"] == (3 + 4 + 1) + (2 + 4 + 1)
+    assert told["2026-10"] == (3 + 4 + 1 + 1) + (2 + 4 + 1 + 1)
     assert any("Airflow is ready" in line for line in world.sound.said)
 
 
@@ -154,6 +179,36 @@ def test_a_gate_that_said_no_is_not_asked_again(world: World) -> None:
     folder = world.ws.home.root / "airflow" / "logs" / "dag_id=transform"
     failed = [p for p in folder.glob("*/task_id=gate_raw/*.log") if "GateFailed" in p.read_text()]
     assert [p.name for p in failed] == ["attempt=1.log"]
+
+
+def test_notices_of_a_release_go_out_once_and_who_was_not_taken_is_tried_again(
+    world: World,
+) -> None:
+    texts = [(to, mail.get_content()) for to, mail in world.mailbox.taken]
+    for name in ("2026-09.r1", "2026-10.r1", "2026-10.r2"):
+        told = sorted(to for to, text in texts if name in text)
+        assert told == ["MA@example.com", "MB@example.com", "hr@example.com"]
+    assert len(texts) == 3 * 3 + 1, "and of a gate"
+    assert world.mailbox.greeted.count("MA@example.com") == 3 + 1, "it was refused once"
+    again = [line for line in world.sound.said if "is tried again" in line]
+    assert len(again) == 1
+    assert " notify " in again[0]
+
+
+def test_a_gate_that_stopped_is_told_and_a_notice_that_fails_stops_nothing(world: World) -> None:
+    (gate,) = [mail for _, mail in world.mailbox.taken if "2026-11" in str(mail["subject"])]
+    assert gate["to"] == "hr@example.com"
+    assert "stream_not_empty" in gate.get_content()
+    states = {run[:2]: run[2] for run in world.faulty.runs}
+    assert states["notify", "2026-10"] == "success"
+    assert states["notify", "2026-11"] == "failed", "a channel was never set up"
+    assert states["transform", "2026-11"] == "failed"
+    told = [line for line in world.faulty.said if "2026-11  notify" in line]
+    assert told[-1].endswith("FAILED")
+    folder = world.ws.home.root / "airflow" / "logs" / "dag_id=notify"
+    log = "".join(path.read_text("utf-8") for path in folder.rglob("*.log"))
+    assert "would send 1" in log, "the group's channel is rehearsed"
+    assert "@example.com" not in log
 
 
 def test_no_process_is_left_behind(world: World) -> None:
@@ -244,7 +299,8 @@ def test_up_serves_the_ui_until_down(world: World) -> None:
         up.wait(60)
     assert again.returncode == 2
     assert "make down" in again.stderr
-    assert dags == {"ingest_desk", "ingest_survey", "ingest_hr", "transform", "publish"}
+    ours = {"ingest_desk", "ingest_survey", "ingest_hr", "transform", "publish", "notify"}
+    assert dags == ours
     assert all(processes.started_at(p["pid"]) is None for p in note["processes"])
     assert all(called), "every process was seen while it ran"
     assert not [words for words in called if password.encode() in words], "all may read these"

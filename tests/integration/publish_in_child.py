@@ -17,14 +17,15 @@ from expectations import gate
 from expectations.rules import Rule
 from perfhouse import release, release_files
 from perfhouse.month import Month
+from perfhouse.release_label import Label
 from perfhouse.settings import Home
 
 
-def plain_cards(home: Home, month: Month, number: int, folder: Path) -> None:
+def plain_cards(home: Home, label: Label, folder: Path) -> None:
     """Write a card as small as can be; like a real one it shows the release's number."""
     (folder / "cards").mkdir()
     for name in ("M1", "M2", "index"):
-        text = f"<p>{name} {month}.r{number}</p>"
+        text = f"<p>{name} {label.name}</p>"
         (folder / "cards" / f"{name}.html").write_text(text, encoding="utf-8")
 
 

@@ -234,6 +234,34 @@ def test_what_names_only_a_longer_name_stays(home: Home) -> None:
     assert rows(home, "calls", "extra") == [('{"said": "李明华"}',)]
 
 
+@pytest.mark.parametrize("between", ["", "\n"])
+def test_the_index_of_cards_loses_the_row_of_a_number_and_links_to_files_that_go(
+    home: Home, between: str
+) -> None:
+    cards = home.root / "release" / "cards"
+    cards.mkdir(parents=True)
+    rows = {
+        name: f'{between}<tr><th scope=row><a href="{name}.html">{name}</a><td>8{name}.5<td>B'
+        f'<td><a href="{name}.pdf">PDF<span class=x> {name}</span></a>'
+        for name in ("1", "2", "3")
+    }
+    for name in rows:
+        text = "<h1>李明</h1>" if name == "2" else "<h1>x</h1>"
+        (cards / f"{name}.html").write_text(text, encoding="utf-8")
+        (cards / f"{name}.pdf").write_bytes(b"%PDF")
+    index = f"<table><tbody>{''.join(rows.values())}</tbody></table>"
+    for gone, without in (("1", "1"), ("3", "3")):
+        (cards / "index.html").write_text(index, encoding="utf-8")
+        person = erase_person.Person("employee", gone, "erased-x", names=("李明",))
+        erase_releases._without_pages(cards.parent, person)
+        said = (cards / "index.html").read_text(encoding="utf-8")
+        assert f"8{without}.5" not in said
+        assert "<td>—" in said
+        assert 'href="2.html"' in said
+        assert 'href="2.pdf"' not in said, "its card held the name: the file is gone"
+        assert said.endswith("</tbody></table>")
+
+
 def test_a_page_keeps_a_longer_name_and_its_pdf(home: Home) -> None:
     cards = home.root / "release" / "cards"
     cards.mkdir(parents=True)

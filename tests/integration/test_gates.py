@@ -20,11 +20,12 @@ from test_accept import by_their_queries
 from connectors.streams import STREAMS
 from expectations import gate
 from perfhouse import exports, release, release_files, release_verdicts, warehouse
+from perfhouse.company_cards import Cards
 from perfhouse.company_types import Company
 from perfhouse.errors import GateFailed
 from perfhouse.export_types import PayrollBand
 from perfhouse.lake import file_sha256
-from perfhouse.month import Month
+from perfhouse.release_label import Label
 from perfhouse.settings import Home
 
 
@@ -749,21 +750,21 @@ def test_a_role_with_bands_of_its_own_is_not_paid_by_those_of_any_role(
     assert release.publish(company, home, MONTH).number == 1
 
 
-def one_card(home: Home, month: Month, number: int, folder: Path) -> None:
-    child.plain_cards(home, month, number, folder)
+def one_card(home: Home, label: Label, folder: Path) -> None:
+    child.plain_cards(home, label, folder)
     (folder / "cards" / "M2.html").unlink()
 
 
 def with_text(text: str) -> Any:
-    def stage(home: Home, month: Month, number: int, folder: Path) -> None:
-        child.plain_cards(home, month, number, folder)
+    def stage(home: Home, label: Label, folder: Path) -> None:
+        child.plain_cards(home, label, folder)
         (folder / "cards" / "M2.html").write_text(f"<p>{text}</p>", encoding="utf-8")
 
     return stage
 
 
-def on_an_overview(home: Home, month: Month, number: int, folder: Path) -> None:
-    child.plain_cards(home, month, number, folder)
+def on_an_overview(home: Home, label: Label, folder: Path) -> None:
+    child.plain_cards(home, label, folder)
     (folder / "pages").mkdir()
     text = "<p>li@example.com</p><script>is.not@example.com</script>"
     (folder / "pages" / "index.html").write_text(text, encoding="utf-8")
@@ -792,6 +793,43 @@ def test_a_fault_of_the_cards_publishes_nothing_and_is_named(
     assert named in failure.value.failures[0]
     assert "li@example.com" not in str(failure.value)
     assert release.releases(home) == []
+
+
+def paper(manager: str) -> bytes:
+    title = (
+        f"<dc:title><rdf:Alt><rdf:li>Scorecard 2026-09 · {manager}</rdf:li></rdf:Alt></dc:title>"
+    )
+    return b"%PDF-1.7\n" + title.encode() + b"\n%%EOF"
+
+
+PAPER_FAULTS = {
+    "a paper too few": ({"M1": paper("M1")}, "card=M2, fault=missing"),
+    "another's paper": ({"M1": paper("M1"), "M2": paper("M1")}, "card=M2, fault=of another"),
+    "a paper cut short": ({"M1": paper("M1")[:-5], "M2": paper("M2")}, "card=M1, fault=not whole"),
+}
+
+
+@pytest.mark.parametrize("fault", PAPER_FAULTS)
+def test_a_fault_of_cards_as_pdf_publishes_nothing_and_is_named(
+    passed: Home, company: Company, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    papers, named = PAPER_FAULTS[fault]
+
+    def stage(home: Home, label: Label, folder: Path) -> None:
+        for name, content in papers.items():
+            (folder / "cards" / f"{name}.pdf").write_bytes(content)
+
+    wanted = replace(company, cards=Cards(pdf=True))
+    gate.run("scorecards", passed, wanted, MONTH)
+    monkeypatch.setattr(release_files, "stage_cards", child.plain_cards)
+    monkeypatch.setattr(release_files, "stage_pdfs", stage)
+    with pytest.raises(GateFailed) as failure:
+        release.publish(wanted, passed, MONTH)
+    assert [line.split(":")[0] for line in failure.value.failures] == ["papers_are_the_cards"]
+    assert named in failure.value.failures[0]
+    assert release.releases(passed) == []
+    papers = {name: paper(name) for name in ("M1", "M2")}
+    assert release.publish(wanted, passed, MONTH).number == 1
 
 
 def test_a_contact_in_the_evidence_publishes_nothing(

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,8 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import publish_in_child as child
 import pytest
 import small_warehouse as small
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import Envelope
+from mail_server import Mailbox, serving
 
 from connectors import notices as ways
 from expectations import gate
@@ -43,30 +39,6 @@ HOOK = Channel("hook", "webhook", "hook", ("cards",))
 
 
 @dataclass
-class Mailbox:
-    """Keeps what a mail server took; addresses in `refused` it does not take."""
-
-    taken: list[tuple[str, EmailMessage]] = field(default_factory=list)
-    refused: set[str] = field(default_factory=set)
-
-    async def handle_RCPT(  # noqa: N802
-        self, server: Any, session: Any, envelope: Envelope, address: str, options: Any
-    ) -> str:
-        if address in self.refused:
-            return "550 no such user"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:  # noqa: N802
-        content = envelope.content
-        assert isinstance(content, bytes)
-        self.taken.append(
-            (envelope.rcpt_tos[0], message_from_bytes(content, policy=policy.default))
-        )
-        return "250 OK"
-
-
-@dataclass
 class Web:
     """Keeps what a web server was told; answers what `answers` says of a path."""
 
@@ -78,14 +50,9 @@ class Web:
 @pytest.fixture
 def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
     box = Mailbox()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = Controller(box, hostname="127.0.0.1", port=port)
-    server.start()
-    monkeypatch.setenv("PERFHOUSE_URL_MAIL", f"smtp://127.0.0.1:{port}")
-    yield box
-    server.stop()
+    with serving(box) as url:
+        monkeypatch.setenv("PERFHOUSE_URL_MAIL", url)
+        yield box
 
 
 @pytest.fixture
@@ -225,6 +192,42 @@ def test_after_a_failure_the_rest_goes_out_and_only_the_rest(
     assert [address for address, _ in mailbox.taken[3:]] == ["M1@example.com"]
 
 
+def test_who_is_not_taken_now_is_taken_by_the_next_try_and_keeps_nobody_waiting(
+    place: Workspace, mailbox: Mailbox
+) -> None:
+    mailbox.later, mailbox.refused = {"M1@example.com"}, {"hr@example.com"}
+    with pytest.raises(TransientError, match="notices mail: the server did not take") as caught:
+        told(place, replace(MAIL, events=("cards",)))
+    assert "M1" not in str(caught.value)
+    assert [address for address, _ in mailbox.taken] == ["M2@example.com"]
+    with pytest.raises(ConfigError, match="the server refuses"):
+        told(place, replace(MAIL, events=("cards",)))
+    assert [address for address, _ in mailbox.taken] == ["M2@example.com", "M1@example.com"]
+
+
+def test_a_server_that_is_gone_is_one_to_ask_again_also_beside_a_channel_that_is_wrong(
+    place: Workspace, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERFHOUSE_URL_MAIL", "smtp://127.0.0.1:9")
+    unset = replace(ROBOT, connection="nowhere")
+    with pytest.raises(TransientError, match="the mail server does not answer"):
+        told(place, unset, MAIL)
+    with pytest.raises(ConfigError, match="AIRFLOW_CONN_NOWHERE"):
+        told(place, unset)
+
+
+def test_a_schedule_sends_only_where_a_channel_says_so(
+    place: Workspace, mailbox: Mailbox, web: Web
+) -> None:
+    ws = replace(place, company=replace(place.company, notices=(replace(MAIL, send=True), ROBOT)))
+    found = notices.notify(ws, small.MONTH, as_chosen=True)
+    assert [(each.channel, each.event, each.count, each.is_sent) for each in found] == [
+        ("mail", "cards", 3, True), ("mail", "alerts", 1, True),
+        ("group", "cards", 1, False), ("group", "alerts", 1, False),
+    ]  # fmt: skip
+    assert (len(mailbox.taken), web.told) == (4, [])
+
+
 def test_a_torn_last_line_is_no_notice(place: Workspace, mailbox: Mailbox) -> None:
     told(place, replace(MAIL, events=("alerts",)))
     file = place.home.root / "notices" / "sent.jsonl"
@@ -325,12 +328,16 @@ def test_the_command_rehearses_unless_told_to_send(
 def test_every_problem_of_a_channel_is_told() -> None:
     problems: list[str] = []
     good = {"id": "hr", "kind": "wecom_robot", "connection": "robot"}
-    found = read_notices(Table({"notices": [good]}, "t: ", problems))
-    assert found == (Channel("hr", "wecom_robot", "robot", ("alerts", "cards", "gate")),)
+    sent = {**good, "id": "it", "send": True}
+    found = read_notices(Table({"notices": [good, sent]}, "t: ", problems))
+    quiet = Channel("hr", "wecom_robot", "robot", ("alerts", "cards", "gate"))
+    assert found == (quiet, replace(quiet, id="it", send=True))
     assert problems == []
     bad = {"id": "hr", "kind": "email", "connection": "mail", "events": ["card"], "color": 1}
+    bad |= {"send": "yes"}
     read_notices(Table({"notices": [good, bad]}, "t: ", problems))
     assert [p.split(": ")[1] for p in problems] == [
+        "notices[1].send",
         "notices[1].events[0]",
         "notices[1].to",
         "notices[1].sender",

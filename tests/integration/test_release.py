@@ -23,6 +23,7 @@ from perfhouse.company_types import Company
 from perfhouse.errors import GateFailed, ReleaseError
 from perfhouse.month import Month
 from perfhouse.public_tables import PERSONAL_COLUMNS, PUBLIC_TABLES
+from perfhouse.release_label import Label
 from perfhouse.restatement import Reason
 from perfhouse.settings import Home, child_environment
 
@@ -245,8 +246,8 @@ def test_a_change_of_cards_only_is_a_release_too(
 ) -> None:
     first = publish(home, company)
 
-    def with_a_note(home: Home, month: Month, number: int, folder: Path) -> None:
-        child.plain_cards(home, month, number, folder)
+    def with_a_note(home: Home, label: Label, folder: Path) -> None:
+        child.plain_cards(home, label, folder)
         (folder / "cards" / "M1.html").write_text("<p>new</p>", encoding="utf-8")
 
     monkeypatch.setattr(release_files, "stage_cards", with_a_note)

@@ -26,6 +26,7 @@ from perfhouse import (
 from perfhouse.company_types import Company
 from perfhouse.errors import ConfigError, MonthClosed
 from perfhouse.month import Month
+from perfhouse.release_label import Label
 from perfhouse.restatement import Change, Reason
 from perfhouse.settings import Home
 
@@ -223,8 +224,8 @@ def test_a_change_of_other_files_of_a_closed_month_needs_a_reason_too(
     publish(home, company)
     deliver_october(home)
 
-    def with_a_note(home: Home, month: Month, number: int, folder: Path) -> None:
-        child.plain_cards(home, month, number, folder)
+    def with_a_note(home: Home, label: Label, folder: Path) -> None:
+        child.plain_cards(home, label, folder)
         (folder / "cards" / "M1.html").write_text("<p>new</p>", encoding="utf-8")
 
     monkeypatch.setattr(release_files, "stage_cards", with_a_note)

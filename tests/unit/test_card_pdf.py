@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import scorecard_fixture as fixture
 from pypdf import PdfReader
 
-from perfhouse import card_fonts, card_pdf, card_view, erase_lake, warehouse
+from expectations import export_cards
+from perfhouse import card_fonts, card_pdf, card_view, cards, erase_lake, warehouse
 from perfhouse.card_reading import read_sheet
 from perfhouse.card_sheet import Sheet
 from perfhouse.company_cards import Cards, read_cards
@@ -194,6 +196,39 @@ def test_files_are_named_as_the_pages_are(sheet: Sheet, tmp_path: Path) -> None:
         words = " ".join(erase_lake.texts_of(con, paths[0]))
     assert "经理1" in words
     assert "华东1组" in words
+
+
+def test_the_exports_gate_wants_one_whole_file_of_the_same_manager_for_each_card(
+    sheet: Sheet, made: dict[str, bytes], tmp_path: Path
+) -> None:
+    ids = sorted(made)
+    of_file = export_cards._by_file(ids)
+
+    def faults(wanted: list[str] = ids) -> list[tuple[str, str]]:
+        return list(export_cards._faults(tmp_path, wanted, of_file))
+
+    for name, content in made.items():
+        (tmp_path / f"{name}.pdf").write_bytes(content)
+    assert faults() == []
+    assert faults(ids[1:]) == [("M01", export_cards.EXTRA)]
+    (tmp_path / "M01.pdf").write_bytes(made["M02"])
+    (tmp_path / "M02.pdf").unlink()
+    (tmp_path / "M03.pdf").write_bytes(made["M03"][:-9])
+    assert faults() == [
+        ("M01", export_cards.OTHER), ("M02", export_cards.MISSING), ("M03", export_cards.BROKEN),
+    ]  # fmt: skip
+
+
+def test_a_file_named_by_a_digest_is_known_by_its_title(sheet: Sheet, tmp_path: Path) -> None:
+    one = replace(sheet.totals[0], manager_id="a/b & c")
+    of_one = Sheet(**{**vars(sheet), "totals": [one]})
+    (page,) = cards.file_names(["a/b & c"]).values()
+    (paper,) = card_pdf.write_all(of_one, MONTH, tmp_path)
+    assert paper.name == cards.paper_name(page)
+    for manager, told in (("a/b & c", []), ("a/b & d", [(paper.stem, export_cards.OTHER)])):
+        of_file = {paper.stem: manager}
+        assert list(export_cards._faults(tmp_path, [paper.stem], of_file)) == told
+    assert paper.stem in export_cards._by_file(["a/b & c"])
 
 
 def test_a_company_says_whether_it_wants_pdf() -> None:

@@ -31,6 +31,7 @@ for dag in bag.dags.values():
             "retries": t.retries,
             "down": sorted(t.downstream_task_ids),
             "outlets": [o.name for o in t.outlets],
+            "teardown": t.is_teardown and not t.on_failure_fail_dagrun,
         }
         for t in dag.tasks
     }
@@ -141,10 +142,29 @@ def test_deliver_waits_for_releases_where_a_company_has_receivers(
     assert deliver["tasks"]["deliver"]["retries"] > 0
 
 
+def test_notify_waits_for_releases_and_for_what_a_gate_stopped(
+    tmp_path: Path, bag: dict[str, Any]
+) -> None:
+    assert "notify" not in bag["dags"]
+    assert all("stopped" not in dag["tasks"] for dag in bag["dags"].values())
+    company = tmp_path / "company"
+    shutil.copytree(EXAMPLE, company)
+    with (company / "perfhouse.toml").open("a", encoding="utf-8") as handle:
+        handle.write('\n[[notices]]\nid = "it"\nkind = "wecom_robot"\nconnection = "robot"\n')
+    dags = read_bag(tmp_path, company)["dags"]
+    assert dags["notify"]["timetable"] == "PartitionedAssetTimetable"
+    assert {"releases", "stopped"} <= set(re.findall(r"\w+", dags["notify"]["schedule"]))
+    assert dags["notify"]["tasks"]["notify"]["retries"] > 0
+    for dag_id, last in (("transform", "gate_scorecards"), ("publish", "publish")):
+        assert dags[dag_id]["tasks"][last]["down"] == ["stopped"]
+        assert dags[dag_id]["tasks"]["stopped"]["outlets"] == ["stopped"]
+        assert dags[dag_id]["tasks"]["stopped"]["teardown"], "the run fails where a gate did"
+
+
 def test_without_a_company_the_import_error_says_what_to_set(tmp_path: Path) -> None:
     found = read_bag(tmp_path, None)
     assert found["dags"] == {}
-    assert len(found["errors"]) == 4
+    assert len(found["errors"]) == 5
     assert all("perfhouse.toml" in text for text in found["errors"].values())
 
 
@@ -152,7 +172,7 @@ def test_without_a_company_the_import_error_says_what_to_set(tmp_path: Path) -> 
 def test_the_folder_holds_small_wiring_files_only(path: Path) -> None:
     if path.name == "__pycache__":
         return
-    assert path.name in {"ingest.py", "transform.py", "publish.py", "deliver.py"}
+    assert path.name in {"ingest.py", "transform.py", "publish.py", "deliver.py", "notify.py"}
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) < 80
     assert not re.search(r"sys\.path|os\.environ|open\(|duckdb|httpx|pandas", text)

@@ -104,6 +104,45 @@ def test_a_redelivery_is_known_by_the_task_behind_the_ingest(tmp_path: Path) -> 
         assert it.until_ingested("ingest_x", "r") is expected
 
 
+def at(entry: dict[str, Any], start: int, end: int) -> dict[str, Any]:
+    return {**entry, "start_date": f"2026-10-01T00:{start}Z", "end_date": f"2026-10-01T00:{end}Z"}
+
+
+def told(state: str, start: int) -> list[dict[str, Any]]:
+    return [at(run("notify", state, run_id=f"n{start}"), start, start + 1)]
+
+
+def test_a_month_waits_for_its_notices_and_lets_them_fail(tmp_path: Path) -> None:
+    published = at(run("publish", "success"), 10, 20)
+    done = [at(task("publish", "publish", "success"), 11, 15)]
+    before = told("success", 12)  # of what was published earlier
+    server = Server(
+        ([published, *before], done),
+        ([published, *before, *told("running", 16)], done),
+        ([published, *before, *told("failed", 16)], done),
+    )
+    it = watch.Board(server, tmp_path, lambda _: None, lambda: None, notices=True)
+    it.until_published({"2026-09": 1})
+    assert len(server.scenes) == 1
+
+
+def test_what_a_gate_stopped_is_told_before_the_wait_ends(tmp_path: Path) -> None:
+    stopped = at(run("transform", "failed"), 10, 20)
+    tasks = [
+        at(task("transform", "gate_raw", "failed"), 11, 12),
+        at(task("transform", "stopped", "success"), 13, 14),
+    ]
+    server = Server(
+        ([stopped], tasks),
+        ([stopped, *told("running", 15)], tasks),
+        ([stopped, *told("success", 15)], tasks),
+    )
+    it = watch.Board(server, tmp_path, lambda _: None, lambda: None, notices=True)
+    with pytest.raises(watch.RunFailed, match=r"transform\.gate_raw failed"):
+        it.until_published({"2026-09": 1})
+    assert len(server.scenes) == 1
+
+
 def test_long_lists_are_read_to_their_end(tmp_path: Path) -> None:
     server = Server(([run("publish", "success", run_id=str(n)) for n in range(250)], []))
     assert len(list(watch.pages(server, "/dagRuns", "dag_runs"))) == 250
