@@ -79,7 +79,7 @@ bi:  ## dashboards (not built yet)
 	@echo "the BI bundle is not part of this version; query $(HOME_DIR)/published/scorecards.duckdb with any tool (docs/bi.md)"; exit 1
 
 docs: setup  ## the documentation site in site/
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
 
 clean:  ## remove what `make run` and the tests made (not .venv)
 	rm -rf $(HOME_DIR) site dist build .pytest_cache .mypy_cache .ruff_cache

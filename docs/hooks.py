@@ -1,7 +1,7 @@
 """mkdocs hook: fills pages from the dbt project and the measurements, so they cannot go stale.
 
 A line `<!-- kpis -->`, `<!-- tables -->`, `<!-- benchmarks -->` or `<!-- connectors -->` in a page
-is replaced at build time; the pages of single connectors are listed by their files.
+is replaced at build time; the pages of connectors and of decisions are listed by their files.
 """
 
 from __future__ import annotations
@@ -16,17 +16,28 @@ PROJECT = Path(__file__).resolve().parents[1] / "dbt_project" / "models"
 CATEGORIES = ("result", "quality", "efficiency", "people", "innovation")
 
 
-CONNECTORS = Path(__file__).parent / "connectors"
+DOCS = Path(__file__).parent
+CONNECTORS = DOCS / "connectors"
+LISTED = {"Connectors, one by one": CONNECTORS, "Decisions": DOCS / "decisions"}
 
 
 def on_config(config: Any) -> Any:
-    """List every connector's page in the navigation."""
-    pages = sorted(CONNECTORS.glob("*.md"))
-    entries = [{_title(page): f"connectors/{page.name}"} for page in pages]
+    """List every page of some folders in the navigation."""
     for item in config["nav"] or []:
-        if isinstance(item, dict) and "Connectors, one by one" in item:
-            item["Connectors, one by one"] = entries
+        for title in LISTED.keys() & (item if isinstance(item, dict) else {}).keys():
+            pages = sorted(LISTED[title].glob("*.md"))
+            item[title] = [
+                {_title(page).replace("`", ""): f"{LISTED[title].name}/{page.name}"}
+                for page in pages
+            ]
     return config
+
+
+def on_post_build(config: Any) -> None:
+    """Write the search's index as a script: a page on a disk may load one, and no other file."""
+    folder = Path(config["site_dir"]) / "search"
+    index = (folder / "search_index.json").read_text(encoding="utf-8")
+    (folder / "search_index.js").write_text(f"window.searchIndex = {index};\n", encoding="utf-8")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import ready_sql
 
 from perfhouse import demo, release, stages, warehouse
 from perfhouse.errors import MonthClosed
@@ -129,3 +130,50 @@ def test_a_corrected_delivery_restates_its_month_and_no_other(company: Company) 
     assert not differences(company, FIRST, "redelivered")
     after = {r.name: r.sha256 for r in release.releases(company.ws.home)}
     assert after == {**before, restated.name: restated.sha256}
+
+
+# The newest month of the docs' queries, and of this company; FineBI puts in who is signed in.
+SAID = {"2026-09": SECOND.key, "${fine_username}": "D0001"}
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("query", ready_sql.queries(), ids=str)
+def test_the_ready_sql_of_the_docs_has_rows_of_a_real_release(
+    company: Company, query: ready_sql.Query
+) -> None:
+    rows = asked(company, query.about(SAID))
+    assert rows or query.may_be_empty
+
+
+def asked(company: Company, sql: str) -> list[tuple]:
+    path = company.ws.home.published / "scorecards.duckdb"
+    with warehouse.connect(path, read_only=True) as con:
+        return con.execute(sql).fetchall()
+
+
+def titled(title: str) -> str:
+    found = [query for query in ready_sql.queries("bi.md") if query.title.startswith(title)]
+    assert len(found) == 1, title
+    return found[0].about(SAID)
+
+
+@pytest.mark.e2e
+def test_the_company_by_kpi_counts_each_case_once(company: Company) -> None:
+    """Who stands above all has every case in the own row: the same, by another road."""
+    pooled = {kpi: (value, cases) for kpi, _, value, cases in asked(company, titled("the company"))}
+    above = asked(company, titled("everybody below D0001"))
+    compared = {kpi: (value, cases) for kpi, value, cases in above if cases}
+    assert len(compared) > 15
+    for kpi, (value, cases) in compared.items():
+        found = tuple(float(number) for number in pooled[kpi])
+        assert found == pytest.approx((float(value), float(cases)), rel=1e-6), kpi
+    twice = "select sum(denominator) from scorecard_kpi_months where kpi_id = 'csat_rate' "
+    (added,) = asked(company, f"{twice} and month = date '{SECOND.start}'")[0]
+    assert added > 1.5 * float(compared["csat_rate"][1])  # what the page warns of
+
+
+@pytest.mark.e2e
+def test_the_points_of_a_total_add_up_to_it(company: Company) -> None:
+    rows = asked(company, titled("what a total is made of"))
+    for manager, total, points in rows:
+        assert float(points) == pytest.approx(float(total), abs=1e-4), manager

@@ -57,6 +57,8 @@ KEYS = {
     "stratum": ("-", "voice · 夜班"),
     "appeal_key": ("a1", "a2"),
 }
+# What queries ask for by name, or join on.
+NAMED = {"status": ("scored", "insufficient_data"), "kpi_version": ("1", "2")}
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,8 @@ def rows_of(table: PublicTable, columns: dict[str, str], month: Month, seed: int
         said = dict(zip(table.key, key, strict=True))
         if "employee_number" in said:
             said["display_name"] = f"=王{said['employee_number']}"
+        for name in sorted((NAMED.keys() & columns.keys()) - said.keys()):
+            said[name] = random_.choice(NAMED[name])
         yield [said.get(name, value(random_, kind)) for name, kind in columns.items()]
 
 

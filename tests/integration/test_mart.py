@@ -16,6 +16,7 @@ import mart_kit as kit
 import psycopg
 import publish_in_child as child
 import pytest
+import ready_sql
 from mart_kit import ADMIN, AUGUST, LOADER, Mart
 from servers.postgres import Postgres
 from servers.process import free_port
@@ -167,19 +168,43 @@ def test_every_table_and_column_is_described_and_has_its_key_and_index(published
             )
 
 
-def test_the_ready_sql_of_the_docs_runs_for_an_analyst(published: Mart) -> None:
-    found = 0
-    for page in ("bi.md", "mart.md"):
-        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-        for block in re.findall(r"```sql\n(.*?)```", text, re.DOTALL):
-            for query in filter(str.strip, re.sub(r"--.*", "", block).split(";")):
-                if not query.strip().startswith("select"):
-                    continue
-                with published.as_login("reader") as con:
-                    con.execute("set search_path = perfhouse")
-                    con.execute(query)
-                    found += 1
-    assert found > 6
+# The people of the pages, and those of `mart_kit`.
+PEOPLE = {"M1001": "M1", "D0001": "D1", "${fine_username}": "M2"}
+
+
+@pytest.mark.parametrize("query", ready_sql.queries(), ids=str)
+def test_the_ready_sql_of_the_docs_gives_an_analyst_what_the_file_gives(
+    published: Mart, query: ready_sql.Query
+) -> None:
+    text = query.about(PEOPLE)
+    with warehouse.connect(published.home.published / "scorecards.duckdb", read_only=True) as file:
+        expected = ready_sql.comparable(file.execute(text).fetchall())
+    with published.as_login("reader") as con:
+        con.execute("set search_path = perfhouse")
+        assert ready_sql.comparable(con.execute(text).fetchall()) == expected
+    assert expected or query.may_be_empty
+
+
+def test_the_ready_sql_of_the_marts_page_has_rows_for_an_analyst(published: Mart) -> None:
+    found = ready_sql.queries("mart.md")
+    assert len(found) > 2
+    for query in found:
+        assert published.ask("reader", query.text), query.title
+
+
+def test_a_tool_that_names_who_is_signed_in_gets_what_they_may_see(mart: Mart) -> None:
+    """The initial SQL of docs/bi-tableau.md: the tool puts the name in as text."""
+    for name in ("tool", "zhang"):
+        kit.login(mart.server, name)
+    readers.grant(ADMIN, [Reader("zhang", "manager", ("M2",))])
+    with mart.as_admin() as con:
+        con.execute("grant zhang to tool")
+    with mart.as_login("tool") as con:
+        con.execute("set role 'zhang'")
+        asked = "select distinct manager_id from perfhouse.scorecard_kpi_months"
+        assert {who for (who,) in con.execute(asked)} == {"M2", "M3"}
+        with pytest.raises(psycopg.errors.InvalidParameterValue):
+            con.execute("set role ''")
 
 
 # --- following the releases -----------------------------------------------------------------
