@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import warehouse
+from perfhouse import company, warehouse
 from perfhouse.settings import Home, project_dir
 
 if TYPE_CHECKING:
@@ -207,8 +207,8 @@ def lines_of(file: Path) -> Iterator[dict[str, str]]:
 
 def time_zone(home: Home) -> str:
     """Return the company's zone as its newest kept configuration has it; without one UTC."""
-    for file in sorted(configured(home, "company.toml"), key=_age, reverse=True):
-        said = tomllib.loads(file.read_text(encoding="utf-8")).get("company", {})
+    for file in sorted(configured(home, company.FILE), key=_age, reverse=True):
+        said = tomllib.loads(file.read_text(encoding="utf-8-sig")).get("company", {})
         if "time_zone" in said:
             return str(said["time_zone"])
     return "UTC"

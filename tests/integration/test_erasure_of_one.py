@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import small_warehouse as small
 
-from perfhouse import cli, erase_lake, erase_person, erase_releases, erasure, warehouse
+from perfhouse import cli, erase_lake, erase_person, erase_releases, erasure, provenance, warehouse
 from perfhouse.erase_lake import Found
 from perfhouse.erase_person import Person
 from perfhouse.settings import Home
@@ -206,9 +206,10 @@ def test_kept_lines_and_files_of_who_has_the_account_since_stay(home: Home) -> N
 
 
 def test_the_days_are_those_of_the_companys_clock(home: Home) -> None:
-    kept = home.configurations / "0"
-    kept.mkdir(parents=True)
-    (kept / "company.toml").write_text('[company]\ntime_zone = "Asia/Shanghai"\n', encoding="utf-8")
+    company = small.company(home.root.parent / "company")
+    settings = '\ufeff[company]\ntime_zone = "Asia/Shanghai"\n'
+    (company.folder / "perfhouse.toml").write_text(settings, encoding="utf-8")
+    provenance.keep_configuration(home, company)
     evening = datetime(2026, 6, 30, 17, tzinfo=UTC)  # the first of July in Shanghai
     call = f"select timestamptz '{evening}' as ended_at, 'u17' as agent_id"
     small.land(home, "desk", {"calls": call})
