@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -144,15 +144,27 @@ def _tell(home: Home, channel: Channel, notice: Notice, send: bool) -> Outcome:
 
 
 def _due(home: Home, month: Month) -> Iterator[Notice]:
-    entry = ledger.standing(trust.lines(home)).get(month.key)
+    lines = trust.lines(home)
+    entry = ledger.standing(lines).get(month.key)
     if entry is not None:
         trust.require_tables(home, entry)
-        name = f"{entry.month}.r{entry.number}"
         managers = _managers(home.published / entry.path)
-        facts = {"release": name, "count": len(managers)}
-        yield Notice("cards", month.key, name, facts, managers)
+        facts = {"release": entry.name, "count": len(managers)}
+        yield Notice("cards", month.key, entry.name + _again(lines, entry), facts, managers)
     yield from _alerts(home, month)
     yield from _failed_gates(home, month)
+
+
+def _again(lines: Sequence[ledger.Line], entry: ledger.Entry) -> str:
+    """Tell a release that a rollback made stand again from the same one before: it is news."""
+    rollbacks = [
+        line.sequence
+        for line in lines
+        if isinstance(line, ledger.Record)
+        and line.kind == ledger.ROLLED_BACK
+        and line.what["release"] == entry.name
+    ]
+    return f" again {rollbacks[-1]}" if rollbacks else ""
 
 
 def _managers(release: Path) -> tuple[str, ...]:

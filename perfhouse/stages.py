@@ -281,6 +281,7 @@ def rollback(ws: Workspace, to: str, reason: Reason, progress: Progress = _log.i
     _sayable(ws.home, reason)
     beside = _mart_beside(ws, progress) or release.nothing_beside
     released = rolling.rollback(ws.home, to, reason, beside=beside, progress=progress)
+    _tell_states(ws, released)
     _follow(ws, released, progress)
     return released
 
@@ -399,6 +400,17 @@ def _account(ws: Workspace, released: Release) -> None:
         page_operations.write(ws.home, ws.company, released.month, released.name, released.path)
     except Exception as error:
         _log.warning("operations page of %s: %s", released.name, type(error).__name__)
+    _tell_states(ws, released)
+
+
+def _tell_states(ws: Workspace, released: Release) -> None:
+    """Tell on the operations pages what stands now; where that fails, the ledger says it anyway."""
+    from perfhouse import page_states
+
+    try:
+        page_states.write(ws.home, ws.company, released.month)
+    except Exception as error:
+        _log.warning("operations pages of %s: %s", released.month, type(error).__name__)
 
 
 @contextmanager

@@ -18,8 +18,10 @@ import overview_fixture
 import pytest
 import tiny
 
-from perfhouse import cards, page_director, page_operations, page_parts, stages
+from perfhouse import cards, page_director, page_operations, page_parts, page_states, stages
 from perfhouse.month import Month
+from perfhouse.release_list import Listed
+from perfhouse.settings import Home
 
 if TYPE_CHECKING:
     import duckdb
@@ -138,6 +140,7 @@ def pages(tmp_path_factory) -> dict[str, str]:
     listed = [shown[0], shown[-1], *paths]
     made = {f"{p.parent.name}-{p.stem}": p.read_text(encoding="utf-8") for p in listed}
     made["operations"] = operations(con, out)
+    made["operations-index"] = all_releases(out)
     con.close()
     return {name: with_probe(text) for name, text in made.items()}
 
@@ -158,7 +161,27 @@ def operations(con: duckdb.DuckDBPyConnection, out: Path) -> str:
         "release_sha256": "0f" * 32, "provisional": ["reopen_rate"],
         "tables": {"releases": {"rows": 1, "sha256": "0f" * 32}},
     }  # fmt: skip
-    return page_operations.render(ws.home, ws.company, MONTH, con, said).decode()
+    page = page_operations.render(ws.home, ws.company, MONTH, con, said).decode()
+    state = {"release": "2026-09.r1", "state": "withdrawn", "stands": "2026-09.r2", "by": None}
+    return page_states.told(page, state)
+
+
+def all_releases(out: Path) -> str:
+    """Render the index of operations pages: releases that stand, are superseded, are withdrawn."""
+    listed = [
+        Listed(
+            release=f"2026-0{8 + at // 2}.r{at % 2 + 1}", month=f"2026-0{8 + at // 2}", state=state,
+            is_current=state in ("restated", "provisional"), is_shown=False, as_of="2026-09",
+            published_at="2026-10-01T03:10:12+00:00", by="HR", reason="迟到的答卷 " * 9,
+            follows=None, change_count=at * 1_000 or None, inputs_sha256="0f" * 32,
+            merkle_root=None, release_sha256="0f" * 32,
+        )
+        for at, state in enumerate(("superseded", "restated", "provisional", "withdrawn"))
+    ]  # fmt: skip
+    home = Home(out / "home")
+    home.operations.mkdir(parents=True, exist_ok=True)
+    (home.operations / "2026-08.r1.html").touch()
+    return page_states._index(home, listed)
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +198,7 @@ def dark(pages, tmp_path_factory) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_serious_on_any_page(theme, request):
     found = request.getfixturevalue(theme)
-    assert len(found) == {"light": 10 + 2, "dark": 5}[theme]
+    assert len(found) == {"light": 12 + 2, "dark": 6}[theme]
     for name, page in found.items():
         if not name.startswith("faulty"):
             assert list(page["axe"].values()) == [[]], name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from perfhouse import (
     deliver,
     ledger,
     months,
+    notices,
+    page_states,
     release,
     release_diff,
     release_files,
@@ -30,6 +33,7 @@ from perfhouse import (
     warehouse,
 )  # fmt: skip
 from perfhouse.company_exports import read_receivers
+from perfhouse.company_notices import Channel
 from perfhouse.config_reader import Table
 from perfhouse.errors import ConfigError, GateFailed, MonthClosed, ReleaseError
 from perfhouse.month import Month
@@ -109,6 +113,69 @@ def test_a_rollback_shows_the_earlier_release_everywhere_and_is_signed(ws: Works
     assert back(ws, "2026-09.r2") == second
     assert seen(ws) == ("2026-09.r2", "2026-09.r2", 0.88)
     assert states(ws) == {"2026-09.r1": "superseded", "2026-09.r2": "provisional"}
+
+
+def accounted(ws: Workspace, csat: int) -> release.Release:
+    """Publish, and write the operations page as `stages.publish` does."""
+    released = publish(ws, csat)
+    with warehouse.connect(ws.home.warehouse) as con:
+        con.execute("alter table kpis.kpi_definitions add column if not exists fact varchar")
+    stages._account(ws, released)
+    return released
+
+
+def plain(page: str) -> str:
+    """Return the English of a page as text."""
+    text = re.sub(r"<i lang=zh>.*?</i>|<style>.*?</style>", "", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", text))
+
+
+def test_what_readers_open_and_what_operators_read_follow_a_rollback(ws: Workspace) -> None:
+    accounted(ws, 82)
+    accounted(ws, 88)
+    folder, current = ws.home.operations, ws.home.published / "current" / MONTH.key
+    before = {page.name: page.read_text("utf-8") for page in sorted(folder.iterdir())}
+    assert sorted(before) == ["2026-09.r1.html", "2026-09.r2.html", "index.html"]
+    assert "Superseded : readers see 2026-09.r2" in plain(before["2026-09.r1.html"])
+    assert "It stands : this is what readers see" in plain(before["2026-09.r2.html"])
+    back(ws, "2026-09.r1")
+    assert (current / "cards" / "M1.html").read_text("utf-8") == "<p>M1 2026-09.r1</p>"
+    after = {page.name: page.read_text("utf-8") for page in sorted(folder.iterdir())}
+    first, second = plain(after["2026-09.r1.html"]), plain(after["2026-09.r2.html"])
+    assert f"It stands : this is what readers see · decided by {WHY.by}: {WHY.reason}" in first
+    assert "Withdrawn : since a rollback readers see 2026-09.r1" in second
+    listed = plain(after["index.html"])
+    assert "2026-09.r1 stands provisional 2026-09 20" in listed
+    assert f"{WHY.by}: {WHY.reason} 2026-09.r2 withdrawn 2026-09 20" in listed
+    for name in ("2026-09.r1.html", "2026-09.r2.html"):
+        kept = [page_states._STATE.sub("", text[name]) for text in (before, after)]
+        assert kept[0] == kept[1], "what was landed and built is told as it was"
+    assert [p.name for p in folder.iterdir() if p.suffix == ".new"] == []
+
+
+def test_a_page_that_cannot_be_written_undoes_no_rollback(ws: Workspace) -> None:
+    publish(ws, 82)
+    publish(ws, 88)
+    ws.home.operations.parent.mkdir(parents=True)
+    ws.home.operations.write_text("in the way", encoding="utf-8")
+    back(ws, "2026-09.r1")
+    assert seen(ws)[0] == "2026-09.r1"
+
+
+def test_managers_hear_that_an_earlier_release_stands_again(ws: Workspace) -> None:
+    channel = Channel("group", "slack", "nowhere", ("cards",))
+    told = replace(ws, company=replace(ws.company, notices=(channel,)))
+
+    def keys() -> list[str]:
+        found = [n for n in notices._due(told.home, MONTH) if n.event == "cards"]
+        return [message.key for notice in found for message in notices.messages(channel, notice)]
+
+    publish(ws, 82)
+    first = keys()
+    publish(ws, 88)
+    back(ws, "2026-09.r1")
+    again = keys()
+    assert keys() == again != first
 
 
 def test_what_was_withdrawn_does_not_come_back_by_itself(ws: Workspace) -> None:
