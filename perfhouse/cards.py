@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from perfhouse.evidence import Proof
 
 SIZE_LIMIT = 40 * 1024
+# Another one comes with every change of what a proof holds or how it is followed; cards of before
+# keep theirs, and `evidence.FORMATS` keeps the way to follow it.
+PROOF_FORMAT = "1"
 _SPACE = re.compile(r"\n|;?\s*([{}])\s*")  # what a style sheet does without
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -83,7 +86,9 @@ def render_card(sheet: Sheet, total: scorecards.Total) -> bytes:
 def _page(view: Mapping[str, Any], fullness: Fullness, made: dict[tuple[str, Any], bytes]) -> bytes:
     """Join the parts of a card; `made` keeps those that another fullness may show as they are."""
     template = _environment().get_template("card.html")
-    context = template.new_context({"c": fitted(view, fullness), "css": _css()})
+    context = template.new_context(
+        {"c": {**fitted(view, fullness), "proof_format": PROOF_FORMAT}, "css": _css()}
+    )
     parts = []
     for name, depends_on in PARTS.items():
         key = name, getattr(fullness, depends_on, None)

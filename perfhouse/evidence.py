@@ -12,7 +12,7 @@ import hmac
 import json
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -246,7 +246,7 @@ class Claim:
 
 
 def claim(page: bytes, text: str) -> Claim:
-    """Follow the proof on a card from the page and its total's row up to the root.
+    """Follow the proof on a card, of format 1, from the page and its total's row up to the root.
 
     Raises:
         ValueError: it is no proof.
@@ -281,6 +281,12 @@ def claim(page: bytes, text: str) -> Claim:
     ) as error:
         raise ValueError("its proof cannot be read") from error
     return Claim(*signed, leaf.hex(), row)
+
+
+# How to follow a proof, by the format that its page prints. A page of before prints none: it is of
+# format 1, and nobody can take the word off another page, whose hash covers it.
+FORMATS: Mapping[str, Callable[[bytes, str], Claim]] = {cards.PROOF_FORMAT: claim}
+UNNAMED = "1"
 
 
 def blank(page: bytes) -> bytes:

@@ -57,8 +57,15 @@ def problems_and_notes(
         said: the ledger; without lines nothing is said of other releases.
         keys: the public keys that are trusted.
     """
+    stated = shown.get("format", evidence.UNNAMED)
+    if stated not in evidence.FORMATS:
+        known = ", ".join(evidence.FORMATS)
+        return [
+            f"its proof is of format {stated[:20]!r}, and this version of perfhouse knows {known}: "
+            "so nothing is said of the card; verify it with a newer version"
+        ], []
     try:
-        claim = evidence.claim(page, shown["proof"])
+        claim = evidence.FORMATS[stated](page, shown["proof"])
     except ValueError as error:
         return [str(error)], []
     problems = [*_proof_problems(claim, shown, keys), *_number_problems(claim.row, shown)]

@@ -312,6 +312,39 @@ def test_a_link_to_a_folder_in_a_release_is_found(published: Path, tmp_path: Pat
     assert "extra is neither a file nor a folder" in found(published, "2026-09.r1")
 
 
+OF_BEFORE = Path(__file__).resolve().parents[1] / "cards_of_before"
+
+
+@pytest.mark.parametrize(("name", "total"), [("no_format", "87.5"), ("format_1", "98.75")])
+def test_a_card_of_before_is_verified_alone_for_good(name: str, total: str, tmp_path: Path) -> None:
+    """These files are as they were once published: whoever changes proofs keeps their format."""
+    card = tmp_path / "M1.html"
+    shutil.copy(OF_BEFORE / f"{name}.html", card)
+    key = (OF_BEFORE / "release.pub").read_text("ascii").splitlines()[1]
+    keys = signing.public_keys([key], tmp_path / "nowhere")
+    said = verify.verify(tmp_path / "nowhere", str(card), keys)
+    assert said.problems == ()
+    assert said.notes[-1].startswith(f"manager_id M1, month 2026-09-01, total_score {total}")
+    other = re.sub("data-v=total>[^<]*", "data-v=total>99.9", card.read_text("utf-8"))
+    card.write_text(other, "utf-8")
+    assert verify.verify(tmp_path / "nowhere", str(card), keys).problems
+
+
+def test_a_proof_of_an_unknown_format_is_neither_verified_nor_refuted(published: Path) -> None:
+    card = one_card(published)
+    text = card.read_text("utf-8")
+    printed = f"<code data-v=format>{cards.PROOF_FORMAT}</code>"
+    assert list(evidence.FORMATS) == [cards.PROOF_FORMAT]
+    assert printed in text
+    card.write_text(text.replace(printed, "<code data-v=format>7</code>"), "utf-8")
+    assert found(published, str(card)) == (
+        "its proof is of format '7', and this version of perfhouse knows 1: so nothing is said of "
+        "the card; verify it with a newer version"
+    )
+    card.write_text(text.replace(printed, "<code></code>"), "utf-8")
+    assert "the page is not as it was published" in found(published, str(card))
+
+
 def test_a_card_that_shows_other_numbers_is_found(published: Path) -> None:
     card = one_card(published)
     text = card.read_text("utf-8")
