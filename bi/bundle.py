@@ -95,8 +95,20 @@ def archive(language: str, place: str, folder: Path = FOLDER) -> bytes:
     return buffer.getvalue()
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines, the queries, as they are read."""
+
+
+def _as_read(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _as_read)
+
+
 def _text(content: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(dict(content), allow_unicode=True, sort_keys=False, width=100)
+    return yaml.dump(dict(content), Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=100)
 
 
 def _database_of(dataset: Dataset) -> str:
@@ -193,6 +205,7 @@ def _form(chart: Chart) -> dict[str, Any]:
     if chart.kind == "table":
         form["all_columns"] = list(chart.columns)
         form["order_by_cols"] = [json.dumps(list(pair)) for pair in chart.order]
+        form["column_config"] = _formats(chart)
     elif chart.kind == "big_number_total":
         form["metric"] = chart.metrics[0]
         form["y_axis_format"] = _format(chart)
@@ -203,6 +216,12 @@ def _form(chart: Chart) -> dict[str, Any]:
         form |= {"x_axis": chart.columns[0], "metrics": list(chart.metrics)}
         form["groupby"] = list(chart.groups)
     return form | chart.look
+
+
+def _formats(chart: Chart) -> dict[str, Any]:
+    formats = {c.name: c.d3_format for c in chart.dataset.columns if c.kind == "n"}
+    formats |= {c.name: ",d" for c in chart.dataset.columns if c.kind == "i"}
+    return {name: {"d3NumberFormat": formats[name]} for name in chart.columns if name in formats}
 
 
 def _format(chart: Chart) -> str:
@@ -245,7 +264,8 @@ def _dashboard(
     return {
         "dashboard_title": dashboard.title[language],
         "description": dashboard.about[language],
-        "css": "",
+        # Superset measures titles in Latin letters: Chinese would be cut.
+        "css": ".title-panel .dynamic-title-input { min-width: 12em; }\n",
         "slug": f"perfhouse-{dashboard.key}",
         "uuid": identity("dashboard", dashboard.key),
         "position": dashboards.position(dashboard, language, uuids, numbers),

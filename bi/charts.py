@@ -60,8 +60,9 @@ def _number(key: str, title: Words, dataset: Dataset, metric: str, **more: Any) 
 def _lines(key: str, title: Words, dataset: Dataset, metrics: Sequence[str], **more: Any) -> Chart:
     look = {
         "x_axis_time_format": "%Y-%m", "time_grain_sqla": "P1M", "rich_tooltip": True,
-        "markerEnabled": True, "markerSize": 6, "show_legend": True, "legendType": "scroll",
-        "legendOrientation": "top", "truncateYAxis": True, "y_axis_bounds": [None, None],
+        "markerEnabled": True, "xAxisLabelInterval": "0",
+        "markerSize": 6, "show_legend": True, "legendType": "scroll",
+        "legendOrientation": "top", "truncateYAxis": True, "y_axis_bounds": _SCORE,
         "y_axis_format": ",.1f", "tooltipTimeFormat": "%Y-%m", "xAxisLabelRotation": 0,
         "seriesType": "line", "opacity": 0.2, "sort_series_type": "name", **more.pop("look", {}),
     }  # fmt: skip
@@ -79,7 +80,8 @@ def _bars(
         "legendType": "scroll", "legendOrientation": "top", "show_value": True,
         "rich_tooltip": True, "y_axis_format": ",d", "truncateXAxis": False,
         "orientation": "vertical", "x_axis_sort_asc": True, "x_axis_sort": column,
-        "xAxisLabelRotation": 0, "only_total": True, **more.pop("look", {}),
+        "xAxisLabelRotation": 0, "xAxisLabelInterval": "0", "only_total": True,
+        **more.pop("look", {}),
     }  # fmt: skip
     return Chart(
         key, title, dataset, "echarts_timeseries_bar", (column,), tuple(metrics),
@@ -115,6 +117,7 @@ OVERVIEW = (
     Chart(
         "heatmap", ("经理 × 指标得分", "Scores by manager and KPI"), KPI_MONTHS, "heatmap_v2",
         ("kpi_name", "manager_id"), ("mean_score",), limit=20000,
+        filters=(("status", "!=", "no_target"),),
         about=("空白表示没有得分（样本不足、未设目标等），不是 0 分；颜色固定在 0–120 分。",
                "A blank has no score (too little data, no target, ...): it is no zero. "
                "Colours stand for 0 to 120 points in every month."),
@@ -130,19 +133,20 @@ OVERVIEW = (
     ),
     _table(
         "risers", ("进步最大", "Moved up most"), MANAGER_MONTHS, _MOVED,
-        order=(("change", False),), filters=(("change", ">", 0),), limit=10,
+        order=(("change", False),), filters=(("change", ">", 0),), look={"page_length": 10},
     ),
     _table(
         "fallers", ("退步最大", "Moved down most"), MANAGER_MONTHS, _MOVED,
-        order=(("change", True),), filters=(("change", "<", 0),), limit=10,
+        order=(("change", True),), filters=(("change", "<", 0),), look={"page_length": 10},
     ),
     _bars(
         "categories", ("各类别平均得分", "Mean score by category"), KPI_MONTHS, "category_name",
-        ("mean_score",), groups=("role_name",), look={"y_axis_format": ",.0f"},
+        ("mean_score",), groups=("role_name",), filters=(("score", "IS NOT NULL", None),),
+        look={"y_axis_format": ",.0f"},
     ),
     _lines(
         "trend", ("平均总分趋势（按岗位）", "Mean total by role"), MANAGER_MONTHS, ("mean_total",),
-        groups=("role_name",),
+        groups=("role_name",), filters=(("total_score", "IS NOT NULL", None),),
     ),
     _table(
         "ranking", ("名次表", "Ranking"), MANAGER_MONTHS,
@@ -199,13 +203,18 @@ MANAGER = (
     ),
 )  # fmt: skip
 
+_OF_MONTH = (("is_other_month", "IS FALSE", None),)
+
 OPERATIONS = (
     _number("months", ("已发布月份", "Months published"), RELEASES, "months", of_month=False),
     _number("failed", ("未通过的检查", "Checks failed"), VERDICTS, "failed"),
-    _number("landed", ("落地数据行", "Rows landed"), RECONCILIATION, "landed_rows"),
     _number(
-        "left_out", ("未进入事实表的占比", "Share of rows left out"), RECONCILIATION,
-        "left_out_share",
+        "landed", ("当月交付的数据行", "Rows delivered for the month"), RECONCILIATION,
+        "landed_rows", filters=_OF_MONTH,
+    ),
+    _number(
+        "left_out", ("其中未计入的占比", "Share of them left out"), RECONCILIATION,
+        "left_out_share", filters=_OF_MONTH,
     ),
     _table(
         "releases", ("发布版本", "Releases"), RELEASES,
@@ -223,20 +232,21 @@ OPERATIONS = (
         order=(("gate_name", True), ("title", True)), filters=(("passed", "IS FALSE", None),),
     ),
     _bars(
-        "streams", ("各数据流的行", "Rows by stream"), RECONCILIATION, "stream",
-        ("landed_rows",), groups=("fate",),
+        "streams", ("当月交付的行，按数据流", "Rows delivered for the month, by stream"),
+        RECONCILIATION, "stream", ("landed_rows",), groups=("fate",), filters=_OF_MONTH,
         look={"stack": "Stack", "orientation": "horizontal", "show_legend": True,
               "logAxis": False, "y_axis_format": ".2s"},
     ),
     _table(
-        "fates", ("未进入事实表的行", "Rows left out, and why"), RECONCILIATION,
-        ("stream", "source", "delivered", "reason", "row_count"),
+        "fates", ("当月交付中未计入的行及原因", "Rows of the month left out, and why"),
+        RECONCILIATION, ("stream", "source", "delivered", "reason_name", "row_count"),
         order=(("row_count", False), ("stream", True)),
-        filters=(("in_facts", "IS FALSE", None),), look={"page_length": 20},
+        filters=(("in_facts", "IS FALSE", None), *_OF_MONTH), look={"page_length": 20},
     ),
     _bars(
-        "late", ("按交付月份的行", "Rows by when they came"), RECONCILIATION, "stream",
-        ("landed_rows",), groups=("delivery",), filters=(("is_other_month", "IS TRUE", None),),
+        "late", ("其他月份交付、计入本月的行", "Counted rows that other deliveries brought"),
+        RECONCILIATION, "stream", ("landed_rows",), groups=("delivery",),
+        filters=(("is_other_month", "IS TRUE", None), ("in_facts", "IS TRUE", None)),
         look={"stack": "Stack", "orientation": "horizontal", "show_legend": True,
               "y_axis_format": ".2s"},
     ),

@@ -27,6 +27,7 @@ class Choice:
     dataset: Dataset
     is_single: bool = False
     is_ascending: bool = True
+    sort: str | None = None  # the metric that values are sorted by, if not by themselves
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ _TEAM = Choice("team_id", ("团队", "Team"), MANAGER_MONTHS)
 DASHBOARDS = (
     Dashboard(
         "overview",
-        ("客服经理绩效 · 总览", "Managers of customer service · Overview"),
+        ("绩效 · 总览", "Performance · Overview"),
         (
             "各月总分、等级、指标热力图与变化；缺失不算 0 分。",
             "Totals, grades, KPIs and changes of a month; what is missing is no zero.",
@@ -65,7 +66,7 @@ DASHBOARDS = (
             (("mean_total", 3, 22), ("scored", 3, 22), ("unscored", 3, 22), ("coverage", 3, 22)),
             (("grades", 4, 50), ("bands", 4, 50), ("trend", 4, 50)),
             (("heatmap", 12, 100),),
-            (("risers", 6, 48), ("fallers", 6, 48)),
+            (("risers", 6, 62), ("fallers", 6, 62)),
             (("categories", 12, 50),),
             (("ranking", 12, 80),),
         ),
@@ -73,7 +74,7 @@ DASHBOARDS = (
     ),
     Dashboard(
         "manager",
-        ("客服经理绩效 · 经理", "Managers of customer service · One manager"),
+        ("绩效 · 经理", "Performance · Manager"),
         ("一位经理的指标、目标、趋势与说明。", "One manager: KPIs, targets, trend and why."),
         (
             (("own_total", 2, 30), ("own_place", 10, 30)),
@@ -85,17 +86,23 @@ DASHBOARDS = (
         ),
         (
             _month(MANAGER_MONTHS),
-            Choice("manager_id", ("经理", "Manager"), MANAGER_MONTHS, is_single=True),
+            Choice(
+                "manager_id",
+                ("经理", "Manager"),
+                MANAGER_MONTHS,
+                is_single=True,
+                sort="newest_first",
+            ),
         ),
     ),
     Dashboard(
         "operations",
-        ("客服经理绩效 · 运行", "Managers of customer service · Operations"),
+        ("绩效 · 运行", "Performance · Operations"),
         ("发布版本、关卡结论与数据行去向。", "Releases, gate verdicts and where rows went."),
         (
             (("months", 3, 22), ("failed", 3, 22), ("landed", 3, 22), ("left_out", 3, 22)),
-            (("releases", 7, 50), ("gates", 5, 50)),
-            (("failures", 12, 50),),
+            (("releases", 7, 46), ("gates", 5, 46)),
+            (("failures", 12, 44),),
             (("streams", 6, 60), ("late", 6, 60)),
             (("fates", 12, 70),),
         ),
@@ -103,7 +110,7 @@ DASHBOARDS = (
     ),
     Dashboard(
         "names",
-        ("客服经理绩效 · 人事名单", "Managers of customer service · HR list"),
+        ("绩效 · 人事名单", "Performance · HR list"),
         ("带姓名的结果，仅人事可见。", "Results with names, for HR alone."),
         ((("names", 12, 100),),),
         (_month(HR_NAMES),),
@@ -192,7 +199,10 @@ def _filter(
             "sortAscending": choice.is_ascending,
         },
         "defaultDataMask": {"extraFormData": {}, "filterState": {}, "ownState": {}},
+        # Without it charts would be asked for before the first value is chosen, and not again.
+        "requiredFirst": choice.is_single,
         "cascadeParentIds": [],
+        "sortMetric": choice.sort,
         "scope": {
             "rootPath": ["ROOT_ID"],
             "excluded": list(timeless) if choice.column == "month" else [],

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from bi import kpis
 from bi.kpis import Words
-from perfhouse.card_kpis import CATEGORY_NAMES, STATES
+from bi.words import CHANGES, KPI_STATES, TOTAL_STATES
+from perfhouse.card_kpis import CATEGORY_NAMES
 from perfhouse.card_roles import ROLE_NAMES
 
 MANAGERS, STAFF, HR = "managers", "staff", "hr"  # the smallest circle that reads a data set
@@ -29,6 +30,7 @@ class Column:
     label: Words
     sql: str | Words
     kind: str = "n"
+    d3_format: str = ",.1f"  # how tables write it, where it is a number
 
     @property
     def type(self) -> str:
@@ -102,21 +104,6 @@ def _shown(column: str) -> str:
 _MONTH = ("月份", "Month")
 _MANAGER = ("经理", "Manager")
 _KPI = ("指标", "KPI")
-_TOTAL_STATES: Mapping[str, Words] = {
-    "scored": ("已评分", "Scored"),
-    "insufficient_coverage": ("数据覆盖不足", "Too little data"),
-    "no_target": ("未设目标", "No target"),
-    "no_team": ("没有团队", "No team"),
-}
-_KPI_STATES: Mapping[str, Words] = {
-    "scored": ("已评分", "Scored"),
-    **{k: (v[1], v[2]) for k, v in STATES.items() if k not in ("met", "near", "low")},
-}
-_CHANGES: Mapping[str, Words] = {
-    "better": ("变好", "Better"),
-    "worse": ("变差", "Worse"),
-    "no_clear_change": ("无明显变化", "No clear change"),
-}
 _NAMES = (
     "\nleft join perfhouse.kpi_definitions as d\n"
     "    on d.kpi_id = k.kpi_id and d.version = k.kpi_version"
@@ -158,16 +145,16 @@ MANAGER_MONTHS = Dataset(
             "t",
         ),
         Column("peer_count", ("同岗位人数", "Peers"), "s.peer_count", "i"),
-        Column("coverage_rate", ("覆盖率", "Coverage"), "s.coverage_rate"),
+        Column("coverage_rate", ("覆盖率", "Coverage"), "s.coverage_rate", d3_format=".0%"),
         Column("change", ("较上月", "Change"), "s.change"),
         Column("change_low", ("变化下限", "Change, low"), "s.change_low"),
         Column("change_high", ("变化上限", "Change, high"), "s.change_high"),
-        Column("change_name", ("变化判断", "Change is"), case("s.change_status", _CHANGES), "t"),
+        Column("change_name", ("变化判断", "Change is"), case("s.change_status", CHANGES), "t"),
         Column("agent_count", ("带领人数", "Agents"), "s.agent_count", "i"),
         Column("scored_kpi_count", ("已评指标数", "KPIs scored"), "s.scored_kpi_count", "i"),
         Column("kpi_count", ("指标数", "KPIs"), "s.kpi_count", "i"),
         Column("status", ("状态代码", "Status id"), "s.status", "t"),
-        Column("status_name", ("状态", "Status"), case("s.status", _TOTAL_STATES), "t"),
+        Column("status_name", ("状态", "Status"), case("s.status", TOTAL_STATES), "t"),
     ),
     (
         Metric("managers", ("经理数", "Managers"), "count(distinct manager_id)", ",d"),
@@ -180,6 +167,11 @@ MANAGER_MONTHS = Dataset(
             "count(distinct manager_id) filter (where total_score is null)", ",d",
         ),
         Metric("mean_total", ("平均总分", "Mean total"), "avg(total_score)"),
+        Metric(
+            "newest_first", ("排序", "Sort order"),
+            "min(lpad((999999 - to_char(month, 'YYYYMM')::integer)::text, 6, '0') || manager_id)"
+            " filter (where total_score is not null)",
+        ),
         Metric("one_total", ("总分", "Total"), "max(total_score)"),
         Metric("one_low", ("95% 下限", "95 % low"), "max(total_low)"),
         Metric("one_high", ("95% 上限", "95 % high"), "max(total_high)"),
@@ -203,9 +195,9 @@ KPI_MONTHS = Dataset(
         Column("kpi_name", _KPI, _KPI_NAME, "t"),
         Column("category_name", ("类别", "Category"), case("k.category", CATEGORY_NAMES), "t"),
         Column("unit", ("单位", "Unit"), "d.unit", "t"),
-        Column("numerator", ("分子", "Numerator"), "k.numerator"),
-        Column("denominator", ("分母", "Denominator"), "k.denominator"),
-        Column("sample_size", ("样本量", "Sample"), "k.sample_size"),
+        Column("numerator", ("分子", "Numerator"), "k.numerator", d3_format=",.0f"),
+        Column("denominator", ("分母", "Denominator"), "k.denominator", d3_format=",.0f"),
+        Column("sample_size", ("样本量", "Sample"), "k.sample_size", d3_format=",.0f"),
         Column("value", ("数值（原值）", "Value (raw)"), "k.value"),
         Column("value_text", ("数值", "Value"), _shown("k.value"), "t"),
         Column("target_text", ("目标", "Target"), _shown("k.target"), "t"),
@@ -216,10 +208,13 @@ KPI_MONTHS = Dataset(
             "t",
         ),
         Column("score", ("得分", "Score"), "k.score"),
-        Column("effective_weight", ("有效权重", "Weight in force"), "k.effective_weight"),
+        Column(
+            "effective_weight", ("有效权重", "Weight in force"), "k.effective_weight",
+            d3_format=".0%",
+        ),
         Column("status", ("状态代码", "Status id"), "k.status", "t"),
-        Column("status_name", ("状态", "Status"), case("k.status", _KPI_STATES), "t"),
-        Column("change_name", ("变化判断", "Change is"), case("k.change_status", _CHANGES), "t"),
+        Column("status_name", ("状态", "Status"), case("k.status", KPI_STATES), "t"),
+        Column("change_name", ("变化判断", "Change is"), case("k.change_status", CHANGES), "t"),
         Column(
             "provisional_name", ("是否暂定", "May still change"),
             (
@@ -262,9 +257,9 @@ EXPLANATIONS = Dataset(
         Column("manager_id", _MANAGER, "k.manager_id", "t"),
         Column("kpi_name", _KPI, _KPI_NAME, "t"),
         Column("sentence", ("说明", "Why"), ("k.sentence_zh", "k.sentence_en"), "t"),
-        Column("value_change", ("数值变化", "Value change"), "k.value_change"),
-        Column("rate_effect", ("结果影响", "By results"), "k.rate_effect"),
-        Column("mix_effect", ("结构影响", "By mix"), "k.mix_effect"),
+        Column("value_change", ("数值变化", "Value change"), "k.value_change", d3_format=",.4f"),
+        Column("rate_effect", ("结果影响", "By results"), "k.rate_effect", d3_format=",.4f"),
+        Column("mix_effect", ("结构影响", "By mix"), "k.mix_effect", d3_format=",.4f"),
     ),
     (Metric("sentences", ("说明条数", "Sentences"), "count(*)", ",d"),),
     joins=_NAMES,
@@ -280,14 +275,14 @@ TEAM_MONTHS = Dataset(
         Column("team_id", ("团队", "Team"), "k.team_id", "t"),
         Column("team_name", ("团队名称", "Team name"), "k.team_name", "t"),
         Column("kpi_name", _KPI, _KPI_NAME, "t"),
-        Column("numerator", ("分子", "Numerator"), "k.numerator"),
-        Column("denominator", ("分母", "Denominator"), "k.denominator"),
+        Column("numerator", ("分子", "Numerator"), "k.numerator", d3_format=",.0f"),
+        Column("denominator", ("分母", "Denominator"), "k.denominator", d3_format=",.0f"),
         Column("value_text", ("数值", "Value"), _shown("k.value"), "t"),
         Column("target_text", ("目标", "Target"), _shown("k.target"), "t"),
         Column("score", ("得分", "Score"), "k.score"),
-        Column("sample_size", ("样本量", "Sample"), "k.sample_size"),
+        Column("sample_size", ("样本量", "Sample"), "k.sample_size", d3_format=",.0f"),
         Column("agent_count", ("人数", "Agents"), "k.agent_count", "i"),
-        Column("status_name", ("状态", "Status"), case("k.status", _KPI_STATES), "t"),
+        Column("status_name", ("状态", "Status"), case("k.status", KPI_STATES), "t"),
     ),
     (Metric("sample", ("样本量", "Sample"), "sum(sample_size)", ",.0f"),),
     joins=_NAMES,

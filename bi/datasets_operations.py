@@ -18,23 +18,9 @@ from bi.datasets import (
     Metric,
     case,
 )
+from bi.words import APPEAL_STATES, FATES, GATES
 
 _MONTH = ("月份", "Month")
-_GATES = {
-    "raw": ("原始数据", "Raw"),
-    "facts": ("事实表", "Facts"),
-    "scorecards": ("计分卡", "Scorecards"),
-    "exports": ("导出", "Exports"),
-}
-_STATES = {
-    "submitted": ("已提交", "Submitted"),
-    "accepted": ("已受理", "Accepted"),
-    "upheld": ("成立", "Upheld"),
-    "rejected": ("不成立", "Rejected"),
-    "withdrawn": ("已撤回", "Withdrawn"),
-    "late": ("逾期", "Late"),
-}
-
 VERDICTS = Dataset(
     "gate_verdicts",
     ("关卡结论", "Gate verdicts"),
@@ -42,7 +28,7 @@ VERDICTS = Dataset(
     (
         Column("month", _MONTH, "v.month", "m"),
         Column("gate", ("关卡代码", "Gate id"), "v.gate", "t"),
-        Column("gate_name", ("关卡", "Gate"), case("v.gate", _GATES), "t"),
+        Column("gate_name", ("关卡", "Gate"), case("v.gate", GATES), "t"),
         Column("check_id", ("检查代码", "Check id"), "v.check_id", "t"),
         Column("title", ("检查", "Check"), ("v.title_zh", "v.title_en"), "t"),
         Column(
@@ -57,9 +43,9 @@ VERDICTS = Dataset(
         Column(
             "verdict", ("结论", "Verdict"),
             (
-                "case when v.passed then '通过' when v.accepted_by is not null then '未通过，已接受'"
-                " else '未通过' end",
-                "case when v.passed then 'passed' when v.accepted_by is not null then"
+                "case when v.passed then '通过' when nullif(v.accepted_by, '') is not null then"
+                " '未通过，已接受' else '未通过' end",
+                "case when v.passed then 'passed' when nullif(v.accepted_by, '') is not null then"
                 " 'failed, accepted' else 'failed' end",
             ),
             "t",
@@ -87,7 +73,8 @@ RECONCILIATION = Dataset(
         Column("stream", ("数据流", "Stream"), "r.stream", "t"),
         Column("source", ("来源", "Source"), "r.source", "t"),
         Column("delivered", ("交付月份", "Delivered for"), "r.delivered", "t"),
-        Column("reason", ("去向", "Fate"), "r.reason", "t"),
+        Column("reason", ("去向代码", "Fate id"), "r.reason", "t"),
+        Column("reason_name", ("去向", "Fate"), case("r.reason", FATES), "t"),
         Column(
             "fate", ("是否计入", "Counted"),
             (
@@ -118,7 +105,7 @@ RECONCILIATION = Dataset(
     (
         Metric("landed_rows", ("行数", "Rows"), "sum(row_count)", ",d"),
         Metric(
-            "left_out_share", ("未进入事实表的占比", "Share left out"),
+            "left_out_share", ("未计入的占比", "Share left out"),
             "coalesce(sum(row_count) filter (where not in_facts), 0)"
             " / nullif(sum(row_count), 0)", ".2%",
         ),
@@ -135,7 +122,7 @@ APPEALS = Dataset(
         Column("manager_id", ("经理", "Manager"), "a.manager_id", "t"),
         Column("appeal_id", ("申诉编号", "Appeal"), "a.appeal_id", "t"),
         Column("kpi_id", ("指标", "KPI"), "a.kpi_id", "t"),
-        Column("state_name", ("状态", "State"), case("a.state", _STATES), "t"),
+        Column("state_name", ("状态", "State"), case("a.state", APPEAL_STATES), "t"),
         Column("outcome", ("结果", "Outcome"), "a.outcome", "t"),
         Column("raised_on", ("提出日", "Raised on"), "a.raised_on", "m"),
         Column("decide_by", ("应决定于", "Decide by"), "a.decide_by", "m"),
@@ -159,7 +146,7 @@ HR_NAMES = Dataset(
         Column("rank", ("名次", "Rank"), "e.rank", "i"),
         Column("peer_count", ("同岗位人数", "Peers"), "e.peer_count", "i"),
         Column("change", ("较上月", "Change"), "e.change"),
-        Column("coverage_rate", ("覆盖率", "Coverage"), "e.coverage_rate"),
+        Column("coverage_rate", ("覆盖率", "Coverage"), "e.coverage_rate", d3_format=".0%"),
         Column("appeals_open", ("未决申诉", "Appeals open"), "e.appeals_open", "i"),
     ),
     (Metric("managers", ("经理数", "Managers"), "count(distinct manager_id)", ",d"),),

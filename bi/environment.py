@@ -32,10 +32,8 @@ def ensure(venv: Path, progress: Callable[[str], None]) -> Path:
     if uv is None:
         raise ConfigError(["bi: expected uv beside this Python; run `make setup`"])
     _run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(venv)])
-    _run(
-        [uv, "pip", "sync", "--quiet", "--python", str(programs / "python"), "--require-hashes"]
-        + [str(LOCK)]
-    )
+    python = str(programs / "python")
+    _run([uv, "pip", "sync", "--quiet", "--python", python, "--require-hashes", str(LOCK)])
     shutil.copyfile(LOCK, stamp)
     return programs
 

@@ -5,7 +5,7 @@ Makes them and gives them rights as `perfhouse mart grant` does; it may not read
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from psycopg import sql
@@ -32,6 +32,16 @@ def make(admin: str, key: str, people: Sequence[Reader]) -> None:
     Raises:
         ConfigError: a user's name cannot be a login (operator); nothing was changed.
     """
+    wanted = _wanted(people)
+    _create(admin, key, list(wanted))
+    for known in readers.listed(admin):
+        if known.login.startswith("perfhouse_bi_") and not _is_part(known, wanted):
+            readers.revoke(admin, known.login)
+    readers.grant(admin, list(wanted.values()))
+    _close(admin, list(wanted))
+
+
+def _wanted(people: Sequence[Reader]) -> dict[str, Reader]:
     wanted = {login: Reader(login, role) for login, role in _FIXED.items()}
     problems = []
     for person in people:
@@ -46,16 +56,16 @@ def make(admin: str, key: str, people: Sequence[Reader]) -> None:
                 wanted[login] = replace(person, login=login)
     if problems:
         raise ConfigError(problems)
-    _create(admin, key, list(wanted))
-    known = {(r.login, r.role): set(r.managers) for r in readers.listed(admin)}
-    for login, role in known:
-        if not login.startswith("perfhouse_bi_"):
-            continue
-        person = wanted.get(login)
-        if person is None or role != person.role or known[login, role] - set(person.managers):
-            readers.revoke(admin, login)
-    readers.grant(admin, list(wanted.values()))
-    _close(admin, list(wanted))
+    return wanted
+
+
+def _is_part(known: Reader, wanted: Mapping[str, Reader]) -> bool:
+    person = wanted.get(known.login)
+    return (
+        person is not None
+        and known.role == person.role
+        and set(known.managers) <= set(person.managers)
+    )
 
 
 def _create(admin: str, key: str, logins: Sequence[str]) -> None:
