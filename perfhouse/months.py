@@ -7,7 +7,7 @@ It may not build or publish.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -45,6 +45,16 @@ def closes_on(company: Company, month: Month) -> date:
     return month.end + timedelta(days=company.close_grace_days)
 
 
+def closing(company: Company, home: Home, month: Month) -> date:
+    """Return the day on which a month closes: never later than one of its releases says.
+
+    A longer grace is for months that have no release yet; it opens none that has closed.
+    """
+    said = [_said(home, e).get("closes_on") for e in ledger.entries(home) if e.month == month.key]
+    known = (date.fromisoformat(day) for day in said if day is not None)
+    return min([closes_on(company, month), *known])
+
+
 def known_until(company: Company, home: Home) -> date | None:
     """Return the day after the newest month that every required source has delivered."""
     required = {source.id for source in company.sources if source.required} or {
@@ -62,24 +72,36 @@ def known_until(company: Company, home: Home) -> date | None:
 def is_past_close(company: Company, home: Home, month: Month, as_of: Month) -> bool:
     """Say whether a month's close date has come.
 
-    It has when data of later is known or counted in `as_of`, when what was delivered since the
-    month's release was taken from its source on that day or later, and once it was restated.
+    It has when data of later is known, counted in `as_of` or was in any release, when what was
+    delivered since the month's release was taken from its source on that day or later, and once it
+    was restated.
     """
-    closing = closes_on(company, month)
-    days = [as_of.end, known_until(company, home)]
-    if max(day for day in days if day is not None) >= closing:
+    closed_on = closing(company, home, month)
+    # What was published is known for good, though a source that is new has not delivered it.
+    days = [as_of.end, known_until(company, home), *_published_until(home)]
+    if max(day for day in days if day is not None) >= closed_on:
         return True
     entry = ledger.latest(home, month)
     if entry is None or entry.reason is not None:
         return entry is not None
     corrected = _corrected_on(company, home, entry, as_of)
-    return corrected is not None and corrected >= closing
+    return corrected is not None and corrected >= closed_on
+
+
+def _published_until(home: Home) -> Iterator[date]:
+    """Yield the day after the last month that each release counts."""
+    return (Month(entry.as_of).end for entry in ledger.entries(home))
+
+
+def _said(home: Home, entry: ledger.Entry) -> dict[str, Any]:
+    text = (home.published / entry.path / _MANIFEST).read_text(encoding="utf-8")
+    said: dict[str, Any] = json.loads(text)
+    return said
 
 
 def _corrected_on(company: Company, home: Home, entry: ledger.Entry, as_of: Month) -> date | None:
     """Return the company's day of the last delivery that a release has not read."""
-    file = home.published / entry.path / _MANIFEST
-    known = _deliveries(json.loads(file.read_text(encoding="utf-8"))["inputs"])
+    known = _deliveries(_said(home, entry)["inputs"])
     newer = _deliveries(lake.inputs(home, Month(entry.month), as_of)) - known
     taken = [lake.extracted_at(home, *delivery) for delivery in newer]
     zone = ZoneInfo(company.time_zone)
@@ -110,16 +132,16 @@ def provisional(folder: Path) -> tuple[str, ...]:
 def state(company: Company, home: Home, month: Month) -> State:
     """Return where one month stands."""
     entry = ledger.latest(home, month)
-    closing = closes_on(company, month)
+    closed_on = closing(company, home, month)
     if entry is None:
-        return State(month, OPEN, closing, False, None, None, ())
+        return State(month, OPEN, closed_on, False, None, None, ())
     waiting = provisional(home.published / entry.path)
     locked = is_past_close(company, home, month, Month(entry.as_of))
     status = RESTATED if entry.reason else CLOSED
     if not locked or waiting:
         status = PROVISIONAL
     name = f"{month}.r{entry.number}"
-    return State(month, status, closing, locked, name, entry.as_of, waiting)
+    return State(month, status, closed_on, locked, name, entry.as_of, waiting)
 
 
 def states(company: Company, home: Home) -> list[State]:

@@ -57,7 +57,7 @@ def seal(folder: Path, home: Home, label: Label, verdicts: Sequence[Verdict]) ->
         "number": label.number,
         "as_of": as_of.key,
         "after": ledger.head(ledger.lines(ledger.ledger_path(home))),
-        "closes_on": months.closes_on(label.company, month).isoformat(),
+        "closes_on": months.closing(label.company, home, month).isoformat(),
         **(label.succession.as_json() if label.succession else {}),
         "inputs": lake.inputs(home, month, as_of, label.company.look_back),
         "earlier_months": _earlier_months(home, month),

@@ -114,7 +114,7 @@ def _closed(
     file = work.home.gates / work.month.key / f"changes_after_r{before.number}.csv"
     file.parent.mkdir(exist_ok=True)
     restatement.write_csv(found, file)
-    why = f"since {months.closes_on(work.company, work.month)}"
+    why = f"since {months.closing(work.company, work.home, work.month)}"
     if withdrawn:
         why = f"to these numbers: they were withdrawn as {withdrawn}"
     return MonthClosed(

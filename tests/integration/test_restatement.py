@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import publish_in_child as child
@@ -146,6 +147,28 @@ def test_a_closed_month_does_not_change_without_a_reason_and_says_what_would(
     assert stopped.value.exit_code == 9
     assert release.latest(home, MONTH) == first
     assert not list((home.published / ".staging").iterdir())
+
+
+def test_a_longer_grace_or_a_new_source_opens_no_closed_month(
+    home: Home, company: Company, tmp_path: Path
+) -> None:
+    publish(home, company)
+    deliver_october(home)
+    assert months.state(company, home, MONTH).is_locked
+    longer = replace(company, close_grace_days=90)
+    state = months.state(longer, home, MONTH)
+    assert (state.is_locked, str(state.closes_on)) == (True, "2026-10-06")
+    assert str(months.state(longer, home, OCTOBER).closes_on) == "2027-01-30"
+    small.build(home, csat=88)
+    child.judge(home, longer, MONTH)
+    with pytest.raises(MonthClosed, match=r"since 2026-10-06, 2026-09\.r1 stands"):
+        release.publish(longer, home, MONTH)
+    small.build(home)
+    small.build(home, OCTOBER)
+    publish(home, company, OCTOBER)
+    more = replace(company, sources=(*company.sources, small.source("surveys")))
+    assert months.known_until(more, home) is None, "the new source has delivered nothing"
+    assert months.state(more, home, MONTH).is_locked, "October was published"
 
 
 def correct(home: Home, extracted_at: str) -> None:
