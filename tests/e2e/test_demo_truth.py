@@ -166,7 +166,8 @@ def test_the_company_by_kpi_counts_each_case_once(company: Company) -> None:
     assert len(compared) > 15
     for kpi, (value, cases) in compared.items():
         found = tuple(float(number) for number in pooled[kpi])
-        assert found == pytest.approx((float(value), float(cases)), rel=1e-6), kpi
+        # Published numbers have six digits behind the point; heads of each team are rounded apart.
+        assert found == pytest.approx((float(value), float(cases)), rel=1e-6, abs=1e-5), kpi
     twice = "select sum(denominator) from scorecard_kpi_months where kpi_id = 'csat_rate' "
     (added,) = asked(company, f"{twice} and month = date '{SECOND.start}'")[0]
     assert added > 1.5 * float(compared["csat_rate"][1])  # what the page warns of
