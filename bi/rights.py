@@ -32,8 +32,8 @@ _OF_READERS = frozenset(
         ("can_dashboard", "Superset"), ("can_csv", "Superset"), ("can_slice", "Superset"),
         ("can_explore_json", "Superset"), ("can_log", "Superset"), ("can_view_chart_as_table",
         "Dashboard"), ("can_time_range", "Api"), ("can_query", "Api"),
-        ("can_query_form_data", "Api"), ("can_external_metadata", "Datasource"),
-        ("can_export_data", "Superset"), ("can_show", "SwaggerView"),
+        ("can_query_form_data", "Api"),
+        ("can_language_pack", "Superset"), ("can_read", "SecurityRestApi"), ("can_get", "MenuApi"),
         ("can_recent_activity", "Log"), ("can_read", "user"),
         ("can_get_column_values", "Datasource"), ("can_list", "DynamicPlugin"),
         ("can_userinfo", "UserDBModelView"), ("resetmypassword", "UserDBModelView"),
@@ -101,15 +101,19 @@ def _permissions(superset: Superset, roles: Mapping[str, int]) -> None:
         (row["permission"]["name"], row["view_menu"]["name"]): int(row["id"])
         for row in superset.listed("security/permissions-resources/")
     }
+    unknown = sorted(_OF_READERS - every.keys())
+    if unknown:
+        raise PerfhouseError(f"this version of Superset has no permission {unknown[0]}")
     staff = {
         int(row["id"])
         for name in _STAFF_LIKE
         for row in superset.get(f"security/roles/{roles[name]}/permissions/")["result"]
+        if row["view_menu_name"] != "UserRegistrationsRestAPI"
     }
     circles = {circle: _data_of(every, circle) for circle in (MANAGERS, STAFF, HR)}
     databases = _named(every, "database_access")
     wanted = {
-        mart_login.MANAGER_ROLE: {every[p] for p in _OF_READERS if p in every} | circles[MANAGERS],
+        mart_login.MANAGER_ROLE: {every[p] for p in _OF_READERS} | circles[MANAGERS],
         mart_login.ANALYST_ROLE: staff | circles[MANAGERS] | circles[STAFF]
         | databases["perfhouse"],
         mart_login.HR_ROLE: staff | circles[MANAGERS] | circles[STAFF] | circles[HR]

@@ -18,10 +18,11 @@ from perfhouse import processes
 from perfhouse.errors import PerfhouseError
 
 ADMIN = "admin"
+Served = tuple[str, processes.Child]
 _START_SECONDS = 240.0
 _STEP_SECONDS = 900.0
 # Nothing of this process's environment but what programs need to run at all.
-_KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "TZ", "PERFHOUSE_BI_CONFIG", "PERFHOUSE_BI_TLS")
+_KEPT = ("PATH", "TMPDIR", "LANG", "TZ", "PERFHOUSE_BI_CONFIG", "PERFHOUSE_BI_TLS")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Instance:
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         return kept | {
             "PATH": f"{self.programs}:{kept.get('PATH', '/usr/bin:/bin')}",
+            "HOME": str(self.folder),
             "PYTHONPATH": str(HERE),
             "PYTHONDONTWRITEBYTECODE": "1",
             "FLASK_APP": "superset.app:create_app()",
@@ -82,8 +84,8 @@ def prepare(instance: Instance, progress: Callable[[str], None]) -> None:
 
 
 @contextmanager
-def serving(instance: Instance, port: int, host: str = "127.0.0.1") -> Iterator[str]:
-    """Serve until the block ends; entered with the address when Superset answers."""
+def serving(instance: Instance, port: int, host: str = "127.0.0.1") -> Iterator[Served]:
+    """Serve until the block ends; entered with address and process when Superset answers."""
     command = [str(instance.programs / "gunicorn"), "--workers", "2", "--worker-class", "gthread"]
     command += ["--threads", "4", "--timeout", "120", "--bind", f"{host}:{port}"]
     command += ["--access-logfile", "-", "superset.app:create_app()"]
@@ -92,6 +94,6 @@ def serving(instance: Instance, port: int, host: str = "127.0.0.1") -> Iterator[
     url = f"http://127.0.0.1:{port}"
     try:
         api.wait(url, _START_SECONDS, lambda: processes.check([child]))
-        yield url
+        yield url, child
     finally:
         processes.stop([child])
