@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import cli_notices, cli_privacy
+from perfhouse import cli_metrics, cli_notices, cli_privacy
 from perfhouse.company_monitors import DEFAULTS as MONITORS
 from perfhouse.errors import (
     ConfigError,
@@ -470,6 +470,7 @@ def _parser() -> argparse.ArgumentParser:
     _mart_commands(commands)
     cli_privacy.add(commands, _paths, argparse.Namespace(month=_month, day=_day))
     cli_notices.add(commands, _paths, argparse.Namespace(month=_month))
+    cli_metrics.add(commands, _paths)
     _demo_command(commands)
     airflow = commands.add_parser("airflow", help="the DAGs under a real embedded scheduler")
     airflow.add_argument("action", choices=["run", "up", "down"])

@@ -89,6 +89,11 @@ class Home:
         return self.root / "configurations"
 
     @property
+    def metrics(self) -> Path:
+        """The folder in which `mf query` runs."""
+        return self.root / "metrics"
+
+    @property
     def dbt(self) -> Path:
         """Compiled project and parser state of dbt."""
         return self.root / "dbt"

@@ -50,8 +50,8 @@
     {{ return(run_query(query).columns[0].values()[0] > 0) }}
 {% endmacro %}
 
-{# Join of a fact with what upheld appeals change in one part of a KPI. #}
-{% macro appealed_join(part, qualified=true) -%}
+{# Join of a fact with what upheld appeals change in one part of a KPI, in the month or in every month. #}
+{% macro appealed_join(part, qualified=true, is_month=qualified) -%}
     {%- set rows = ref('kpi_appeal_rows') if qualified else ref('kpi_appeal_rows').include(database=false) -%}
     left join (
         select
@@ -66,7 +66,7 @@
             and kpi_id = {{ text_literal(part.kpi_id) }}
             and kpi_version = {{ text_literal(part.kpi_version) }}
             and part = {{ part.number }}
-            {%- if qualified %}
+            {%- if is_month %}
             and month = {{ month_start() }}
             {%- endif %}
     ) as appealed
@@ -74,8 +74,14 @@
         and cast({{ part.row_id }} as varchar) = appealed_row_id
 {%- endmacro %}
 
-{# What a row counts above the line, as `type`, or what an appeal says it counts. #}
+{# What a row counts above the line, as `type`, or what an appeal says it counts: of the rows of a fact that one row
+   of a source became, such as the promises about a ticket, the one that the KPI counts. #}
 {% macro counted_numerator(part, type, is_appealed) -%}
     {%- set plain = 'cast(coalesce(' ~ part.numerator ~ ', 0) as ' ~ type ~ ')' -%}
-    {{ 'coalesce(cast(appealed_numerator as ' ~ type ~ '), ' ~ plain ~ ')' if is_appealed and part.number == 1 else plain }}
+    {%- if is_appealed and part.number == 1 -%}
+        case when appealed_numerator is not null and coalesce({{ part.denominator }}, 0) <> 0
+            then cast(appealed_numerator as {{ type }}) else {{ plain }} end
+    {%- else -%}
+        {{ plain }}
+    {%- endif -%}
 {%- endmacro %}

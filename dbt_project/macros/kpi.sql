@@ -115,8 +115,8 @@
 
 {# Who answers for a row `f` of a fact: manager_id, management_path (null: for that manager only), team_id,
    employee_id; `credited_joins` must follow. `employee` is SQL of the credited employee where an appeal
-   may have mended it. #}
-{% macro credited_columns(credit, employee=none) -%}
+   may have mended it; `prefix` keeps the names apart from the fact's own. #}
+{% macro credited_columns(credit, employee=none, prefix='') -%}
     {%- set employee = employee or 'f.' ~ credit.id -%}
     {%- set of_queue = {
         'manager_id': 'coalesce(q.manager_id, w.manager_id)',
@@ -124,25 +124,25 @@
         'team_id': 'case when not q.is_configured then q.queue_id end',
     } -%}
     {%- if credit.to == 'employee' and credit.queue %}
-        case when {{ employee }} is not null then e.responsible_manager_id else {{ of_queue.manager_id }} end as manager_id,
-        case when {{ employee }} is not null then e.management_path else {{ of_queue.management_path }} end as management_path,
-        case when {{ employee }} is not null then e.team_id else {{ of_queue.team_id }} end as team_id,
-        {{ employee }} as employee_id
+        case when {{ employee }} is not null then e.responsible_manager_id else {{ of_queue.manager_id }} end as {{ prefix }}manager_id,
+        case when {{ employee }} is not null then e.management_path else {{ of_queue.management_path }} end as {{ prefix }}management_path,
+        case when {{ employee }} is not null then e.team_id else {{ of_queue.team_id }} end as {{ prefix }}team_id,
+        {{ employee }} as {{ prefix }}employee_id
     {%- elif credit.to == 'employee' %}
-        e.responsible_manager_id as manager_id,
-        e.management_path,
-        e.team_id,
-        {{ employee }} as employee_id
+        e.responsible_manager_id as {{ prefix }}manager_id,
+        e.management_path{{ ' as ' ~ prefix ~ 'management_path' if prefix }},
+        e.team_id{{ ' as ' ~ prefix ~ 'team_id' if prefix }},
+        {{ employee }} as {{ prefix }}employee_id
     {%- elif credit.to == 'queue' %}
-        {{ of_queue.manager_id }} as manager_id,
-        {{ of_queue.management_path }} as management_path,
-        {{ of_queue.team_id }} as team_id,
-        cast(null as varchar) as employee_id
+        {{ of_queue.manager_id }} as {{ prefix }}manager_id,
+        {{ of_queue.management_path }} as {{ prefix }}management_path,
+        {{ of_queue.team_id }} as {{ prefix }}team_id,
+        cast(null as varchar) as {{ prefix }}employee_id
     {%- elif credit.to == 'manager' %}
-        f.{{ credit.id }} as manager_id,
-        {{ 'f.' ~ credit.path if credit.path else 'cast(null as varchar)' }} as management_path,
-        {{ 'f.' ~ credit.team if credit.team else 'cast(null as varchar)' }} as team_id,
-        {{ 'f.' ~ credit.employee if credit.employee else 'cast(null as varchar)' }} as employee_id
+        f.{{ credit.id }} as {{ prefix }}manager_id,
+        {{ 'f.' ~ credit.path if credit.path else 'cast(null as varchar)' }} as {{ prefix }}management_path,
+        {{ 'f.' ~ credit.team if credit.team else 'cast(null as varchar)' }} as {{ prefix }}team_id,
+        {{ 'f.' ~ credit.employee if credit.employee else 'cast(null as varchar)' }} as {{ prefix }}employee_id
     {%- else %}
         {{ exceptions.raise_compiler_error("KPI credit.to: expected employee, queue or manager, got " ~ credit.to) }}
     {%- endif %}

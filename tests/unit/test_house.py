@@ -32,6 +32,7 @@ ROOF = {
     "perfhouse.orchestration",
     "perfhouse.embedded",
     "perfhouse.report",
+    "perfhouse.cli_metrics",
     "perfhouse.cli_notices",
     "perfhouse.cli_privacy",
 }

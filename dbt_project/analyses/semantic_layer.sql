@@ -1,0 +1,26 @@
+-- depends_on: {{ ref('fct_tickets') }}
+-- depends_on: {{ ref('fct_ticket_promises') }}
+-- depends_on: {{ ref('fct_first_contacts') }}
+-- depends_on: {{ ref('fct_sla_instances') }}
+-- depends_on: {{ ref('fct_calls') }}
+-- depends_on: {{ ref('fct_survey_responses') }}
+-- depends_on: {{ ref('fct_training_records') }}
+-- depends_on: {{ ref('fct_kb_contributions') }}
+-- depends_on: {{ ref('fct_qa_reviews') }}
+-- depends_on: {{ ref('fct_improvement_suggestions') }}
+-- depends_on: {{ ref('fct_peer_reviews') }}
+-- depends_on: {{ ref('fct_coaching_plans') }}
+-- depends_on: {{ ref('fct_renewals') }}
+-- depends_on: {{ ref('fct_offers') }}
+-- depends_on: {{ ref('fct_certifications') }}
+-- depends_on: {{ ref('fct_headcount_months') }}
+-- depends_on: {{ ref('dim_employees') }}
+-- depends_on: {{ ref('dim_queues') }}
+-- depends_on: {{ ref('dim_delivered_streams') }}
+-- depends_on: {{ ref('kpi_appeal_rows') }}
+-- depends_on: {{ ref('dim_manager_tree') }}
+-- depends_on: {{ ref('kpi_employee_months') }}
+-- depends_on: {{ ref('kpi_confidential_cells') }}
+{#- No query: what `perfhouse metrics` reads, as JSON. #}
+-- json
+{{ {'kpis': semantic_layer(), 'chains': management_chains()} | tojson }}
