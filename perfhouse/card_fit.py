@@ -74,11 +74,11 @@ def fitted(view: Mapping[str, Any], fullness: Fullness) -> dict[str, Any]:
         "parts": _by_team(view["parts"], fullness.by_team),
         "agents": _first(view["agents"], fullness.agents) if fullness.agents else None,
         "definitions": told,
-        "versions_by_target": _by_target([v for v in view["versions"] if v[0] not in ids]),
+        "versions_by_target": by_target([v for v in view["versions"] if v[0] not in ids]),
     }
 
 
-def _by_target(
+def by_target(
     versions: Sequence[tuple[str, str | None, str | None]],
 ) -> list[tuple[str, list[tuple[str, str]]]]:
     """Gather KPIs and their versions under the version of their target."""

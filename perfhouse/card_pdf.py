@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perfhouse import card_fonts, cards
-from perfhouse.card_figures import DASH
+from perfhouse.card_fit import by_target
 from perfhouse.card_view import card
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def describe(sheet: Sheet, total: Total) -> dict[str, Any]:
         "trend": _trend(view["trend"]),
         "groups": [{**g, "rows": [_row(r) for r in g["rows"]]} for g in view["groups"]],
         "definitions": _halves(view["definitions"]),
-        "versions": [[part or DASH for part in each] for each in view["versions"]],
+        "versions": by_target(view["versions"]),
         "verdicts": [
             {
                 "gate": v.gate,

@@ -166,7 +166,7 @@ def _without_pages(whole: Path, person: Person) -> None:
             continue
         before = file.read_text(encoding="utf-8")
         said, script, rest = before.partition("<script")  # which comes last and names nobody
-        left = _ROW.sub(lambda row: "" if _is_row_of(row[1], person) else row[0], said)
+        left = _without_own_rows(said, person)
         text = told.replaced(left) if words else left
         if text != left:  # the card as PDF shows no such row, but may say the same words
             file.with_suffix(_PAPER).unlink(missing_ok=True)
@@ -183,6 +183,11 @@ def _without_links(index: str, folder: Path) -> str:
 
 def _page(person: Person) -> str:
     return cards.file_names([person.key])[person.key]
+
+
+def _without_own_rows(page: str, person: Person) -> str:
+    """Return a page without the rows of its tables whose head is the person."""
+    return _ROW.sub(lambda row: "" if _is_row_of(row[1], person) else row[0], page)
 
 
 def _is_row_of(head: str, person: Person) -> bool:
