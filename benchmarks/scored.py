@@ -35,6 +35,8 @@ create table kpis.kpi_manager_strata (month date, kpi_id varchar, kpi_version va
     manager_id varchar, is_direct boolean, stratum varchar, numerator decimal(28, 10),
     denominator decimal(28, 10), numerator_squares decimal(38, 12), products decimal(38, 12),
     denominator_squares decimal(38, 12), row_count integer);
+create table kpis.kpi_shared_answers (month date, kpi_id varchar, kpi_version varchar,
+    manager_id varchar, management_path varchar);
 create view kpis.kpi_employee_months as select month, kpi_id, kpi_version, manager_id,
     null::varchar as team_id, null::varchar as employee_id, numerator, denominator
     from kpis.kpi_manager_strata where is_direct;

@@ -23,6 +23,7 @@ from perfhouse.company import load_company
 from perfhouse.explain import as_json, as_text, explain
 from perfhouse.settings import Home
 from tests.integration import tiny_company as tiny
+from tests.own_kpi import TOP_SCORE_RATE
 
 MONTH = tiny.SEPTEMBER
 LEAST = 5
@@ -146,6 +147,10 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Cells:
     con.execute(
         "create table core.dim_manager_tree (month date, management_path varchar, "
         "ancestor_id varchar, distance integer)"
+    )
+    con.execute(
+        "create table kpis.kpi_shared_answers (month date, kpi_id varchar, kpi_version varchar, "
+        "manager_id varchar, management_path varchar)"
     )
     con.execute("create table config.kpis (kpi_id varchar, minimum_sample bigint)")
     # Whoever lowers the minimum lowers nothing.
@@ -443,3 +448,80 @@ def test_another_home_is_shown_only_the_releases_before(house: House, tmp_path: 
     mine = confidential.released(house.home, MONTH)
     assert {row[3] for row in mine} == {1, 2}
     assert confidential.released(other, MONTH) == [row for row in mine if row[3] == 1]
+
+
+# A company's own confidential KPI: the same answers, but only those that came in one way.
+KIOSK = (
+    TOP_SCORE_RATE.replace("top_score_rate", "kiosk_satisfaction")
+    .replace("submitted_on", "counted_on")
+    .replace("is_csat_rated and score = scale_max then 1", "is_employee_answer and channel = 'sms' "
+             "then employee_satisfied_share")
+    .replace("is_csat_rated", "is_employee_answer and channel = 'sms'")
+    .replace("proportion", "score")
+    .replace("to: employee", "to: manager")
+    .replace("minimum_sample: 1", f"minimum_sample: {LEAST}\n          is_suppressed: true"
+             "\n          one_answer_each: true")
+)  # fmt: skip
+
+
+def of_channels(of_m1: dict[str, int], of_m2: dict[str, int]) -> dict[str, list[dict[str, Any]]]:
+    rows = [row for row in ROWS["survey_responses"] if row["survey_kind"] == "csat"]
+    for manager, counts in (("M1", of_m1), ("M2", of_m2)):
+        for channel, count in counts.items():
+            for n in range(count):
+                rows += own_view(f"{manager}{channel}{n}", manager, 8 if n % 2 else 3,
+                                 channel=channel)  # fmt: skip
+    return {**ROWS, "survey_responses": rows}
+
+
+@pytest.fixture(scope="module")
+def nested(tmp_path_factory: pytest.TempPathFactory) -> House:
+    root = tmp_path_factory.mktemp("nested")
+    house = House(root)
+    (root / "company" / "kpis").mkdir()
+    (root / "company" / "kpis" / "kiosk_satisfaction.yml").write_text(KIOSK, encoding="utf-8")
+    house.company = load_company(root / "company")
+    return house
+
+
+def shown_of_both(house: House) -> dict[tuple[str, str], int | None]:
+    rows = house.query(
+        "select manager_id, kpi_id, denominator::integer from scorecards.scorecard_kpi_months "
+        "where kpi_id in ('employee_satisfaction', 'kiosk_satisfaction') "
+        "and manager_id in ('M1', 'M2')"
+    )
+    return {(manager, kpi): count for manager, kpi, count in rows}
+
+
+def test_of_two_kpis_over_the_same_answers_the_rest_of_one_is_not_told(
+    nested: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of M1 two answers came in otherwise: all less those of the kiosk would be these two."""
+    answers = of_channels({"sms": 6, "web": 2}, {"sms": 5, "web": 5})
+    monkeypatch.setitem(globals(), "surveys", lambda *_: answers)
+    nested.build(0, 0)
+    assert shown_of_both(nested) == {
+        ("M1", "employee_satisfaction"): 8,
+        ("M1", "kiosk_satisfaction"): None,
+        ("M2", "employee_satisfaction"): 10,
+        ("M2", "kiosk_satisfaction"): 5,
+    }
+    reasons = nested.query(
+        "select manager_id, reason from kpis.kpi_confidential_cells "
+        "where kpi_id = 'kiosk_satisfaction' and is_hidden and team_id = '*'"
+    )
+    assert reasons == [("M1", "shared_answers")]
+
+
+def test_two_kpis_over_all_of_the_same_answers_are_both_shown(
+    nested: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = of_channels({"sms": 6}, {"sms": 3})
+    monkeypatch.setitem(globals(), "surveys", lambda *_: answers)
+    nested.build(0, 0)
+    assert shown_of_both(nested) == {
+        ("M1", "employee_satisfaction"): 6,
+        ("M1", "kiosk_satisfaction"): 6,
+        ("M2", "employee_satisfaction"): None,
+        ("M2", "kiosk_satisfaction"): None,
+    }

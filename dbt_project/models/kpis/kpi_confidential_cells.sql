@@ -77,6 +77,21 @@ above as (
 
 ),
 
+-- Where a larger KPI counts some of the same answers, one less the other would tell of the rest.
+shared as (
+
+    select kpi_id, kpi_version, manager_id
+    from {{ ref('kpi_shared_answers') }}
+    where month = {{ month_start() }}
+    union
+    select s.kpi_id, s.kpi_version, a.ancestor_id as manager_id
+    from {{ ref('kpi_shared_answers') }} as s
+    inner join above as a
+        on s.management_path = a.management_path
+    where s.month = {{ month_start() }}
+
+),
+
 counted as (
 
     select
@@ -166,9 +181,11 @@ judged as (
         w.*,
         coalesce(m.has_moved, 0) as has_moved,
         r.kpi_id is not null as is_released,
+        h.kpi_id is not null as is_shared,
         case
             when w.answer_count < w.least_count then 'few_answers'
             when w.has_below = 1 and w.is_sound = 0 then 'few_below'
+            when h.kpi_id is not null then 'shared_answers'
             when w.has_below = 1 and r.kpi_id is not null and coalesce(m.has_moved, 1) = 1 then 'released_otherwise'
             when m.has_moved_little = 1 then 'released_otherwise'
         end as reason
@@ -177,6 +194,8 @@ judged as (
         on w.kpi_id = m.kpi_id and w.kpi_version = m.kpi_version and w.manager_id = m.manager_id
     left join released as r
         on w.kpi_id = r.kpi_id
+    left join shared as h
+        on w.kpi_id = h.kpi_id and w.kpi_version = h.kpi_version and w.manager_id = h.manager_id
 
 ),
 
@@ -220,6 +239,7 @@ teams as (
         case
             when t.answer_count < t.least_count then 'few_answers'
             when w.path_count > 1 then 'few_below'
+            when w.is_shared then 'shared_answers'
             when w.is_released and (w.has_moved = 1 or coalesce(m.has_moved, 1) = 1) then 'released_otherwise'
         end as own_reason
     from team_answers as t
