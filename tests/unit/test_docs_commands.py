@@ -56,7 +56,7 @@ def check(words: list[str]) -> None:
         assert name in children(parser), f"no command {name!r}"
         parser = children(parser)[name]
     places = [action for action in parser._actions if not action.option_strings]
-    while words:
+    while words and not (places and places[0].nargs == argparse.REMAINDER and words[0][0] != "-"):
         word = words.pop(0)
         if word.startswith("-"):
             assert word in parser._option_string_actions, f"no option {word}"
@@ -64,6 +64,8 @@ def check(words: list[str]) -> None:
             value = words.pop(0) if action.nargs is None and words else None
         else:
             assert places or word in {"...", "…"}, f"takes no {word!r}"
+            if places and places[0].nargs == argparse.REMAINDER:
+                return  # the rest is another program's
             action, value = (places.pop(0) if places else None), word
         if action and value is not None and value not in LEFT_OUT:
             parser._get_values(action, [value])  # raises on a wrong type or choice
