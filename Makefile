@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR ?= data
 DEMO ?=
+BI ?=
 STAMP := $(VENV)/.locked
 # Python keeps its bytecode: without, each process of a run compiles the same libraries again, half a minute of work.
 unexport PYTHONDONTWRITEBYTECODE
 # Two workers, as the machines of CI have two cores; a file, with what it makes once, stays on one.
 WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup run test test-all audit lint types wheel-check check bench up down bi docs clean
+.PHONY: help setup run test test-all audit lint types wheel-check check bench up down bi bi-check docs clean
 .DEFAULT_GOAL := help
 
 help:  ## list these words
@@ -75,8 +76,12 @@ up: setup  ## serve Airflow's UI with the DAGs unpaused, until Ctrl-C
 down: setup  ## stop an Airflow that `make up` left behind
 	@$(BIN)/perfhouse airflow down --home $(HOME_DIR)
 
-bi:  ## dashboards (not built yet)
-	@echo "the BI bundle is not part of this version; query $(HOME_DIR)/published/scorecards.duckdb with any tool (docs/bi.md)"; exit 1
+bi: setup  ## serve Superset with our dashboards of what `make run` published, until Ctrl-C
+	@$(BIN)/python -m bi serve --home $(HOME_DIR) $(BI)
+
+bi-check: setup  ## that Superset for real: import, rights, screenshots (minutes; for a nightly run)
+	@test -e $(HOME_DIR)/published/scorecards.duckdb || $(MAKE) --no-print-directory run
+	PERFHOUSE_BI_CHECK_HOME=$(HOME_DIR) $(BIN)/pytest -q tests/bi/check_superset.py
 
 docs: setup  ## the documentation site in site/
 	$(BIN)/mkdocs build --strict

@@ -228,8 +228,9 @@ def _users(
             given.append(Given(person.login, person.role, password))
         else:
             has = {int(role["id"]) for role in row["roles"]}
-            if has & ours != wanted:
-                superset.put(f"security/users/{row['id']}", {"roles": sorted(has - ours | wanted)})
+            if has & ours != wanted or not row["active"]:
+                body = {"roles": sorted(has - ours | wanted), "active": True}
+                superset.put(f"security/users/{row['id']}", body)
         if count % 500 == 0:
             progress(f"users: {count} of {len(people)}")
     _take_away(superset, ours, {person.login for person in people}, known)

@@ -141,6 +141,7 @@ def _places(settings: Settings, progress: Progress) -> Iterator[Places]:
     admin = next(filter(None, named.values()), None)
     if metadata and admin:
         progress("PostgreSQL: the servers that are named")
+        _database(metadata)
         yield Places(_place(admin), metadata)
     elif metadata or admin:
         raise ConfigError(
@@ -184,6 +185,30 @@ def _place(url: str) -> str:
     parts = urlsplit(url)
     query = f"?{parts.query}" if parts.query else ""
     return f"{parts.hostname}:{parts.port or 5432}{parts.path}{query}"
+
+
+def _database(url: str) -> None:
+    """Make Superset's own database where the server has none of that name.
+
+    Raises:
+        ConfigError: the login may not, or the server refuses it (operator).
+    """
+    try:
+        with psycopg.connect(url, connect_timeout=10):
+            return
+    except psycopg.OperationalError as error:
+        if "does not exist" not in str(error):
+            raise ConfigError([f"bi: {_METADATA}: the server does not answer this login"]) from None
+    parts = urlsplit(url)
+    name = parts.path.strip("/")
+    try:
+        with psycopg.connect(parts._replace(path="/postgres").geturl(), autocommit=True) as con:
+            con.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    except psycopg.Error as error:
+        kind = type(error).__name__
+        raise ConfigError(
+            [f"bi: {_METADATA}: expected the database {name!r}; `create database` first ({kind})"]
+        ) from None
 
 
 def _login(url: str, name: str, password: str) -> None:

@@ -61,6 +61,13 @@ class Page:
         assert "exceptionDetails" not in said, said
         return said["result"].get("value")
 
+    def pause(self, seconds: float) -> None:
+        """Let the page go on, noting what it asks for."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.run("1")
+            time.sleep(0.25)
+
     def until(self, script: str, seconds: float = _SECONDS) -> None:
         """Wait until a script says true."""
         deadline = time.monotonic() + seconds
