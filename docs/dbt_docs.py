@@ -1,13 +1,14 @@
-"""mkdocs hook: dbt's own documentation as one page of the site, `dbt.html`.
+"""mkdocs hook: what dbt knows of the project, as its own page `dbt.html` and as the page of tables.
 
 It parses the project and asks no warehouse, so a fresh clone has it; nothing in it names a run, so
-the same project makes the same page. It may not change another page.
+the same project makes the same pages.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from mkdocs.structure.nav import Link
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 PAGE = "dbt.html"
 TITLE = "dbt docs: models and lineage"
+FOLDERS = ("scorecards", "exports", "kpis", "core", "monitors")
 # What tells of one run, so that the same project makes the same page.
 _OF_A_RUN = ("generated_at", "invocation_id", "invocation_started_at", "run_started_at", "user_id")
 
@@ -45,6 +47,51 @@ def _lists(items: list[Any]) -> list[list[Any]]:
     return [items, *(found for item in items for found in _lists(item.children or []))]
 
 
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Fill the page of tables."""
+    mark = "<!-- tables -->"
+    return markdown.replace(mark, tables(manifest())) if mark in markdown else markdown
+
+
+def tables(found: dict[str, Any]) -> str:
+    """Return every model that is no view of a source: what a row is, its key, who reads it."""
+    nodes = found["nodes"].values()
+    models = {node["unique_id"]: node for node in nodes if node["resource_type"] == "model"}
+    lines = []
+    for folder in FOLDERS:
+        lines.append(f"## {folder}\n")
+        here = (node for node in models.values() if node["fqn"][1] == folder)
+        for node in sorted(here, key=lambda node: str(node["name"])):
+            lines += _table(node, _readers(found, node["unique_id"]))
+    return "\n".join(lines)
+
+
+def _readers(found: dict[str, Any], model: str) -> list[str]:
+    return [
+        f"[{each['label']}]({each['url'].replace('.html', '.md')})"
+        for each in found["exposures"].values()
+        if model in each["depends_on"]["nodes"]
+    ]
+
+
+def _table(node: dict[str, Any], readers: list[str]) -> list[str]:
+    public = " (public)" if node["access"] == "public" else ""
+    lines = [f"### {node['name']}{public}\n", f"{node['description'].strip()}\n"]
+    keys = [each["columns"] for each in node["constraints"] if each["type"] == "primary_key"]
+    told = [f"Key: {', '.join(f'`{name}`' for name in key)}." for key in keys]
+    told += [f"Read by: {', '.join(readers)}."] if readers else []
+    lines += [f"{' '.join(told)}\n"] if told else []
+    if node["columns"]:
+        lines += ["| column | type | meaning |", "|---|---|---|"]
+        lines += [
+            f"| `{c['name']}` | {c['data_type'] or ''} | {c['description'].strip()} |"
+            for c in node["columns"].values()
+        ]
+        lines.append("")
+    return lines
+
+
+@cache
 def manifest() -> dict[str, Any]:
     """Return what dbt knows of the project, without what tells of this run."""
     from dbt.cli.main import dbtRunner

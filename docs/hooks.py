@@ -1,7 +1,8 @@
 """mkdocs hook: fills pages from the dbt project and the measurements, so they cannot go stale.
 
-A line `<!-- kpis -->`, `<!-- tables -->`, `<!-- benchmarks -->` or `<!-- connectors -->` in a page
-is replaced at build time; the pages of connectors and of decisions are listed by their files.
+A line `<!-- kpis -->`, `<!-- benchmarks -->` or `<!-- connectors -->` in a page is replaced at
+build time (`<!-- tables -->` by dbt_docs.py); the pages of connectors and of decisions are listed
+by their files.
 """
 
 from __future__ import annotations
@@ -44,8 +45,6 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace the markers of one page."""
     if "<!-- kpis -->" in markdown:
         markdown = markdown.replace("<!-- kpis -->", _kpis())
-    if "<!-- tables -->" in markdown:
-        markdown = markdown.replace("<!-- tables -->", _tables())
     if "<!-- benchmarks -->" in markdown:
         markdown = markdown.replace("<!-- benchmarks -->", _benchmarks())
     if "<!-- connectors -->" in markdown:
@@ -120,30 +119,3 @@ def _kpis() -> str:
 def _sample(kpi: dict[str, Any]) -> str:
     rows = kpi.get("minimum_rows", 1)
     return f"{kpi['minimum_sample']}" + (f", of {rows} rows" if rows > 1 else "")
-
-
-def _tables() -> str:
-    lines = []
-    for folder in ("scorecards", "exports", "kpis", "core", "monitors"):
-        lines.append(f"## {folder}\n")
-        for path in sorted((PROJECT / folder).glob("*.yml")):
-            for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models") or []:
-                lines.extend(_table(model))
-    return "\n".join(lines)
-
-
-def _table(model: dict[str, Any]) -> list[str]:
-    public = " (public)" if "public" in (model.get("access"), _config(model, "access")) else ""
-    lines = [f"### {model['name']}{public}\n", f"{model.get('description', '').strip()}\n"]
-    if model.get("columns"):
-        lines += ["| column | type | meaning |", "|---|---|---|"]
-        lines += [
-            f"| `{c['name']}` | {c.get('data_type', '')} | {c.get('description', '').strip()} |"
-            for c in model["columns"]
-        ]
-        lines.append("")
-    return lines
-
-
-def _config(model: dict[str, Any], key: str) -> Any:
-    return (model.get("config") or {}).get(key)

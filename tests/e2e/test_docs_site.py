@@ -126,6 +126,17 @@ def test_dbts_page_knows_the_project(seen: dict[str, Any], site: Path) -> None:
     assert 'href="dbt.html"' in (site / "tables.html").read_text(encoding="utf-8")
 
 
+def test_the_page_of_tables_has_every_model_with_its_key_and_readers(site: Path) -> None:
+    page = (site / "tables.html").read_text(encoding="utf-8")
+    for folder in ("scorecards", "exports", "kpis", "core", "monitors"):
+        for path in (ROOT / "dbt_project/models" / folder).glob("*.sql"):
+            assert re.search(rf"<h3[^>]*>{path.stem}( \(public\))?</h3>", page), path.stem
+    of_totals = page.partition(">scorecard_manager_months (public)</h3>")[2].partition("<h3")[0]
+    assert "Key: <code>month</code>, <code>manager_id</code>." in of_totals
+    for reader in ("bi-power-bi.html", "cards.html", "mart.html"):
+        assert f'href="{reader}"' in of_totals
+
+
 @pytest.mark.parametrize(
     ("asked", "page"), [("满意度", "kpis.html"), ("total_score rank", "tables.html")]
 )

@@ -18,12 +18,6 @@ def _hooks() -> ModuleType:
     return hooks
 
 
-def test_the_page_of_tables_has_those_of_the_monitors() -> None:
-    page = _hooks().on_page_markdown("<!-- tables -->")
-    for kind in ("cases", "chances", "evidence", "findings", "handoffs"):
-        assert f"### monitor_{kind}\n" in page
-
-
 def test_a_checkout_without_measurements_still_makes_its_pages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
