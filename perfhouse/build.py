@@ -74,10 +74,12 @@ def build(
     Raises:
         BuildFailed: a model or a test failed, named with what it means (data engineer).
         ConfigError: the clocks of the company stopped before the month began (operator).
+        TransientError: another build or a question holds the warehouse (try again).
     """
     _check_clocks(company, month)
     home.ensure()
     origin = provenance.origin(company, home, month, as_of)
+    warehouse.expect_free(home.warehouse)
     provenance.write(home, month, None)
     _prepare(company, home, month, as_of, streams)
     with settings.dbt_environment(home, month, as_of, environment(company, home)):

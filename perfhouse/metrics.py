@@ -64,6 +64,7 @@ def ask(home: Home, words: Sequence[str]) -> int:
 
     Raises:
         ConfigError: no folder, no such word, or MetricFlow is not installed (operator).
+        TransientError: a build holds the warehouse (try again).
     """
     if not (home.metrics / "dbt_project.yml").exists():
         raise ConfigError([f"--home: expected {home.metrics}; `perfhouse metrics` writes it"])
@@ -74,6 +75,7 @@ def ask(home: Home, words: Sequence[str]) -> int:
         raise ConfigError(["metrics: expected MetricFlow; install perfhouse[semantic]"]) from error
     if words[0] not in _WORDS:
         raise ConfigError([f"metrics: expected one of {', '.join(_WORDS)}, got {words[0]!r}"])
+    _months(home.warehouse)  # MetricFlow would tell of a lock in DuckDB's words
     folder = str(home.metrics.resolve())
     where = {"DBT_PROJECT_DIR": folder, "DBT_PROFILES_DIR": folder, "DO_NOT_TRACK": "1"}
     with environment({**where, "DBT_LOG_PATH": str(home.metrics.resolve() / "logs")}):
@@ -84,18 +86,23 @@ def ask(home: Home, words: Sequence[str]) -> int:
 
 def _newest(home: Home) -> Month:
     """Return the newest built month: dbt renders for one, though what is rendered asks for none."""
-    import duckdb
-
-    if not home.warehouse.exists():
-        raise ConfigError([f"--home: expected {home.warehouse}, found none; build a month first"])
-    try:
-        with warehouse.connect(home.warehouse, read_only=True) as con:
-            months = scorecards.months(con)
-    except duckdb.IOException as error:
-        raise _in_use(home.warehouse) from error
+    months = _months(home.warehouse)
     if not months:
         raise ConfigError([f"--home: {home.warehouse} has no month yet; build one first"])
     return Month(months[-1])
+
+
+def _months(source: Path) -> list[str]:
+    """List the built months, if the warehouse can be read now."""
+    import duckdb
+
+    if not source.exists():
+        raise ConfigError([f"--home: expected {source}, found none; build a month first"])
+    try:
+        with warehouse.connect(source, read_only=True) as con:
+            return scorecards.months(con)
+    except duckdb.IOException as error:
+        raise _in_use(source) from error
 
 
 def _in_use(source: Path) -> TransientError:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perfhouse import settings
+from perfhouse.errors import TransientError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -66,6 +67,23 @@ def connect(path: Path | str = ":memory:", *, read_only: bool = False) -> DuckDB
         target.chmod(0o600)
     connection.execute("set global TimeZone = 'UTC'")  # of every session of the engine
     return connection
+
+
+def expect_free(path: Path) -> None:
+    """Refuse to begin while another process has a file open: it has one writer.
+
+    Raises:
+        TransientError: another build or a question holds it (try again).
+    """
+    import duckdb
+
+    try:
+        connect(path).close()
+    except duckdb.IOException as error:
+        if "lock" not in str(error):
+            raise
+        told = "in use by another build or by somebody's question; try again when it is through"
+        raise TransientError(f"{path}: {told}") from error
 
 
 def answer(path: Path, sql: str) -> str:

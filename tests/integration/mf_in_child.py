@@ -1,5 +1,6 @@
 """MetricFlow in a process of its own, for many questions: it sets up dbt once, as `mf query` does.
 
+Its arguments are a command line of `perfhouse`, which it runs at the end.
 Reads [[words of --metrics], [words of --group-by]] pairs as JSON; writes a table of texts for each,
 or why there is none.
 """
@@ -13,6 +14,8 @@ from pathlib import Path
 from dbt_metricflow.cli.cli_configuration import CLIConfiguration
 from metricflow.engine.metricflow_engine import MetricFlowQueryRequest
 from metricflow_semantics.errors.error_classes import InvalidQueryException
+
+from perfhouse import cli
 
 
 def main() -> None:
@@ -30,7 +33,8 @@ def main() -> None:
         assert table is not None
         rows = [[None if cell is None else str(cell) for cell in row] for row in table.rows]
         answers.append({"columns": list(table.column_names), "rows": rows})
-    json.dump(answers, sys.stdout)
+    sys.stdout.write(json.dumps(answers) + "\n")
+    sys.exit(cli.main(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ import pytest
 
 from connectors import streams
 from perfhouse import build, cli, kpi_files, lake, metrics, warehouse
-from perfhouse.errors import ConfigError
+from perfhouse.company import load_company
+from perfhouse.errors import ConfigError, TransientError
 from perfhouse.settings import Home
 from tests.integration import tiny_company as tiny
 from tests.own_kpi import TOP_SCORE_RATE
@@ -37,6 +38,7 @@ def by_manager(kpi: str) -> Question:
     return (kpi, f"{kpi}_numerator", f"{kpi}_denominator"), BY
 
 
+OWN_LINE = ["query", "--metrics", OWN, "--group-by", ",".join(BY)]
 SHOWN = ((HIDDEN,), ("chain__manager",)), ((HIDDEN,), ())
 FINER = [(("enps",), (word,)) for word in ("employee", "team", "metric_time__day")]
 SPLIT = [
@@ -109,12 +111,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 @pytest.fixture(scope="module")
 def told(built: Built) -> dict[Question, Any]:
     """What MetricFlow says to every question, asked as `mf query` does, but of one process."""
+    line = ["metrics", "--home", built.home.root, *OWN_LINE, "--csv", built.home.root / "own.csv"]
     done = subprocess.run(
-        [sys.executable, HERE / "mf_in_child.py"], input=json.dumps(QUESTIONS),
+        [sys.executable, HERE / "mf_in_child.py", *line], input=json.dumps(QUESTIONS),
         cwd=built.home.metrics, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("[{")))
     return dict(zip(QUESTIONS, found, strict=True))
 
 
@@ -256,17 +259,9 @@ def summed(rows: list[dict[str, str | None]]) -> dict[str, Decimal]:
 
 
 def test_a_companys_own_kpi_answers_by_the_line_that_the_page_shows(
-    built: Built, tmp_path: Path
+    built: Built, told: dict[Question, Any]
 ) -> None:
-    table = tmp_path / "answer.csv"
-    words = ["query", "--metrics", OWN, "--group-by", "chain__manager,metric_time__month"]
-    done = subprocess.run(
-        [sys.executable, "-m", "perfhouse.cli", "metrics", "--home", built.home.root,
-         *words, "--csv", table],
-        capture_output=True, text=True, check=False, cwd=tmp_path,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert by_key(table) == expected_of(built, OWN)
+    assert by_key(built.home.root / "own.csv") == expected_of(built, OWN)
 
 
 def test_mf_itself_answers_in_the_folder_without_a_network(built: Built, tmp_path: Path) -> None:
@@ -302,6 +297,26 @@ def expected_of(built: Built, kpi: str) -> dict[Key, Decimal]:
     )
     assert len(found) > 1
     return {(manager, str(month)): value for manager, month, value in found}
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_a_build_and_a_question_do_not_meet(is_read: bool, built: Built) -> None:
+    holds = (
+        "import duckdb, sys; held = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == 'True')\n"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", holds, built.home.warehouse, str(is_read)]
+    company = load_company(built.home.root.parent / "company")
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(TransientError, match="in use by another build or by somebody's"):
+            build.build(company, built.home, tiny.SEPTEMBER, tiny.SEPTEMBER, {}, print)
+        if not is_read:
+            with pytest.raises(TransientError, match="in use by a build; try again"):
+                metrics.ask(built.home, ["query"])
+            with pytest.raises(TransientError, match="in use by a build; try again"):
+                metrics.prepare(company, built.home)
 
 
 def test_words_that_are_none_of_ours_and_a_missing_folder_are_said(
