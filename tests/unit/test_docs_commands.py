@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("examples/*/*.md")])
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"`((?:\.venv/bin/)?perfhouse [^`\n]+)`")
+# Roles in Superset have names of two words, too.
+ROLES = re.compile(r"perfhouse (HR|analyst|manager( \w+)?)")
 # Values that the reader fills in.
 LEFT_OUT = {"...", "…", "FOLDER", "ID", "KEY", "MONTH", "NAME", "OFFICE", "YYYY-MM", "rN"}
 
@@ -83,7 +85,7 @@ def test_pages_are_full_of_commands() -> None:
 def test_the_commands_of_a_page_exist(page: str) -> None:
     wrong = []
     for said in SAID:
-        if said.page != page or re.search(r"\| \w", said.text):
+        if said.page != page or re.search(r"\| \w", said.text) or ROLES.fullmatch(said.text):
             continue
         try:
             check(shlex.split(said.text)[1:])
