@@ -19,6 +19,7 @@ from perfhouse import (
     release_fates,
     release_files,
     release_manifest,
+    release_pay,
     release_tables,
     release_verdicts,
     restatement,
@@ -108,7 +109,11 @@ def _withdrawn(home: Home, month: Month, tables: TableHashes) -> str | None:
 
 
 def _closed(
-    work: Work, before: Release, found: Sequence[restatement.Change], withdrawn: str | None
+    work: Work,
+    before: Release,
+    found: Sequence[restatement.Change],
+    paid: Sequence[restatement.Change],
+    withdrawn: str | None,
 ) -> MonthClosed:
     """Return what stops a closed month; values are in a file only its operator can read."""
     file = work.home.gates / work.month.key / f"changes_after_r{before.number}.csv"
@@ -120,8 +125,8 @@ def _closed(
     return MonthClosed(
         work.month.key,
         f"{why}, {before.name} stands",
-        restatement.told(found),
-        len(found),
+        restatement.told([*paid, *found]),
+        len(paid) + len(found),
         file,
     )
 
@@ -135,9 +140,10 @@ def _stage_next(
 ) -> Release:
     """Stage the release that follows `before`, with every value that differs from it."""
     found = restatement.changes(before.path, folder)
-    closed = withdrawn is not None or _is_locked(work, before, found)
+    paid = release_pay.told(work.company, work.home, work.month, before.path)
+    closed = withdrawn is not None or _is_locked(work, before, found, paid)
     if closed and reason is None:
-        raise _closed(work, before, found, withdrawn)
+        raise _closed(work, before, found, paid, withdrawn)
     if reason is not None and not closed:
         work.progress(f"{work.month}: not closed, so this is no restatement")
     restatement.write(found, folder)
@@ -176,12 +182,18 @@ def restage(
     return release_manifest.read_manifest(_stage(work, number, folder, succession).path)
 
 
-def _is_locked(work: Work, before: Release, found: Sequence[restatement.Change]) -> bool:
+def _is_locked(
+    work: Work,
+    before: Release,
+    found: Sequence[restatement.Change],
+    paid: Sequence[restatement.Change],
+) -> bool:
     """Say whether a change needs a reason: not before the month closes, nor for what ripens."""
     window = max(before.as_of, work.as_of)
     if not months.is_past_close(work.company, work.home, work.month, window):
         return False
-    return not restatement.only_settles(found, months.provisional(before.path))
+    settles = restatement.only_settles(found, months.provisional(before.path))
+    return not (settles and release_pay.is_explained(paid, found))
 
 
 def _said_of(before: Release) -> Succession | None:
@@ -205,7 +217,7 @@ def _stage(
     release_files.stage_exports(home, label, folder)
     release_files.stage_cards(home, label, folder)
     if work.company.cards.pdf:
-        release_files.stage_pdfs(home, label, folder)
+        release_files.stage_pdfs(home, label, folder, work.progress)
     evidence.stage(folder, home, work.company.id, label.name)
     release_tables.stage_reconciliation(home, label, folder)
     release_verdicts.stage_verdicts(folder, label, work.verdicts)

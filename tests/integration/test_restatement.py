@@ -25,7 +25,9 @@ from perfhouse import (
     warehouse,
 )
 from perfhouse.company_types import Company
+from perfhouse.config_tables import TABLES
 from perfhouse.errors import ConfigError, MonthClosed
+from perfhouse.export_types import PayrollBand
 from perfhouse.month import Month
 from perfhouse.release_label import Label
 from perfhouse.restatement import Change, Reason
@@ -274,6 +276,59 @@ def test_a_manager_who_came_or_went_is_told_in_every_value(home: Home, company: 
     gone = [r for r in rows(second) if r["row_key"] == "M2, csat_rate"]
     assert {r["new_value"] for r in gone} == {""}
     assert {"value", "score", "sample_size"} <= {r["column_name"] for r in gone}
+
+
+def pay(home: Home, **multipliers: str) -> None:
+    """Fill payroll's export: a multiplier and the version of its band by manager."""
+    bands = ", ".join(f"{name} {kind}" for name, kind in TABLES["payroll_bands"].items())
+    with warehouse.connect(home.warehouse) as con:
+        con.execute(f"create or replace table config.payroll_bands ({bands})")
+        con.execute("alter table scorecards.scorecard_kpi_months add column is_provisional boolean")
+        con.execute(
+            "create or replace table exports.export_payroll_manager_months (month date, "
+            "employee_number varchar, points decimal(18, 6), multiplier decimal(18, 6), "
+            "band_version varchar)"
+        )
+        for manager, said in multipliers.items():
+            multiplier, _, version = said.partition(" ")
+            con.execute(
+                "insert into exports.export_payroll_manager_months values (?, ?, 100, ?, ?)",
+                [MONTH.start, manager, multiplier, version],
+            )
+
+
+BAND = PayrollBand("*", None, 0, 100, 1, MONTH.start, None, "1", MONTH.start, "HR", None)
+
+
+@pytest.mark.parametrize(
+    ("since", "told"),
+    [
+        ({"M1": "1.2 1", "M2": "1.0 1"}, None),  # what M1 gets follows from what ripened
+        ({"M1": "1.2 1", "M2": "1.1 1"}, "export_payroll_manager_months M2: multiplier"),
+        ({"M1": "1.2 2", "M2": "1.0 1"}, "export_payroll_manager_months M1: multiplier, band_v"),
+        ({"M1": "1.2 1"}, "export_payroll_manager_months M2: points, multiplier, band_version"),
+    ],
+)
+def test_while_a_kpi_ripens_nobody_is_paid_otherwise_for_another_cause(
+    home: Home, company: Company, monkeypatch: pytest.MonkeyPatch,
+    since: dict[str, str], told: str | None,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(months, "provisional", lambda _: ("csat_rate",))
+    company = replace(company, payroll_bands=(BAND,))
+    pay(home, M1="1.0 1", M2="1.0 1")
+    publish(home, company)
+    deliver_october(home)
+    with warehouse.connect(home.warehouse) as con:
+        con.execute("alter table scorecards.scorecard_kpi_months drop column is_provisional")
+    small.build(home, csat=88)
+    pay(home, **since)
+    if told is None:
+        assert publish(home, company).number == 2
+        return
+    with pytest.raises(MonthClosed, match=told) as stopped:
+        publish(home, company)
+    assert "1.1" not in str(stopped.value), "payroll's values are payroll's"
+    assert publish(home, company, reason=WHY).number == 2
 
 
 def test_a_reason_names_why_and_who() -> None:
