@@ -29,6 +29,7 @@ class Superset:
             json={"username": username, "password": password, "provider": "db", "refresh": True},
         )
         if answer.status_code != httpx.codes.OK:
+            self._client.close()
             raise ConfigError([f"bi: Superset refuses {username} ({answer.status_code})"])
         token = answer.json()["access_token"]
         self._client.headers.update({"Authorization": f"Bearer {token}", "Referer": url})

@@ -216,7 +216,7 @@ KPI_MONTHS = Dataset(
         Column("status_name", ("状态", "Status"), case("k.status", KPI_STATES), "t"),
         Column("change_name", ("变化判断", "Change is"), case("k.change_status", CHANGES), "t"),
         Column(
-            "provisional_name", ("是否暂定", "May still change"),
+            "provisional_name", ("可能变动", "May still change"),
             (
                 "case when k.is_provisional then '暂定' else '' end",
                 "case when k.is_provisional then 'provisional' else '' end",

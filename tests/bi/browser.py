@@ -135,9 +135,13 @@ def _port(profile: Path) -> int:
     raise AssertionError("Chromium did not start")
 
 
-def session(url: str, username: str, password: str) -> httpx.Client:
-    """Log in as people do, by the form, and return the session with its cookie."""
-    client = httpx.Client(base_url=url, timeout=60, follow_redirects=True)
+def session(url: str, username: str, password: str) -> str:
+    """Log in as people do, by the form, and return the session's cookie."""
+    with httpx.Client(base_url=url, timeout=60, follow_redirects=True) as client:
+        return _cookie(client, url, username, password)
+
+
+def _cookie(client: httpx.Client, url: str, username: str, password: str) -> str:
     form = client.get("/login/").text
     token = re.search(r'csrf_token["\']?[^>]*?value=["\']([^"\']+)', form) or re.search(
         r"csrf_token&#34;: &#34;([^&]+)&#34;", form
@@ -147,13 +151,12 @@ def session(url: str, username: str, password: str) -> httpx.Client:
         data["csrf_token"] = token[1]
     answer = client.post("/login/", data=data, headers={"Referer": f"{url}/login/"})
     assert answer.status_code == 200, answer.status_code
-    assert "session" in client.cookies
-    return client
+    return str(client.cookies["session"])
 
 
-def enter(opened: Page, url: str, client: httpx.Client) -> None:
+def enter(opened: Page, url: str, cookie: str) -> None:
     """Give a page the cookie of a session."""
     opened.call(
-        "Network.setCookie", name="session", value=client.cookies["session"], url=url,
+        "Network.setCookie", name="session", value=cookie, url=url,
         httpOnly=True,
     )  # fmt: skip

@@ -395,11 +395,11 @@ def test_pages_in_chinese_ask_nobody_else(
     checked: Checked, tmp_path: Path, user: str, pages: tuple[str, ...]
 ) -> None:
     name = checked.leaf if user == "leaf" else user
-    client = browser.session(checked.up.url, name, checked.passwords[name])
+    cookie = browser.session(checked.up.url, name, checked.passwords[name])
     host = checked.up.url.split("//")[1]
     by_key = {dashboard.key: dashboard for dashboard in dashboards.DASHBOARDS}
     with browser.page(tmp_path / "profile", 1500, 1000) as opened:
-        browser.enter(opened, checked.up.url, client)
+        browser.enter(opened, checked.up.url, cookie)
         for key in pages:
             opened.call("Emulation.setDeviceMetricsOverride", width=1500, height=HEIGHTS[key],
                         deviceScaleFactor=1, mobile=False)  # fmt: skip
