@@ -44,7 +44,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--repeats", type=int, help="runs of each (default: by benchmark)")
     parser.add_argument("--months", type=int, help="months: how many (default 36)")
-    parser.add_argument("--only", help="landing: dialects; sources: feeds; commas between")
+    parser.add_argument(
+        "--only", help="landing: dialects; sources: feeds; cards: html, pdf; commas between"
+    )
     parser.add_argument("--postgres", help="sources: URL of a server where a database may be made")
     parser.add_argument("--mariadb", help="sources: likewise")
     parser.add_argument("--tmp", type=Path, help="where scratch folders are made")

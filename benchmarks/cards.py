@@ -1,4 +1,4 @@
-"""How long the managers' cards take: made-up scorecards of a month, every page written.
+"""How long the managers' cards take: made-up scorecards of a month, every page and PDF written.
 
 The tables are those that cards read, filled by SQL with the project's own KPIs; only reading and
 rendering is measured.
@@ -19,15 +19,19 @@ from perfhouse import settings, warehouse
 from perfhouse.month import Month
 
 DEFAULT_MANAGERS = 5_000
-GOAL_SECONDS = 60
+KINDS = {"html": 2, "pdf": 1}  # how often each is run
+GOALS = {"html": 60, "pdf": 360}  # seconds
 MONTH = Month("2026-09")
 KPIS = 20
 AGENTS = 12
 _NOTES = (
     f"A card: {KPIS} KPIs with target, median and interval, what moved each of them, a year of "
-    f"totals, {AGENTS} agents of whom the four weakest KPIs are listed; all alike in size. One "
-    "process, one thread but for DuckDB's reading.",
-    f"The goal is {GOAL_SECONDS} s for {DEFAULT_MANAGERS:,} managers on two cores.",
+    f"totals, {AGENTS} agents of whom the four weakest KPIs are listed; all alike in size.",
+    "HTML: one process, one thread but for DuckDB's reading. PDF: a typesetter on each core, and "
+    "one process that describes the cards to them.",
+    "CPU seconds are of all processes with their start; MiB is the peak of the largest of them.",
+    f"The goals for {DEFAULT_MANAGERS:,} managers on two cores: HTML {GOALS['html']} s, PDF "
+    f"{GOALS['pdf']} s.",
 )
 _TABLES = """
 create schema scorecards; create schema kpis; create schema core; create schema config;
@@ -74,30 +78,39 @@ create table config.settings as select 'coverage_minimum' as name, 0.6 as value;
 def run(options: argparse.Namespace) -> Report:
     """Measure the cards of so many managers, each run in a fresh process."""
     sizes = options.size or (DEFAULT_MANAGERS,)
-    repeats = options.repeats or 2
+    kinds = [kind for kind in KINDS if not options.only or kind in options.only.split(",")]
     data: list[dict[str, Any]] = []
     with measure.workspace(options.tmp, "cards") as root:
         for managers in sizes:
             file = root / f"{managers}.duckdb"
             measure.call(fill, file=str(file), managers=managers)
-            for nth in range(repeats):
-                found = measure.call(render, file=str(file), out=str(root / f"{managers}-{nth}"))
-                data.append({"managers": managers, **found.value, "peak_mib": found.peak_mib})
-                say(f"   {managers:,} managers: {found.value['seconds']:.1f} s")
+            for kind in kinds:
+                for nth in range(options.repeats or KINDS[kind]):
+                    out = root / f"{managers}-{kind}-{nth}"
+                    found = measure.call(
+                        render if kind == "html" else set_pdf, file=str(file), out=str(out)
+                    )
+                    data.append(_entry(kind, managers, found))
+                    say(f"   {managers:,} managers, {kind}: {found.value['seconds']:.1f} s")
     table = Table(
-        f"Cards of a month, median of {repeats}",
-        ("managers", "seconds", "CPU s", "ms a card", "largest, bytes", "peak MiB"),
-        tuple(_row(managers, data) for managers in sizes),
+        "Cards of a month, median of the runs",
+        ("cards", "managers", "runs", "seconds", "CPU s", "ms a card", "largest, bytes", "MiB"),
+        tuple(_row(kind, managers, data) for managers in sizes for kind in kinds),
     )
-    return Report("cards", {"kpis": KPIS, "agents": AGENTS}, data, [table], _NOTES)
+    settings = {"kpis": KPIS, "agents": AGENTS, "goal_seconds": GOALS}
+    return Report("cards", settings, data, [table], _NOTES)
 
 
-def _row(managers: int, data: list[dict[str, Any]]) -> tuple[str, ...]:
-    runs = [entry for entry in data if entry["managers"] == managers]
+def _entry(kind: str, managers: int, found: measure.Measured) -> dict[str, Any]:
+    usage = {"cpu_seconds": round(found.cpu_seconds, 2), "peak_mib": found.peak_mib}
+    return {"kind": kind, "managers": managers, **found.value, **usage}
+
+
+def _row(kind: str, managers: int, data: list[dict[str, Any]]) -> tuple[str, ...]:
+    runs = [entry for entry in data if (entry["kind"], entry["managers"]) == (kind, managers)]
     seconds = measure.median([entry["seconds"] for entry in runs])
     return (
-        number(managers),
-        number(seconds, 1),
+        *(kind.upper(), number(managers), number(len(runs)), number(seconds, 1)),
         number(measure.median([entry["cpu_seconds"] for entry in runs]), 1),
         number(1000 * seconds / managers, 1),
         number(max(entry["largest_bytes"] for entry in runs)),
@@ -144,6 +157,20 @@ def render(file: str, out: str) -> dict[str, Any]:
         taken = clock.read()
     sizes = [path.stat().st_size for path in paths if path.name != "index.html"]
     return {**taken, "largest_bytes": max(sizes)}
+
+
+def set_pdf(file: str, out: str) -> dict[str, Any]:
+    """Write all cards as PDF; return seconds and the largest file."""
+    from perfhouse import card_pdf
+    from perfhouse.card_reading import read_sheet
+
+    Path(out).mkdir()
+    with warehouse.connect(Path(file), read_only=True) as con:
+        clock = measure.Clock()
+        sheet = read_sheet(con, MONTH, {"number": 1})
+        paths = card_pdf.write_all(sheet, MONTH, Path(out), lambda line: say(f"      {line}"))
+        taken = clock.read()
+    return {**taken, "largest_bytes": max(path.stat().st_size for path in paths)}
 
 
 def catalogue() -> list[dict[str, Any]]:

@@ -7,13 +7,13 @@ the clock, so the same month gives the same bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import card_fonts, cards
+from perfhouse import card_fonts, card_setter, cards
 from perfhouse.card_fit import by_target
 from perfhouse.card_view import card
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # For archives, and for screen readers.
 STANDARDS: tuple[PDFStandard, ...] = ("a-2a", "ua-1")
+_TOLD = 500  # cards between two words of progress
 _TEMPLATE = Path(__file__).resolve().parent / "templates" / "card.typ"
 # What is taken from the view as it is. What names people of the team is not.
 _AS_SEEN = (
@@ -34,24 +35,42 @@ _AS_SEEN = (
 )
 
 
-def write_all(sheet: Sheet, as_of: Month, out_dir: Path) -> list[Path]:
+def write_all(
+    sheet: Sheet, as_of: Month, out_dir: Path, progress: Callable[[str], None] = lambda _: None
+) -> list[Path]:
     """Write the card of every manager of a month, named as its page is; return the paths.
+
+    Many cards are set by as many processes as there are cores.
 
     Args:
         sheet: what the month's cards show.
         as_of: the month whose deliveries were seen last: its end is the date in the file.
         out_dir: a folder that exists; cards that lie there are replaced.
+        progress: told now and then how far it is.
 
     Raises:
         ConfigError: a package of fonts is not installed (operator).
+        PerfhouseError: a typesetter was ended (data engineer).
     """
     names = cards.file_names(total.manager_id for total in sheet.totals)
-    paths = []
-    for total in sheet.totals:
-        path = out_dir / cards.paper_name(names[total.manager_id])
-        path.write_bytes(render(describe(sheet, total), as_of))
-        paths.append(path)
-    return paths
+    files = [cards.paper_name(names[total.manager_id]) for total in sheet.totals]
+    said = _described(sheet, files, progress)
+    processes = card_setter.processes_for(len(files))
+    if processes > 1:
+        card_setter.set_all(said, as_of, out_dir, processes)
+    else:
+        for name, card_of in said:
+            (out_dir / name).write_bytes(render(card_of, as_of))
+    return [out_dir / name for name in files]
+
+
+def _described(
+    sheet: Sheet, files: Sequence[str], progress: Callable[[str], None]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, (name, total) in enumerate(zip(files, sheet.totals, strict=True)):
+        if number and number % _TOLD == 0:
+            progress(f"cards as PDF: {number:,} of {len(files):,}")
+        yield name, describe(sheet, total)
 
 
 def render(said: Mapping[str, Any], as_of: Month) -> bytes:

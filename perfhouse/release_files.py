@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,14 +55,16 @@ def stage_cards(home: Home, label: Label, folder: Path) -> None:
         page_director.render_all(con, month, folder / "pages", release={"number": number})
 
 
-def stage_pdfs(home: Home, label: Label, folder: Path) -> None:
+def stage_pdfs(
+    home: Home, label: Label, folder: Path, progress: Callable[[str], None] = lambda _: None
+) -> None:
     """Set each card as PDF beside its page, from the same view of the warehouse."""
     from perfhouse import card_pdf
     from perfhouse.card_reading import read_sheet
 
     with warehouse.connect(home.warehouse, read_only=True) as con:
         sheet = read_sheet(con, label.month, _published_as(con, label.number, folder))
-    card_pdf.write_all(sheet, label.as_of, folder / "cards")
+    card_pdf.write_all(sheet, label.as_of, folder / "cards", progress)
 
 
 def _published_as(con: DuckDBPyConnection, number: int, folder: Path) -> dict[str, Any]:

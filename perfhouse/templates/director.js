@@ -35,6 +35,10 @@ async function unpack() {
   if (!globalThis.echarts) throw new Error("charts");
 }
 
+$("c-heat").tabIndex = 0;
+$("c-heat").setAttribute("role", "application");  // an image would not be given the keys
+$("c-heat").addEventListener("keydown", stroll);
+$("c-heat").addEventListener("blur", leave);
 for (const id of ["zh", "en"]) $(id).addEventListener("change", () => { offer(); show(); });
 $("filters").addEventListener("change", () => { first = 0; show(); });
 $("filters").addEventListener("submit", event => event.preventDefault());

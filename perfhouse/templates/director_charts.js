@@ -54,7 +54,52 @@ function draw(id, option, rowOf) {
       formatter: p => plain(p.data?.told ?? p.name) },
     ...option }, true);
   charts[id].off("click");
-  if (rowOf) charts[id].on("click", p => { const r = rowOf(p); if (r) location.href = r.href; });
+  if (rowOf) charts[id].on("click", p => { const r = rowOf(p); if (r) go(r); });
+}
+function go(r) {
+  const link = document.createElement("a");
+  link.href = r.href;
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+
+// The cells of the heatmap by keyboard: one at a time, told as it is shown. `at` is [KPI, manager].
+const walk = { at: null, cells: [], seen: [] };
+const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1],
+  Home: [-Infinity, 0], End: [Infinity, 0], PageUp: [0, -Infinity], PageDown: [0, Infinity] };
+function nearest([across, down]) {
+  const [x, y] = walk.at;
+  const ahead = walk.cells.map(c => c.value).filter(([cx, cy]) => across
+    ? cy === y && (cx - x) * across > 0 : cx === x && (cy - y) * down > 0);
+  const far = across || down, way = ([cx, cy]) => Math.abs(cx - x) + Math.abs(cy - y);
+  ahead.sort((a, b) => Number.isFinite(far) ? way(a) - way(b) : way(b) - way(a));
+  return ahead[0] || walk.at;
+}
+function point(type) {
+  const is = walk.cells.findIndex(c => c.value[0] === walk.at[0] && c.value[1] === walk.at[1]);
+  charts.heat.dispatchAction({ type, seriesIndex: 0, dataIndex: is });
+  return walk.cells[is];
+}
+function stroll(event) {
+  const move = MOVES[event.key];
+  if (event.ctrlKey || event.altKey || event.metaKey || !walk.cells.length) return;
+  if (event.key === "Enter" && walk.at) go(walk.seen[walk.at[1]]);
+  else if (event.key === "Escape" && walk.at) leave();
+  else if (!move) return;
+  else {
+    if (walk.at) { point("downplay"); walk.at = nearest(move); }
+    else walk.at = walk.cells[0].value;
+    point("highlight");
+    $("told").textContent = point("showTip").told.replace(/\n/g, ", ");
+  }
+  event.preventDefault();
+}
+function leave() {
+  if (!walk.at || !charts.heat) return;
+  point("downplay");
+  charts.heat.dispatchAction({ type: "hideTip" });
+  walk.at = null;
 }
 
 function told(r, k) {
@@ -96,6 +141,7 @@ function heat(all) {
       splitLine: { show: false } },
     series: [{ type: "heatmap", data, emphasis: { itemStyle: { borderColor: c.ink } } }],
   }, p => seen[p.value[1]]);
+  Object.assign(walk, { at: null, cells: data, seen });
   $("pager").hidden = pages === 1;
   $("at").textContent = `${first + 1} / ${pages}`;
   $("prev").disabled = first === 0;

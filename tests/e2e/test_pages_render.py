@@ -75,7 +75,20 @@ addEventListener('load', async () => {
     pick('kpi', 2);
     const hidden = [...$('data').tBodies[0].rows].filter(r => r.hidden).length;
     out.filtered = { rows: table('heat').length, spread: table('spread'), hidden,
+      managers: table('heat').slice(1).map(r => r[0].replace(/ \\S+$/, '')),
+      ids: table('heat').slice(1).map(r => r[0].replace(/.* /, '')),
       told: $('told').textContent, funnel: table('funnel') };
+    const press = key => { $('c-heat').dispatchEvent(new KeyboardEvent('keydown', { key,
+      bubbles: true, cancelable: true })); return $('told').textContent; };
+    out.walked = { focusable: $('c-heat').tabIndex, nothing: press('Enter') };
+    addEventListener('click', event => { if (event.target.tagName !== 'A') return;
+      out.walked.opened = event.target.getAttribute('href'); event.preventDefault(); }, true);
+    out.walked.steps = ['ArrowRight', 'ArrowRight', 'ArrowDown', 'End', 'PageDown', 'ArrowDown',
+      'x'].map(press);
+    out.walked.shown = $('c-heat').textContent;
+    press('Enter');
+    $('c-heat').dispatchEvent(new Event('blur'));
+    out.walked.left = $('c-heat').textContent;
     pick('sort', 3);
     out.sorted = table('heat').slice(1).map(r => r[0]);
   }
@@ -254,6 +267,24 @@ def test_filters_choose_and_the_table_of_all_numbers_follows(light):
     assert len(filtered["funnel"]) > 4
     names = light["pages-index-wide"]["sorted"]
     assert names == sorted(names, key=lambda name: name.split()[-1])
+
+
+def test_the_heatmap_is_walked_by_keyboard_and_a_cell_opens_its_card(light):
+    page = light["pages-index-wide"]
+    walked, order = page["walked"], page["filtered"]["managers"]
+    assert walked["focusable"] == 0
+    assert walked["nothing"] == "6 managers shown", "Enter opens nothing before a cell is chosen"
+    names = [step.split(", ")[0] for step in walked["steps"]]
+    first, second, last = order[0], order[1], order[-1]
+    assert names == [first, first, second, second, last, last, last]
+    kpis = [step.split(", ")[1].split(":")[0] for step in walked["steps"]]
+    assert kpis[0] == "Complaints handled on time"
+    assert len(set(kpis)) == 3, "two steps across, one down, to the row's end, to the last row"
+    assert kpis[1] == kpis[2]
+    assert kpis[3] == kpis[4] == kpis[5]
+    assert kpis[3].split()[0] in walked["shown"], "the tip is drawn"
+    assert len(walked["left"]) < len(walked["shown"])
+    assert walked["opened"] == f"../cards/{page['filtered']['ids'][-1]}.html"
 
 
 def test_a_directors_page_draws_the_own_subtree(light):

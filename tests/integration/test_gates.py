@@ -815,7 +815,7 @@ def test_a_fault_of_cards_as_pdf_publishes_nothing_and_is_named(
 ) -> None:
     papers, named = PAPER_FAULTS[fault]
 
-    def stage(home: Home, label: Label, folder: Path) -> None:
+    def stage(home: Home, label: Label, folder: Path, progress: object) -> None:
         for name, content in papers.items():
             (folder / "cards" / f"{name}.pdf").write_bytes(content)
 

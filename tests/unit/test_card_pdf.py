@@ -13,11 +13,20 @@ import scorecard_fixture as fixture
 from pypdf import PdfReader
 
 from expectations import export_cards
-from perfhouse import card_fonts, card_pdf, card_view, cards, erase_lake, warehouse
+from perfhouse import (
+    card_fonts,
+    card_pdf,
+    card_setter,
+    card_view,
+    cards,
+    erase_lake,
+    warehouse,
+)
 from perfhouse.card_reading import read_sheet
 from perfhouse.card_sheet import Sheet
 from perfhouse.company_cards import Cards, read_cards
 from perfhouse.config_reader import Table
+from perfhouse.errors import PerfhouseError
 from perfhouse.month import Month
 
 if TYPE_CHECKING:
@@ -219,6 +228,26 @@ def test_files_are_named_as_the_pages_are(sheet: Sheet, tmp_path: Path) -> None:
         words = " ".join(erase_lake.texts_of(con, paths[0]))
     assert "经理1" in words
     assert "华东1组" in words
+
+
+def test_many_cards_are_set_by_several_processes_to_the_same_bytes(
+    sheet: Sheet, made: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(card_setter, "processes_for", lambda _: 2)
+    monkeypatch.setattr(card_pdf, "_TOLD", 2)
+    told: list[str] = []
+    paths = card_pdf.write_all(sheet, MONTH, tmp_path, told.append)
+    assert {path.stem: path.read_bytes() for path in paths} == made
+    assert told == ["cards as PDF: 2 of 5", "cards as PDF: 4 of 5"]
+    wrong = [(f"{n}.pdf", {"title": "王芳"}) for n in range(2_000)]
+    with pytest.raises(PerfhouseError, match="a typesetter ended with 1, its cards") as caught:
+        card_setter.set_all(wrong, MONTH, tmp_path, 2)
+    assert "王芳" not in str(caught.value)
+
+
+def test_few_cards_are_worth_no_process_of_their_own() -> None:
+    assert card_setter.processes_for(199) <= 1
+    assert 1 <= card_setter.processes_for(100_000) <= 256
 
 
 def test_the_exports_gate_wants_one_whole_file_of_the_same_manager_for_each_card(
