@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -29,3 +30,12 @@ def test_a_checkout_without_measurements_still_makes_its_pages(
     results.mkdir(parents=True)
     (results / "README.md").write_text("# Head\n\n### build\n\n| a |\n", encoding="utf-8")
     assert "### build\n\n| a |" in hooks.on_page_markdown("<!-- benchmarks -->")
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_the_links_of_pages_outside_the_site_lead_somewhere(page: str) -> None:
+    root = HOOKS.parents[1]
+    text = (root / page).read_text(encoding="utf-8")
+    links = set(re.findall(r"\]\((?!https?://)([^)#]+)", text))
+    assert [link for link in sorted(links) if not (root / link).exists()] == []
+    assert page == "CONTRIBUTING.md" or len(links) > 10
