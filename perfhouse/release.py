@@ -24,6 +24,7 @@ from perfhouse import (
     ledger,
     ledger_head,
     provenance,
+    release_earlier,
     release_files,
     release_manifest,
     release_shown,
@@ -118,6 +119,8 @@ def publish(
         ]
         release_stage.require_origin(home, company, month, window)
         release_stage.require_nothing_withdrawn(home, month)
+        for line in release_earlier.unreleased(home, month):
+            progress(line)
         standing = ledger.latest(home, month)
         if standing is not None:  # it says whether this is new, and what has changed
             trust.require_tables(home, standing)

@@ -173,6 +173,28 @@ def test_a_longer_grace_or_a_new_source_opens_no_closed_month(
     assert months.state(more, home, MONTH).is_locked, "October was published"
 
 
+def test_who_publishes_is_told_that_the_month_was_compared_with_what_nobody_released(
+    home: Home, company: Company
+) -> None:
+    publish(home, company)
+    deliver_october(home)
+    small.build(home, csat=88)
+    with pytest.raises(MonthClosed):
+        publish(home, company)
+    small.build(home, OCTOBER)
+    told: list[str] = []
+    child.judge(home, company, OCTOBER)
+    release.publish(company, home, OCTOBER, progress=told.append)
+    (line,) = [line for line in told if line.startswith("2026-09: ")]
+    assert "2 numbers in the warehouse are not those of 2026-09.r1, and 2026-10 was" in line
+    publish(home, company, reason=WHY)
+    told.clear()
+    small.build(home, OCTOBER, csat=81)
+    child.judge(home, company, OCTOBER)
+    release.publish(company, home, OCTOBER, progress=told.append)
+    assert not [line for line in told if line.startswith("2026-09: ")]
+
+
 def correct(home: Home, extracted_at: str) -> None:
     """Deliver September's calls again, as taken from their source at an instant."""
     manifest = small.land(home, "calls", {"calls": CALLS + " where true"}, rows_read=99)
