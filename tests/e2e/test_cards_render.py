@@ -86,7 +86,7 @@ def folder(tmp_path_factory) -> Path:
         "update scorecards.scorecard_kpi_months set ci_low = value * 0.9, ci_high = value * 1.1"
     )
     proof = Proof("0f" * 32, "f0" * 32, "Ab/+" * 450)
-    for path in cards.render_all(con, Month("2026-09"), out, release={"number": 1}):
+    for path in cards.render_all(con, Month("2026-09"), out, release={"number": 1}, pdf=True):
         path.write_bytes(cards.with_evidence(path.read_bytes(), proof))
     con.close()
     con = largest.make()
@@ -148,9 +148,20 @@ def test_a_card_asks_for_nothing_and_no_letter_is_tiny(measured):
 @pytest.mark.skipif(
     not AXE.exists() and not os.environ.get("CI"), reason="no axe here; see install.sh"
 )
-@pytest.mark.parametrize(("width", "language", "theme"), [(1120, "zh", 1), (600, "en", 0)])
-def test_axe_finds_nothing_serious_on_a_card(folder, tmp_path, width, language, theme):
-    text = (folder / "largest.html").read_text(encoding="utf-8").replace(POLICY, "")
+@pytest.mark.parametrize(
+    ("name", "width", "language", "theme"),
+    [
+        ("largest", 1120, "zh", 1),
+        ("largest", 600, "en", 0),
+        ("largest", 600, "zh", 0),
+        ("largest", 1120, "en", 1),
+        ("M08", 600, "zh", 0),  # who has no total
+        ("index", 600, "en", 1),
+        ("index", 1120, "zh", 0),
+    ],
+)
+def test_axe_finds_nothing_serious_on_a_card(folder, tmp_path, name, width, language, theme):
+    text = (folder / f"{name}.html").read_text(encoding="utf-8").replace(POLICY, "")
     text = text.replace(" checked>", ">", 1).replace(f"id={language} ", f"id={language} checked ")
     axe = AXE.read_text(encoding="utf-8").replace("</script", "<\\/script")
     page = tmp_path / "card.html"
