@@ -168,7 +168,7 @@ excesses as (
 
     select
         *,
-        spread_of_managers / spare_cases / nullif(error, 0) * (manager_count - 1) - (manager_count - 3) as excess
+        spread_of_managers / nullif(spare_cases, 0) / nullif(error, 0) * (manager_count - 1) - (manager_count - 3) as excess
     from typical
 
 ),
