@@ -13,11 +13,10 @@ from bi.datasets import (
     EXPLANATIONS,
     KPI_MONTHS,
     MANAGER_MONTHS,
-    RELEASES,
     TEAM_MONTHS,
     Dataset,
 )
-from bi.datasets_operations import APPEALS, HR_NAMES, RECONCILIATION, VERDICTS
+from bi.datasets_operations import APPEALS, HR_NAMES, RECONCILIATION, RELEASES, VERDICTS
 from bi.kpis import Words
 
 Filter = tuple[str, str, Any]  # column, operator, value
@@ -78,7 +77,7 @@ def _bars(
     look = {
         "x_axis_force_categorical": True, "show_legend": bool(more.get("groups")),
         "legendType": "scroll", "legendOrientation": "top", "show_value": True,
-        "rich_tooltip": True, "y_axis_format": ",d", "truncateXAxis": False,
+        "rich_tooltip": True, "y_axis_format": ",.2~f", "truncateXAxis": False,
         "orientation": "vertical", "x_axis_sort_asc": True, "x_axis_sort": column,
         "xAxisLabelRotation": 0, "xAxisLabelInterval": "0", "only_total": True,
         **more.pop("look", {}),

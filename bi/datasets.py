@@ -287,28 +287,3 @@ TEAM_MONTHS = Dataset(
     (Metric("sample", ("样本量", "Sample"), "sum(sample_size)", ",.0f"),),
     joins=_NAMES,
 )
-
-RELEASES = Dataset(
-    "releases",
-    ("发布版本", "Releases"),
-    {"r": "releases"},
-    (
-        Column("month", _MONTH, "r.month", "m"),
-        Column("release", ("版本", "Release"), "r.release", "t"),
-        Column("number", ("第几版", "Number"), "r.number", "i"),
-        Column("as_of_month", ("数据截至", "Deliveries up to"), "r.as_of_month", "m"),
-        Column("change_count", ("改动的数值", "Values changed"), "r.change_count", "i"),
-        Column(
-            "reason", ("重新发布的原因", "Why restated"), "coalesce(r.restatement_reason, '')", "t"
-        ),
-        Column("release_sha256", ("指纹", "SHA-256"), "left(r.release_sha256, 16)", "t"),
-    ),
-    (
-        Metric("months", ("已发布月份", "Months published"), "count(distinct month)", ",d"),
-        Metric(
-            "restated", ("更正过的月份", "Months restated"),
-            "count(*) filter (where number > 1)", ",d",
-        ),
-    ),
-    circle=STAFF,
-)  # fmt: skip

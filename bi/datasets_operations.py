@@ -10,7 +10,6 @@ from bi.datasets import (
     HR,
     KPI_MONTHS,
     MANAGER_MONTHS,
-    RELEASES,
     STAFF,
     TEAM_MONTHS,
     Column,
@@ -21,6 +20,31 @@ from bi.datasets import (
 from bi.words import APPEAL_STATES, FATES, GATES
 
 _MONTH = ("月份", "Month")
+RELEASES = Dataset(
+    "releases",
+    ("发布版本", "Releases"),
+    {"r": "releases"},
+    (
+        Column("month", _MONTH, "r.month", "m"),
+        Column("release", ("版本", "Release"), "r.release", "t"),
+        Column("number", ("第几版", "Number"), "r.number", "i"),
+        Column("as_of_month", ("数据截至", "Deliveries up to"), "r.as_of_month", "m"),
+        Column("change_count", ("改动的数值", "Values changed"), "r.change_count", "i"),
+        Column(
+            "reason", ("重新发布的原因", "Why restated"), "coalesce(r.restatement_reason, '')", "t"
+        ),
+        Column("release_sha256", ("指纹", "SHA-256"), "left(r.release_sha256, 16)", "t"),
+    ),
+    (
+        Metric("months", ("已发布月份", "Months published"), "count(distinct month)", ",d"),
+        Metric(
+            "restated", ("更正过的月份", "Months restated"),
+            "count(*) filter (where number > 1)", ",d",
+        ),
+    ),
+    circle=STAFF,
+)  # fmt: skip
+
 VERDICTS = Dataset(
     "gate_verdicts",
     ("关卡结论", "Gate verdicts"),

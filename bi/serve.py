@@ -5,11 +5,9 @@ It starts what is not named, imports the bundle, gives rights and serves until i
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +16,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
-from bi import api, bundle, environment, logins, postgres, rights, superset_server
+from bi import api, bundle, environment, kept, logins, postgres, rights, superset_server
 from bi.rights import Given
 from bi.superset_server import ADMIN, Instance
 from perfhouse import company, processes, warehouse
@@ -96,27 +94,28 @@ def running(settings: Settings, progress: Progress) -> Iterator[Running]:
     Raises:
         ConfigError: something is not installed, not named or not published (operator).
     """
+    named = _named(settings)
     settings.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     programs = environment.ensure(settings.venv or settings.folder / "venv", progress)
-    kept = _secrets(settings.folder / "secrets.json")
-    with _places(settings, progress) as places:
+    secret = kept.secrets_of(settings.folder / "secrets.json")
+    with _places(settings, named, progress) as places:
         people = _people(settings)
         progress(f"mart: logins of {len(people)} users")
-        logins.make(MART_ADMIN, kept["login_key"], people)
+        logins.make(MART_ADMIN, secret["login_key"], people)
         instance = Instance(
             programs,
             settings.folder / "superset",
             places.metadata,
-            kept["secret_key"],
-            kept["login_key"],
-            kept["admin_password"],
+            secret["secret_key"],
+            secret["login_key"],
+            secret["admin_password"],
             settings.language,
         )
         superset_server.prepare(instance, progress)
         progress("Superset: starting")
         with superset_server.serving(instance, settings.port, settings.host) as served:
             up = Running(*served, instance, places, people, settings.folder / "accounts.csv")
-            _keep(up.accounts, up.bring_up(settings.language, progress))
+            kept.add(up.accounts, up.bring_up(settings.language, progress))
             yield up
 
 
@@ -134,32 +133,38 @@ def serve(settings: Settings, progress: Progress) -> None:
             progress("stopped")
 
 
-@contextmanager
-def _places(settings: Settings, progress: Progress) -> Iterator[Places]:
-    named = {name: os.environ.get(name) for name in (_METADATA, *_variables(MART_ADMIN))}
-    metadata = named.pop(_METADATA)
-    admin = next(filter(None, named.values()), None)
+def _named(settings: Settings) -> Places | None:
+    """Return the servers that the environment names; None where one is to be started here."""
+    metadata = os.environ.get(_METADATA)
+    admin = next(filter(None, (os.environ.get(name) for name in _variables(MART_ADMIN))), None)
     if metadata and admin:
-        progress("PostgreSQL: the servers that are named")
-        _database(metadata)
-        yield Places(_place(admin), metadata)
-    elif metadata or admin:
+        return Places(_place(admin), metadata)
+    if metadata or admin:
         raise ConfigError(
             [
                 f"bi: expected both {_METADATA} (Superset's own database) and "
                 f"{_variables(MART_ADMIN)[0]} (the mart), or neither: then one is started here"
             ]
         )
-    else:
+    if not (settings.home.published / "scorecards.duckdb").exists():
+        raise ConfigError([f"bi: nothing is published in {settings.home.root}; run `make run`"])
+    return None
+
+
+@contextmanager
+def _places(settings: Settings, named: Places | None, progress: Progress) -> Iterator[Places]:
+    if named is None:
         with _own(settings, progress) as places:
             yield places
+    else:
+        progress("PostgreSQL: the servers that are named")
+        _database(named.metadata)
+        yield named
 
 
 @contextmanager
 def _own(settings: Settings, progress: Progress) -> Iterator[Places]:
     """Start a PostgreSQL with a mart of what this home has published."""
-    if not (settings.home.published / "scorecards.duckdb").exists():
-        raise ConfigError([f"bi: nothing is published in {settings.home.root}; run `make run`"])
     progress("PostgreSQL: starting one of our own")
     with postgres.running(settings.folder / "postgres") as server:
         metadata = server.database("superset")
@@ -232,41 +237,3 @@ def _people(settings: Settings) -> list[Reader]:
         ).fetchall()
     known = [Reader("hr", "hr"), Reader("analyst", "analyst")]
     return known + [Reader(manager, "manager", (manager,)) for (manager,) in rows]
-
-
-def _secrets(file: Path) -> Mapping[str, str]:
-    """Return the secrets of this Superset, made the first time; the environment's go first."""
-    if file.exists():
-        known = dict(json.loads(file.read_text(encoding="utf-8")))
-    else:
-        known = {
-            "secret_key": secrets.token_hex(32),
-            "login_key": secrets.token_hex(32),
-            "admin_password": secrets.token_urlsafe(18),
-        }
-        _write(file, json.dumps(known, indent=2) + "\n")
-    given = {
-        "secret_key": os.environ.get("SUPERSET_SECRET_KEY"),
-        "login_key": os.environ.get("PERFHOUSE_BI_LOGIN_KEY"),
-        "admin_password": os.environ.get("PERFHOUSE_BI_ADMIN_PASSWORD"),
-    }
-    return known | {name: value for name, value in given.items() if value}
-
-
-def _keep(file: Path, given: Sequence[Given]) -> None:
-    """Add the first passwords of new users to a file that only its owner reads."""
-    known: dict[str, tuple[str, str]] = {}
-    if file.exists():
-        with file.open(encoding="utf-8", newline="") as handle:
-            known = {row["user"]: (row["role"], row["password"]) for row in csv.DictReader(handle)}
-    known |= {each.username: (each.role, each.password) for each in given}
-    lines = [f"{user},{role},{password}" for user, (role, password) in sorted(known.items())]
-    _write(file, "\n".join(["user,role,password", *lines]) + "\n")
-
-
-def _write(file: Path, text: str) -> None:
-    draft = file.with_suffix(".tmp")
-    draft.unlink(missing_ok=True)
-    draft.touch(mode=0o600)
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(file)

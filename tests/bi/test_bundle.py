@@ -188,13 +188,13 @@ def test_the_lock_is_hashed_names_no_index_and_no_place_of_ours() -> None:
 
 
 def test_accounts_are_kept_for_their_owner_only(tmp_path: Path) -> None:
-    from bi import serve
+    from bi import kept
     from bi.rights import Given
 
     file = tmp_path / "accounts.csv"
-    serve._keep(file, [Given("hr", "hr", "one")])
-    serve._keep(file, [Given("M1", "manager", "two")])
-    serve._keep(file, [])
+    kept.add(file, [Given("hr", "hr", "one")])
+    kept.add(file, [Given("M1", "manager", "two")])
+    kept.add(file, [])
     assert file.stat().st_mode & 0o777 == 0o600
     with file.open(encoding="utf-8", newline="") as handle:
         rows = {row["user"]: row["password"] for row in csv.DictReader(handle)}
