@@ -308,7 +308,10 @@ class Oracle:
             freedom += count - 1
         error = np.sqrt(spread / freedom) * t95(freedom)
         limits = self.adjusted(cells) - error, self.adjusted(cells) + error
-        return tuple(np.clip(limits, *self.bounds)) if self.bounds else limits
+        if self.bounds:
+            return tuple(np.clip(limits, *self.bounds))
+        is_never_negative = self.adjusted(cells) >= 0 and not self.kpi.is_signed
+        return (max(0.0, limits[0]) if is_never_negative else limits[0]), limits[1]
 
 
 def proportion_limits(events: float, n: float) -> tuple[float, float]:

@@ -22,6 +22,7 @@ kinds as (
         d.kpi_id,
         d.version,
         d.kind,
+        d.is_signed,
         {{ least_value('d') }} as least_value,
         {{ greatest_value('d') }} as greatest_value
     from {{ ref('kpi_definitions') }} as d
@@ -68,6 +69,7 @@ standard as (
         s.kpi_version,
         s.manager_id,
         k.kind,
+        k.is_signed,
         k.least_value,
         k.greatest_value,
         s.numerator,
@@ -223,7 +225,8 @@ select
     {{ measure('reliability') }} as reliability,
     {{ measure('shrunk_value') }} as shrunk_value,
     {{ measure('shrunk_se') }} as shrunk_se,
-    {{ measure('ci_low') }} as ci_low,
+    -- What is never negative is not said to be perhaps: counts, times and ratios of them have no bounds but zero.
+    {{ measure('case when ci_low < 0 and adjusted_value >= 0 and not is_signed then 0 else ci_low end') }} as ci_low,
     {{ measure('ci_high') }} as ci_high,
     {{ measure('funnel_z') }} as funnel_z,
     cast(row_count as integer) as row_count
