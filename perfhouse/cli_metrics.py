@@ -35,5 +35,6 @@ def _metrics(args: argparse.Namespace) -> int:
     ws = open_workspace(args.company, args.data, args.home)
     folder = metrics.prepare(ws.company, ws.home)
     echo(f"metrics: {folder}")
-    echo("ask: perfhouse metrics query --metrics csat_rate --group-by chain__manager")
+    question = "query --metrics csat_rate --group-by chain__manager"
+    echo(f"ask: perfhouse metrics --home {ws.home.root} {question}")
     return 0

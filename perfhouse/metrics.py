@@ -7,6 +7,8 @@ the warehouse and as the manifest that MetricFlow reads. It may not sum or divid
 from __future__ import annotations
 
 import json
+import logging
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from perfhouse.month import Month
 from perfhouse.settings import dbt_environment, environment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from perfhouse.company_types import Company
     from perfhouse.settings import Home
@@ -50,7 +52,8 @@ def prepare(company: Company, home: Home) -> Path:
     """
     layer = _rendered(company, home, _newest(home))
     folder = home.metrics
-    (folder / "target").mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (folder / "target").mkdir(exist_ok=True)
     _write_views(folder / f"{_NAME}.duckdb", home.warehouse, layer)
     _write(folder / "dbt_project.yml", _PROJECT)
     _write(folder / "profiles.yml", json.dumps(_profile(folder, home.warehouse), indent=2))
@@ -60,7 +63,9 @@ def prepare(company: Company, home: Home) -> Path:
 
 
 def ask(home: Home, words: Sequence[str]) -> int:
-    """Run a word of `mf` in the folder, but for its look for a newer version of itself.
+    """Run a word of `mf` in the folder; it looks for no newer version of itself and logs nothing.
+
+    A question may name people, and an erasure could not take them out of a log.
 
     Raises:
         ConfigError: no folder, no such word, or MetricFlow is not installed (operator).
@@ -77,11 +82,26 @@ def ask(home: Home, words: Sequence[str]) -> int:
         raise ConfigError([f"metrics: expected one of {', '.join(_WORDS)}, got {words[0]!r}"])
     _months(home.warehouse)  # MetricFlow would tell of a lock in DuckDB's words
     folder = str(home.metrics.resolve())
-    where = {"DBT_PROJECT_DIR": folder, "DBT_PROFILES_DIR": folder, "DO_NOT_TRACK": "1"}
-    with environment({**where, "DBT_LOG_PATH": str(home.metrics.resolve() / "logs")}):
+    where = {"DBT_PROJECT_DIR": folder, "DBT_PROFILES_DIR": folder}
+    quiet = {"DBT_LOG_LEVEL_FILE": "none", "DO_NOT_TRACK": "1"}
+    with environment({**where, **quiet}), _unlogged():
+        asked = CLIConfiguration()
+        asked.setup(configure_file_logging=False)
         name = f"perfhouse metrics {words[0]}"
-        cli.commands[words[0]].main(list(words[1:]), prog_name=name, obj=CLIConfiguration())
+        cli.commands[words[0]].main(list(words[1:]), prog_name=name, obj=asked)
     return 0
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Let MetricFlow say what is wrong once, without its traceback."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
 
 
 def _newest(home: Home) -> Month:

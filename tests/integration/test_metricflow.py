@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from connectors import streams
-from perfhouse import build, cli, kpi_files, lake, metrics, warehouse
+from perfhouse import build, cli, kpi_files, lake, metrics, settings, warehouse
 from perfhouse.company import load_company
 from perfhouse.errors import ConfigError, TransientError
 from perfhouse.settings import Home
@@ -202,6 +203,15 @@ def test_mf_query_knows_no_other_managers_and_drops_no_decimal(
         assert abs(below - expected[key][1]) <= EXACT
 
 
+def test_whatever_a_kpi_may_be_counted_from_metricflow_may_ask() -> None:
+    project = settings.project_dir()
+    facts = re.compile(r"^-- depends_on: \{\{ ref\('(fct_\w+)'\) \}\}", re.MULTILINE)
+    files = "models/kpis/kpi_stratum_months.sql", "analyses/semantic_layer.sql"
+    counted, asked = (set(facts.findall((project / f).read_text("utf-8"))) for f in files)
+    assert len(counted) > 10
+    assert counted == asked
+
+
 def test_upheld_appeals_count_in_both(built: Built, answers: dict[str, dict[Key, Sums]]) -> None:
     applied = built.query("select count(*) from kpis.kpi_appeal_rows where is_applied")
     assert applied == [(3,)]
@@ -262,6 +272,8 @@ def test_a_companys_own_kpi_answers_by_the_line_that_the_page_shows(
     built: Built, told: dict[Question, Any]
 ) -> None:
     assert by_key(built.home.root / "own.csv") == expected_of(built, OWN)
+    # A question may name people: only `mf` itself, asked below, keeps a log of questions.
+    assert not (built.home.metrics / "logs" / "metricflow.log").exists()
 
 
 def test_mf_itself_answers_in_the_folder_without_a_network(built: Built, tmp_path: Path) -> None:
