@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from perfhouse.errors import ConfigError, PerfhouseError, TransientError
 
 _PAGE = 100
+_AT_ONCE = 4  # two workers, and each waits for its database now and then
+_TELL = 500
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Superset:
@@ -94,6 +99,23 @@ class Superset:
         raise PerfhouseError(
             f"Superset refuses {method} {path} ({answer.status_code}): {answer.text[:600]}"
         )
+
+
+def each(things: Sequence[T], do: Callable[[T], R], told: Callable[[int], None]) -> list[R]:
+    """Do something for each thing, some at a time as Superset's workers answer; in their order.
+
+    Args:
+        things: what to do it for.
+        do: sends one request.
+        told: is given the count now and then.
+    """
+    found = []
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for count, result in enumerate(pool.map(do, things), start=1):
+            found.append(result)
+            if count % _TELL == 0:
+                told(count)
+    return found
 
 
 def wait(url: str, seconds: float, check: Any) -> None:

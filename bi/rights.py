@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bi.api import Superset
+from bi.api import Superset, each
 from bi.bundle import DATABASES, identity
 from bi.datasets import HR, MANAGERS, STAFF
 from bi.datasets_operations import DATASETS
@@ -52,20 +52,26 @@ class Given:
     password: str
 
 
-def apply(superset: Superset, people: Sequence[Reader], progress: Progress) -> list[Given]:
-    """Make roles, rules and users as they should be; return the passwords of new users.
+def apply(
+    superset: Superset,
+    people: Sequence[Reader],
+    keep: Callable[[Given], object],
+    progress: Progress,
+) -> None:
+    """Make roles, rules and users as they should be.
 
     Args:
         superset: a session of the administrator.
         people: users and what they are; `login` is the user's name. A manager may have several
             managers' rows.
+        keep: is given the password of each new user as soon as it is there.
         progress: is told what is done.
     """
     managers = sorted({who for person in people for who in person.managers})
     roles = _roles(superset, managers, progress)
     _permissions(superset, roles)
     _rules(superset, roles, managers, progress)
-    return _users(superset, roles, people, progress)
+    _users(superset, roles, people, keep, progress)
 
 
 def role_of(manager: str) -> str:
@@ -88,11 +94,12 @@ def _roles(superset: Superset, managers: Iterable[str], progress: Progress) -> d
     fixed = (mart_login.HR_ROLE, mart_login.ANALYST_ROLE, mart_login.MANAGER_ROLE)
     wanted = [*fixed, *map(role_of, managers)]
     missing = [name for name in wanted if name not in known]
-    for count, name in enumerate(missing, start=1):
-        known[name] = int(superset.post("security/roles/", {"name": name})["id"])
-        if count % 500 == 0:
-            progress(f"roles: {count} of {len(missing)}")
-    return known
+
+    def make(name: str) -> int:
+        return int(superset.post("security/roles/", {"name": name})["id"])
+
+    made = each(missing, make, lambda count: progress(f"roles: {count} of {len(missing)}"))
+    return known | dict(zip(missing, made, strict=True))
 
 
 def _permissions(superset: Superset, roles: Mapping[str, int]) -> None:
@@ -177,14 +184,18 @@ def _rules(
     }  # fmt: skip
     known = {row["name"]: row for row in superset.listed("rowlevelsecurity/", "name")}
     changed = [name for name, rule in wanted.items() if not _same(known.get(name), rule)]
-    for count, name in enumerate(changed, start=1):
+
+    def make(name: str) -> None:
         body = {"name": name, "group_key": _GROUP, **wanted[name]}
         if name in known:
             superset.put(f"rowlevelsecurity/{known[name]['id']}", body)
         else:
             superset.post("rowlevelsecurity/", body)
-        if count % 500 == 0:
-            progress(f"row-level rules: {count} of {len(changed)}")
+
+    # The rule that shows nobody a row stands before any other.
+    for name in changed[:1]:
+        make(name)
+    each(changed[1:], make, lambda count: progress(f"row-level rules: {count} of {len(changed)}"))
     for name, row in known.items():
         if name.startswith("perfhouse: ") and name not in wanted:
             superset.delete(f"rowlevelsecurity/{row['id']}")
@@ -203,38 +214,44 @@ def _same(row: Mapping[str, Any] | None, rule: Mapping[str, Any]) -> bool:
 
 
 def _users(
-    superset: Superset, roles: Mapping[str, int], people: Sequence[Reader], progress: Progress
-) -> list[Given]:
+    superset: Superset,
+    roles: Mapping[str, int],
+    people: Sequence[Reader],
+    keep: Callable[[Given], object],
+    progress: Progress,
+) -> None:
     """Make users, give those who are there their roles; roles of ours are taken from all others."""
     known = {row["username"]: row for row in superset.listed("security/users/")}
     kinds = {"hr": mart_login.HR_ROLE, "analyst": mart_login.ANALYST_ROLE,
              "manager": mart_login.MANAGER_ROLE}  # fmt: skip
     ours = {number for name, number in roles.items() if name.startswith("perfhouse ")}
-    given: list[Given] = []
-    for count, person in enumerate(people, start=1):
-        names = [kinds[person.role], *map(role_of, person.managers)]
-        wanted = {roles[name] for name in names}
+
+    def make(person: Reader) -> None:
+        wanted = {roles[n] for n in (kinds[person.role], *map(role_of, person.managers))}
         row = known.get(person.login)
         if row is None:
-            password = secrets.token_urlsafe(12) + "a1!"
-            superset.post(
-                "security/users/",
-                {
-                    "username": person.login, "first_name": person.login, "last_name": person.role,
-                    "email": f"{person.login}@localhost", "active": True, "password": password,
-                    "roles": sorted(wanted),
-                },
-            )  # fmt: skip
-            given.append(Given(person.login, person.role, password))
-        else:
-            has = {int(role["id"]) for role in row["roles"]}
-            if has & ours != wanted or not row["active"]:
-                body = {"roles": sorted(has - ours | wanted), "active": True}
-                superset.put(f"security/users/{row['id']}", body)
-        if count % 500 == 0:
-            progress(f"users: {count} of {len(people)}")
+            keep(_new(superset, person, wanted))
+            return
+        has = {int(role["id"]) for role in row["roles"]}
+        if has & ours != wanted or not row["active"]:
+            body = {"roles": sorted(has - ours | wanted), "active": True}
+            superset.put(f"security/users/{row['id']}", body)
+
+    each(people, make, lambda count: progress(f"users: {count} of {len(people)}"))
     _take_away(superset, ours, {person.login for person in people}, known)
-    return given
+
+
+def _new(superset: Superset, person: Reader, roles: set[int]) -> Given:
+    password = secrets.token_urlsafe(12) + "a1!"
+    superset.post(
+        "security/users/",
+        {
+            "username": person.login, "first_name": person.login, "last_name": person.role,
+            "email": f"{person.login}@localhost", "active": True, "password": password,
+            "roles": sorted(roles),
+        },
+    )  # fmt: skip
+    return Given(person.login, person.role, password)
 
 
 def _take_away(

@@ -75,7 +75,12 @@ class Running:
             packed = bundle.archive(language, self.places.mart)
             superset.upload("assets/import/", packed, {})
             progress(f"Superset: roles, row-level rules and {len(self.people)} users")
-            return rights.apply(superset, self.people, progress)
+            given: list[Given] = []
+            try:
+                rights.apply(superset, self.people, given.append, progress)
+            finally:
+                kept.add(self.accounts, given)
+            return given
 
     def wait(self) -> None:
         """Wait until Superset ends, which it does not by itself.
@@ -115,7 +120,7 @@ def running(settings: Settings, progress: Progress) -> Iterator[Running]:
         progress("Superset: starting")
         with superset_server.serving(instance, settings.port, settings.host) as served:
             up = Running(*served, instance, places, people, settings.folder / "accounts.csv")
-            kept.add(up.accounts, up.bring_up(settings.language, progress))
+            up.bring_up(settings.language, progress)
             yield up
 
 

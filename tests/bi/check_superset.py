@@ -351,7 +351,7 @@ def test_who_is_taken_off_the_list_sees_nothing(checked: Checked) -> None:
     with checked.session("admin") as superset:
         try:
             logins.make(serve.MART_ADMIN, checked.up.instance.login_key, left)
-            rights.apply(superset, left, print)
+            rights.apply(superset, left, [].append, print)
             with pytest.raises(ConfigError):  # without a role nobody logs in
                 checked.session(checked.other)
             login = mart_login.of_manager(checked.other)
@@ -360,7 +360,7 @@ def test_who_is_taken_off_the_list_sees_nothing(checked: Checked) -> None:
                 psycopg.connect(f"postgresql://{login}:{secret}@{checked.up.places.mart}")
         finally:
             logins.make(serve.MART_ADMIN, checked.up.instance.login_key, checked.up.people)
-            rights.apply(superset, checked.up.people, print)
+            rights.apply(superset, checked.up.people, [].append, print)
 
 
 def test_who_has_no_role_of_ours_sees_no_row(checked: Checked) -> None:
