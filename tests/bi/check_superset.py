@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 HOME = Path(os.environ.get("PERFHOUSE_BI_CHECK_HOME", "data")).resolve()
 PICTURES = Path(os.environ.get("PERFHOUSE_BI_CHECK_OUT", str(HOME / "bi" / "check")))
 PUBLISHED = HOME / "published" / "scorecards.duckdb"
+FIRST = "Str0ng-enough"
 HEIGHTS = {"overview": 2800, "manager": 3000, "operations": 2100, "names": 1100}
 pytestmark = pytest.mark.timeout(1800)
 
@@ -137,6 +138,13 @@ def ask(superset: Superset, dataset: int, **query: Any) -> tuple[int, Any]:
 
 def sql(expression: str) -> dict[str, str]:
     return {"expressionType": "SQL", "sqlExpression": expression, "label": "x"}
+
+
+def user(name: str, roles: list[int]) -> dict[str, Any]:
+    return {
+        "username": name, "first_name": name, "last_name": name, "email": f"{name}@localhost",
+        "password": FIRST, "active": True, "roles": roles,
+    }  # fmt: skip
 
 
 def uuid(dataset: Any) -> str:
@@ -346,6 +354,17 @@ def test_both_locks_hold_alone(checked: Checked) -> None:
     assert seen == [(checked.leaf,)]
 
 
+def test_superset_s_rule_binds_even_who_asks_the_mart_as_an_analyst(
+    checked: Checked, rows_of: Any
+) -> None:
+    with checked.session("admin") as superset:
+        roles = {row["name"]: row["id"] for row in superset.listed("security/roles/")}
+        names = (mart_login.ANALYST_ROLE, rights.role_of(checked.leaf))
+        superset.post("security/users/", user("both", [roles[name] for name in names]))
+    checked.passwords["both"] = FIRST
+    assert rows_of("both") == [checked.leaf]
+
+
 def test_who_is_taken_off_the_list_sees_nothing(checked: Checked) -> None:
     left = [p for p in checked.up.people if p.login != checked.other]
     with checked.session("admin") as superset:
@@ -372,12 +391,8 @@ def test_who_has_no_role_of_ours_sees_no_row(checked: Checked) -> None:
         data = [p["id"] for p in every if p["permission"]["name"] == "all_datasource_access"]
         role = superset.post("security/roles/", {"name": "everything"})["id"]
         superset.post(f"security/roles/{role}/permissions", {"permission_view_menu_ids": data})
-        superset.post(
-            "security/users/",
-            {"username": "new", "first_name": "n", "last_name": "n", "email": "n@localhost",
-             "password": "Str0ng-enough", "active": True, "roles": [role, roles["Gamma"]]},
-        )  # fmt: skip
-    checked.passwords["new"] = "Str0ng-enough"
+        superset.post("security/users/", user("new", [role, roles["Gamma"]]))
+    checked.passwords["new"] = FIRST
     with checked.session("new") as superset:
         status, said = ask(superset, number, columns=["manager_id"])
     assert status != 200, said
