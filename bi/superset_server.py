@@ -88,6 +88,8 @@ def serving(instance: Instance, port: int, host: str = "127.0.0.1") -> Iterator[
     """Serve until the block ends; entered with address and process when Superset answers."""
     command = [str(instance.programs / "gunicorn"), "--workers", "2", "--worker-class", "gthread"]
     command += ["--threads", "4", "--timeout", "120", "--bind", f"{host}:{port}"]
+    # Longer than clients and proxies keep a connection: else one is closed as they ask again.
+    command += ["--keep-alive", "75"]
     command += ["--access-logfile", "-", "superset.app:create_app()"]
     log = instance.folder / "superset.log"
     child = processes.start("Superset", command, instance.environment(), log)
