@@ -22,7 +22,7 @@ _ACTIVE = ("queued", "running")
 _ENDED = ("success", "failed")
 # What tells of a run and changes nothing: shown when it was needed, and no failure of the month.
 _QUIET, _ANNOUNCE, BESIDE = ("redelivered", "stopped"), ("publish", "stopped"), "notify"
-_BESIDE_SECONDS = 120.0  # for notices of a month that was stopped
+_LEFT_SECONDS = 120.0  # without a move, for what else runs when a month has failed
 _SHOWN = {
     "success": "done",
     "failed": "FAILED",
@@ -142,7 +142,7 @@ class Board:
         self._ask()
         for run in list(self._runs.values()):
             if run["state"] == "failed" and run["dag_id"] != BESIDE:
-                self._let_notices_out(_month(run))
+                self._let_others_end()
                 self._fail(run, self._tasks)
         if time.monotonic() - self._spoke > _QUIET_SECONDS:
             busy = [self._name(t) for t in self._tasks if t["state"] == "running"]
@@ -156,10 +156,15 @@ class Board:
         for task in sorted(self._tasks, key=_when):
             self._tell(task)
 
-    def _let_notices_out(self, month: str) -> None:
-        """Wait a while for what is told of a month that a gate stopped."""
-        deadline = time.monotonic() + _BESIDE_SECONDS
-        while not self._is_told(month) and time.monotonic() < deadline:
+    def _let_others_end(self) -> None:
+        """Wait, while anything moves, for runs of other months and for what is told of all.
+
+        Whoever hears of the failure stops Airflow, and would stop another month's publish halfway.
+        """
+        self._moved = time.monotonic()
+        while self._active() or not all(map(self._is_told, map(_month, self._runs.values()))):
+            if time.monotonic() - self._moved > _LEFT_SECONDS:
+                return
             time.sleep(_POLL_SECONDS)
             self._check()
             self._ask()

@@ -143,6 +143,31 @@ def test_what_a_gate_stopped_is_told_before_the_wait_ends(tmp_path: Path) -> Non
     assert len(server.scenes) == 1
 
 
+def test_other_months_end_before_a_failure_ends_the_wait(tmp_path: Path) -> None:
+    failed = at(run("transform", "failed"), 10, 20)
+    tasks = [at(task("transform", "gate_raw", "failed"), 11, 12)]
+    server = Server(
+        ([failed, run("publish", "running", "2026-08", "p")], tasks),
+        ([failed, run("publish", "running", "2026-08", "p")], tasks),
+        ([failed, run("publish", "success", "2026-08", "p")], tasks),
+    )
+    it, _ = board(server, tmp_path)
+    with pytest.raises(watch.RunFailed, match=r"transform\.gate_raw failed"):
+        it.until_published({"2026-09": 1})
+    assert len(server.scenes) == 1
+
+
+def test_what_hangs_beside_a_failure_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "_LEFT_SECONDS", 0.0)
+    tasks = [task("transform", "gate_raw", "failed")]
+    hanging = run("publish", "running", "2026-08", "p")
+    it, _ = board(Server(([run("transform", "failed"), hanging], tasks)), tmp_path)
+    with pytest.raises(watch.RunFailed, match=r"transform\.gate_raw failed"):
+        it.until_published({"2026-09": 1})
+
+
 def test_long_lists_are_read_to_their_end(tmp_path: Path) -> None:
     server = Server(([run("publish", "success", run_id=str(n)) for n in range(250)], []))
     assert len(list(watch.pages(server, "/dagRuns", "dag_runs"))) == 250
