@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from expectations.rules import CRITICAL, Rule, rows
+from perfhouse import warehouse
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -38,9 +39,7 @@ def prepare(con: DuckDBPyConnection, case: Case) -> None:
     wanted = pages if case.company.cards.pdf else ()
     found = list(_faults(folder, wanted, _by_file(managers)))
     for table, lines in (("cards", [(page,) for page in pages]), ("papers", found)):
-        if lines:
-            marks = ", ".join("?" * len(lines[0]))
-            con.executemany(f"insert into {table} values ({marks})", lines)
+        warehouse.insert(con, table, lines)
 
 
 def card_rules() -> list[Rule]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expectations.rules import CRITICAL, WARNING, Rule, rows
-from perfhouse import roster_names
+from perfhouse import roster_names, warehouse
 from perfhouse.company_look_back import months_back
 from perfhouse.contacts import has_contact, may_have_contact_sql
 from perfhouse.formulas import is_number, is_risky
@@ -66,9 +66,7 @@ def prepare(con: DuckDBPyConnection, case: Case, of_hr: Sequence[str]) -> None:
     }
     for table, columns in _TABLES.items():
         con.execute(f"create table {table} ({columns})")
-        if found[table]:
-            marks = ", ".join("?" * len(found[table][0]))
-            con.executemany(f"insert into {table} values ({marks})", found[table])
+        warehouse.insert(con, table, found[table])
 
 
 def text_rules() -> list[Rule]:

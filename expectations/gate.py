@@ -397,9 +397,9 @@ def _record(home: Home, verdict: Verdict) -> None:
         con.execute(
             "delete from ops.gate_verdicts where month = ? and gate = ?", [first, verdict.gate]
         )
-        con.executemany(
-            f"insert into ops.gate_verdicts ({', '.join(_COLUMNS)}) "
-            f"values ({', '.join('?' * len(_COLUMNS))})",
+        warehouse.insert(
+            con,
+            f"ops.gate_verdicts ({', '.join(_COLUMNS)})",
             [
                 [
                     *(first, verdict.gate, c.id, c.severity, c.passed, c.observed, c.threshold),

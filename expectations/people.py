@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from expectations.rules import quoted
-from perfhouse import lake
+from perfhouse import lake, warehouse
 from perfhouse.company_look_back import months_back
 from perfhouse.month import Month
 from perfhouse.settings import project_dir
@@ -95,8 +95,7 @@ def prepare(con: DuckDBPyConnection, case: Case, present: Sequence[str]) -> None
         [i.source, i.source_user_id, i.employee_id, i.valid_from, i.valid_to]
         for i in case.company.identities
     ]
-    if written:
-        con.executemany("insert into manual values (?, ?, ?, ?, ?)", written)
+    warehouse.insert(con, "manual", written)
     for statement in _resolution(case.month, case.as_of):
         con.execute(statement)
     for stream in (name for name in _PEOPLE if name in present):

@@ -13,7 +13,7 @@ from expectations import likeness, people, roster
 from expectations.deliveries import delivery_rules, people_rules
 from expectations.rules import Rule, quoted
 from expectations.stream_rules import stream_rules
-from perfhouse import lake
+from perfhouse import lake, warehouse
 from perfhouse.hashing import sha256_of
 from perfhouse.lake import file_sha256
 from perfhouse.month import Month
@@ -116,10 +116,7 @@ def _count(
     details += [("undeclared", what, 0) for what in sorted(stream.undeclared_fields)]
     for field, reasons in sorted(stream.unknown.items()):
         details += [("unknown", f"{field}, {why}", n) for why, n in sorted(reasons.items())]
-    if details:
-        con.executemany(
-            "insert into details values (?, ?, ?, ?, ?)", [(source.id, name, *d) for d in details]
-        )
+    warehouse.insert(con, "details", [(source.id, name, *d) for d in details])
 
 
 def _inspect(con: DuckDBPyConnection, case: Case, file: Any) -> tuple[str, int]:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from expectations import readings
 from expectations.readings import READ, READINGS, Fact, Reading
 from expectations.rules import quoted
-from perfhouse import lake
+from perfhouse import lake, warehouse
 from perfhouse.company_look_back import farthest
 
 if TYPE_CHECKING:
@@ -264,8 +264,7 @@ def _deliveries(con: DuckDBPyConnection, case: Case) -> None:
         for name, landing in manifest.streams.items()
         if name in case.streams
     ]
-    if rows:
-        con.executemany("insert into delivered values (?, ?, ?, ?)", rows)
+    warehouse.insert(con, "delivered", rows)
 
 
 def missing_query(case: Case) -> str:

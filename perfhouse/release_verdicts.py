@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from perfhouse import warehouse
 from perfhouse.release_files import DATABASE
 from perfhouse.release_label import Label
 from perfhouse.release_tables import Database, to_parquet
@@ -89,10 +90,7 @@ def stage_verdicts(folder: Path, label: Label, verdicts: Sequence[Verdict]) -> N
     ]
     with Database(folder / DATABASE) as con:
         con.execute(f"create or replace table release.{VERDICTS} ({VERDICT_COLUMNS})")
-        if rows:
-            con.executemany(
-                f"insert into release.{VERDICTS} values ({', '.join('?' * len(rows[0]))})", rows
-            )
+        warehouse.insert(con, f"release.{VERDICTS}", rows)
         con.execute(
             "create or replace table release.releases as select ?::varchar as release, "
             "?::varchar as company, ?::date as month, ?::integer as number, "

@@ -206,11 +206,7 @@ def write(found: Sequence[Change], folder: Path) -> None:
     try:
         con.execute("set threads = 1")
         con.execute(f"create table changes ({', '.join(f'{name} varchar' for name in columns)})")
-        if found:
-            marks = ", ".join("?" for _ in columns)
-            con.executemany(
-                f"insert into changes values ({marks})", [astuple(change) for change in found]
-            )
+        warehouse.insert(con, "changes", [astuple(change) for change in found])
         place = str(target / "changes.parquet").replace("'", "''")
         con.execute(f"copy changes to '{place}' (format parquet, compression zstd)")
     finally:
