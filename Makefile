@@ -9,10 +9,10 @@ BI ?=
 STAMP := $(VENV)/.locked
 # Python keeps its bytecode: without, each process of a run compiles the same libraries again, half a minute of work.
 unexport PYTHONDONTWRITEBYTECODE
-# Two workers, as the machines of CI have two cores; a file, with what it makes once, stays on one.
-WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
+# Three workers on the two cores of CI: some tests wait, for retries, servers, Airflow; a file, with what it makes once, stays on one.
+WORKERS ?= -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup run test test-all audit lint types wheel-check check bench up down bi bi-check docs clean
+.PHONY: help setup run test test-all nightly audit lint types wheel-check check bench up down bi bi-check docs clean
 .DEFAULT_GOAL := help
 
 help:  ## list these words
@@ -44,11 +44,16 @@ run: setup  ## the demo company through the real DAGs: scorecards, exports, card
 	@$(BIN)/perfhouse airflow run --company $(HOME_DIR)/demo/company --data $(HOME_DIR)/demo/sources --home $(HOME_DIR)
 
 test: setup  ## every test that needs no extra server
-	$(BIN)/pytest -q $(WORKERS) -m "not server"
+	$(BIN)/pytest -q $(WORKERS) -m "not server and not nightly"
 
 test-all: setup  ## those that need a real server (tests/servers/packages.sh installs Debian's part)
 	@tests/servers/install.sh
-	$(BIN)/pytest -q $(WORKERS) -m "server"
+	$(BIN)/pytest -q $(WORKERS) -m "server and not nightly"
+
+nightly: setup  ## what is too long for each commit: the longest tests, and Superset for real
+	@tests/servers/install.sh
+	$(BIN)/pytest -q $(WORKERS) -m nightly
+	$(MAKE) --no-print-directory bi-check
 
 audit: setup  ## locked packages against published advisories, where osv.dev can be reached
 	@tests/servers/install.sh

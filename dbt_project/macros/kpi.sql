@@ -30,7 +30,7 @@
     {{ return(kind) }}
 {% endmacro %}
 
-{# The measure behind a simple metric: {'fact': name, 'expr': SQL}. #}
+{# The measure behind a simple metric: {'fact': name, 'expr': SQL, 'key': column that names a row of the fact, if it is told}. #}
 {% macro kpi_measure(metric_name) %}
     {%- set metric = (graph.metrics.values() | selectattr('name', 'equalto', metric_name) | list)[0] -%}
     {%- set wanted = metric.type_params.measure.name -%}
@@ -39,7 +39,8 @@
             {%- if measure.agg != 'sum' -%}
                 {{ exceptions.raise_compiler_error("KPI measure " ~ wanted ~ ": a KPI is a ratio of two sums, agg must be 'sum'") }}
             {%- endif -%}
-            {{ return({'fact': semantic_model.refs[0].name, 'expr': measure.expr or measure.name}) }}
+            {%- set keys = semantic_model.entities | selectattr('type', 'equalto', 'primary') | map(attribute='expr') | select | list -%}
+            {{ return({'fact': semantic_model.refs[0].name, 'expr': measure.expr or measure.name, 'key': keys | first}) }}
         {%- endfor -%}
     {%- endfor -%}
     {{ exceptions.raise_compiler_error("KPI metric " ~ metric_name ~ " names no known measure") }}
@@ -53,7 +54,7 @@
     {%- set below = kpi_measure(params.denominator.name) -%}
     {%- set named = {'kpi_id': entry.id, 'kpi_version': kpi.version, 'kind': kpi_kind(entry), 'number': 1, 'needed': []} -%}
     {%- if above.fact == below.fact and 'denominator_credit' not in kpi -%}
-        {{ return([dict(named, fact=above.fact, numerator=above.expr, denominator=below.expr,
+        {{ return([dict(named, fact=above.fact, key=above.key, numerator=above.expr, denominator=below.expr,
             credit=kpi.credit, row_id=kpi.row_id, strata=kpi.get('strata') or [])]) }}
     {%- endif -%}
     {%- if kpi.get('strata') -%}
@@ -65,9 +66,9 @@
     {%- set needed = [streams_of(above.fact), streams_of(below.fact)] | select | list -%}
     {%- set named = dict(named, needed=needed) -%}
     {{ return([
-        dict(named, fact=above.fact, numerator=above.expr, denominator='0',
+        dict(named, fact=above.fact, key=above.key, numerator=above.expr, denominator='0',
             credit=kpi.credit, row_id=kpi.row_id, strata=[]),
-        dict(named, number=2, fact=below.fact, numerator='0', denominator=below.expr,
+        dict(named, number=2, fact=below.fact, key=below.key, numerator='0', denominator=below.expr,
             credit=kpi.get('denominator_credit', kpi.credit),
             row_id=kpi.get('denominator_row_id', kpi.row_id), strata=[]),
     ]) }}
@@ -171,7 +172,7 @@
 {# Fact rows behind one part of a KPI, credited: month, manager_id, management_path (null: for that manager
    only), team_id, employee_id, stratum, source, source_row_id, file, row_number, event_on, numerator,
    denominator. `is_appealed`: as upheld appeals leave them. #}
-{% macro kpi_rows(part, where='true', qualified=true, is_appealed=true) -%}
+{% macro kpi_rows(part, where='true', qualified=true, is_appealed=true, is_keyed=false) -%}
     {%- set credit = part.credit -%}
     {%- set employee = 'coalesce(f.appealed_employee_id, f.' ~ credit.id ~ ')'
         if is_appealed and credit.to == 'employee' else none -%}
@@ -184,6 +185,9 @@
         cast(f.{{ part.row_id }} as varchar) as source_row_id,
         f._file as file,
         f._row_number as row_number,
+        {%- if is_keyed %}
+        {{ fact_row_key(part) }} as row_key,
+        {%- endif %}
         f.{{ credit.day }} as event_on,
         f.kpi_numerator as numerator,
         f.kpi_denominator as denominator
@@ -202,6 +206,12 @@
     where f.{{ credit.day }} >= f.month
         and f.{{ credit.day }} < f.month + interval '1 month'
         and (f.kpi_numerator <> 0 or f.kpi_denominator <> 0)
+{%- endmacro %}
+
+{# What names a row `f` of a fact: the primary entity of its semantic model; without one, the row of the source, of
+   which a form of many questions makes several. #}
+{% macro fact_row_key(part) -%}
+    {{ 'cast(f.' ~ part.key ~ ' as varchar)' if part.key else "f._source || '|' || f._file || '|' || cast(f._row_number as varchar)" }}
 {%- endmacro %}
 
 {# Sums of the same rows of the month: manager_id, management_path, team_id, employee_id, stratum, numerator,

@@ -105,6 +105,7 @@ def test_all_five_categories_of_kpis_are_scored(company: Company) -> None:
     assert {c for c, _ in rows} == {"result", "quality", "efficiency", "people", "innovation"}
 
 
+@pytest.mark.nightly
 @pytest.mark.e2e
 def test_the_same_month_again_is_unchanged(company: Company) -> None:
     again = stages.run(company.ws, SECOND)
@@ -113,6 +114,7 @@ def test_the_same_month_again_is_unchanged(company: Company) -> None:
     assert all(manifest.unchanged for manifest in again.manifests)
 
 
+@pytest.mark.nightly
 @pytest.mark.e2e
 def test_a_second_home_makes_the_same_release(company: Company, tmp_path: Path) -> None:
     ws = stages.open_workspace(company.made.company, company.made.sources, tmp_path / "other")

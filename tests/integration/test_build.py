@@ -78,6 +78,7 @@ def test_every_kpi_sum_of_every_manager_is_what_a_hand_counts(built: Built) -> N
     assert rounded == tiny.SEPTEMBER_SUMS
 
 
+@pytest.mark.nightly
 def test_the_compiled_sql_keeps_the_house_style(built: Built) -> None:
     compiled = built.home.dbt / "target" / "compiled" / "perfhouse" / "models"
     assert len(list(compiled.rglob("*.sql"))) > 25

@@ -282,6 +282,7 @@ def test_the_link_shows_the_newest_release_of_every_month(home: Home, company: C
     assert ask(link, "select count(*), count(distinct kpi_id) from kpi_definitions") == [(2, 2)]
 
 
+@pytest.mark.nightly
 def test_old_versions_behind_the_link_are_forgotten_but_a_few(home: Home, company: Company) -> None:
     for csat in (75, 76, 77, 78, 79):
         small.build(home, csat=csat)

@@ -54,11 +54,9 @@ counted as (
         r.manager_id,
         coalesce(r.management_path, '-') as management_path,
         coalesce(r.team_id, '-') as team_id,
-        r.source,
-        r.file,
-        r.row_number
+        r.row_key
     from (
-    {{ kpi_rows(part, 'month = ' ~ month_start(), is_appealed=false) }}
+    {{ kpi_rows(part, 'month = ' ~ month_start(), is_appealed=false, is_keyed=true) }}
     ) as r
     where r.manager_id is not null
     {% if not loop.last %}union all{% endif %}
@@ -66,7 +64,7 @@ counted as (
     select
         cast(null as varchar) as kpi_id, cast(null as varchar) as kpi_version, 1 as mark, cast(null as varchar) as fact,
         cast(null as varchar) as manager_id, cast(null as varchar) as management_path, cast(null as varchar) as team_id,
-        cast(null as varchar) as source, cast(null as varchar) as file, 0 as row_number
+        cast(null as varchar) as row_key
     where 1 = 0
     {% endfor %}
 
@@ -77,15 +75,13 @@ answers as (
 
     select
         fact,
-        source,
-        file,
-        row_number,
+        row_key,
         manager_id,
         management_path,
         team_id,
         sum(distinct mark) as counted_by
     from counted
-    group by fact, source, file, row_number, manager_id, management_path, team_id
+    group by fact, row_key, manager_id, management_path, team_id
 
 ),
 
@@ -101,9 +97,7 @@ groups as (
     from counted as c
     inner join answers as a
         on c.fact = a.fact
-        and c.source = a.source
-        and c.file = a.file
-        and c.row_number = a.row_number
+        and c.row_key = a.row_key
         and c.manager_id = a.manager_id
         and c.management_path = a.management_path
         and c.team_id = a.team_id
@@ -137,9 +131,7 @@ pairs as (
     from counted as c
     inner join counted as o
         on c.fact = o.fact
-        and c.source = o.source
-        and c.file = o.file
-        and c.row_number = o.row_number
+        and c.row_key = o.row_key
         and c.manager_id = o.manager_id
         and c.kpi_id <> o.kpi_id
     group by c.kpi_id, c.kpi_version, c.manager_id, c.management_path, o.kpi_id
