@@ -138,6 +138,7 @@ formats = ["csv"]
 """
 
 
+@pytest.mark.nightly
 def test_a_month_reaches_hr_and_payroll_from_configuration_alone(tmp_path: Path) -> None:
     company = tiny.company(tmp_path / "company")
     toml = company / "perfhouse.toml"

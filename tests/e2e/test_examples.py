@@ -200,6 +200,7 @@ def test_a_file_with_a_mark_other_column_order_and_lost_times_lands_whole(tmp_pa
 # ---------------------------------------------------------------- technion_calls
 
 
+@pytest.mark.nightly
 def test_the_queue_kpis_of_august_1999_are_the_direct_count(tmp_path: Path) -> None:
     counted = expected_technion_calls.expected(data("technion_calls"))
     home = run("technion_calls", tmp_path, "1999-08")
@@ -226,6 +227,7 @@ def test_the_queue_kpis_of_august_1999_are_the_direct_count(tmp_path: Path) -> N
 # ---------------------------------------------------------------- uci_incidents
 
 
+@pytest.mark.nightly
 def test_sla_and_reopening_by_group_are_the_direct_count_of_final_versions(tmp_path: Path) -> None:
     month = "2016-04"
     counted = expected_uci_incidents.expected(data("uci_incident_event_log"), (month,))

@@ -350,6 +350,7 @@ def workbook(rows: list[dict]) -> bytes:
     return made.getvalue()
 
 
+@pytest.mark.nightly
 def test_calls_whose_ratings_are_mostly_empty_in_a_workbook(tmp_path: Path) -> None:
     leads = ", ".join(f"'{name}' = '{lead}'" for name, lead in LEADS.items())
     kpis = {
@@ -486,6 +487,7 @@ def ticket_rows() -> list[dict]:
     return rows
 
 
+@pytest.mark.nightly
 def test_verdicts_on_service_levels_that_stand_in_the_tickets(tmp_path: Path) -> None:
     leads = ", ".join(f"'{name}' = '{lead}'" for name, lead in LEADS.items())
     targets = "".join(

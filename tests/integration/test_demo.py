@@ -13,6 +13,9 @@ import pytest
 from perfhouse import demo, lake, stages, warehouse
 from perfhouse.month import Month
 
+# Much is like tests/e2e/test_demo_truth.py, on a company of its own.
+pytestmark = pytest.mark.nightly
+
 # China works on Sunday 20 September and Saturday 10 October; London's clocks change on 25 October.
 SEPTEMBER, OCTOBER = Month("2026-09"), Month("2026-10")
 

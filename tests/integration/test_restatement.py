@@ -173,6 +173,7 @@ def test_a_longer_grace_or_a_new_source_opens_no_closed_month(
     assert months.state(more, home, MONTH).is_locked, "October was published"
 
 
+@pytest.mark.nightly
 def test_who_publishes_is_told_that_the_month_was_compared_with_what_nobody_released(
     home: Home, company: Company
 ) -> None:
@@ -265,6 +266,7 @@ def test_publishing_a_restatement_again_is_unchanged_with_or_without_the_reason(
         assert (again.number, again.unchanged, again.sha256) == (2, True, second.sha256)
 
 
+@pytest.mark.nightly
 def test_a_change_of_other_files_of_a_closed_month_needs_a_reason_too(
     home: Home, company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:

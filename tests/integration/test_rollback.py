@@ -130,6 +130,7 @@ def plain(page: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", text))
 
 
+@pytest.mark.nightly
 def test_what_readers_open_and_what_operators_read_follow_a_rollback(ws: Workspace) -> None:
     accounted(ws, 82)
     accounted(ws, 88)
@@ -196,6 +197,7 @@ def test_what_was_withdrawn_does_not_come_back_by_itself(ws: Workspace) -> None:
     assert publish(ws, 84, reason=WHY).name == "2026-09.r4"
 
 
+@pytest.mark.nightly
 def test_a_later_month_waits_until_what_was_withdrawn_is_built_anew(ws: Workspace) -> None:
     october = MONTH.plus(1)
     publish(ws, 82)

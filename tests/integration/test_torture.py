@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks import torture_misfortunes, torture_world
 from benchmarks.torture_rack import Forge, Rack, readers
 from perfhouse import release
 
 
+@pytest.mark.nightly
 def test_readers_see_whole_releases_whoever_dies_and_the_next_run_finishes(tmp_path: Path) -> None:
     world = torture_world.prepare(tmp_path)
     world.spare()
