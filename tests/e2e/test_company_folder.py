@@ -77,6 +77,7 @@ def cells(text: str) -> list[list[str]]:
     return rows[2:]  # names and types
 
 
+@pytest.mark.nightly
 def test_a_month_under_a_kpi_pack_scores_by_role_once_the_pack_is_approved(tmp_path: Path) -> None:
     company = tiny.company(tmp_path / "company")
     (company / "targets.csv").unlink()

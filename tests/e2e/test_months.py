@@ -110,7 +110,7 @@ def test_a_months_life(place: Place) -> None:
         "2026-09.r1",
         pytest.param("2026-10.r1", marks=pytest.mark.nightly),
         pytest.param("2026-09.r2", marks=pytest.mark.nightly),
-        "2026-09.r3",
+        pytest.param("2026-09.r3", marks=pytest.mark.nightly),
     ],
 )
 def test_each_past_release_is_rebuilt_byte_for_byte(place: Place, name: str) -> None:

@@ -175,6 +175,7 @@ def at(row: dict) -> datetime:
     return datetime.strptime(row["Beantwortet"], "%d.%m.%Y %H:%M")  # noqa: DTZ007
 
 
+@pytest.mark.nightly
 def test_nps_of_comments_of_many_lines_and_a_month_that_is_missing(tmp_path: Path) -> None:
     place = Place(tmp_path, "nps", NPS, "nps,*,*,-0.5,0.5,0.9,1,2026-01-01,,1,2025-12-01,HR\n")
     rows = nps_rows()
@@ -573,6 +574,7 @@ def review_rows() -> list[dict]:
     return rows
 
 
+@pytest.mark.nightly
 def test_a_360_with_a_column_per_question_has_the_known_means_of_its_groups(
     tmp_path: Path,
 ) -> None:
