@@ -43,7 +43,7 @@ run: setup  ## the demo company through the real DAGs: scorecards, exports, card
 	@$(BIN)/perfhouse demo --out $(HOME_DIR)/demo $(DEMO)
 	@$(BIN)/perfhouse airflow run --company $(HOME_DIR)/demo/company --data $(HOME_DIR)/demo/sources --home $(HOME_DIR)
 
-test: setup  ## every test that needs no extra server
+test: setup  ## every test that needs no extra server, but the longest (nightly)
 	$(BIN)/pytest -q $(WORKERS) -m "not server and not nightly"
 
 test-all: setup  ## those that need a real server (tests/servers/packages.sh installs Debian's part)

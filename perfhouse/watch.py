@@ -144,6 +144,9 @@ class Board:
             if run["state"] == "failed" and run["dag_id"] != BESIDE:
                 self._let_others_end()
                 self._fail(run, self._tasks)
+        self._beat()
+
+    def _beat(self) -> None:
         if time.monotonic() - self._spoke > _QUIET_SECONDS:
             busy = [self._name(t) for t in self._tasks if t["state"] == "running"]
             self.say(f"... {', '.join(busy) or 'waiting for the scheduler'}")
@@ -168,6 +171,7 @@ class Board:
             time.sleep(_POLL_SECONDS)
             self._check()
             self._ask()
+            self._beat()
 
     def _tell(self, task: dict[str, Any]) -> None:
         key = (task["dag_id"], task["dag_run_id"], task["task_id"])
