@@ -148,7 +148,7 @@ def _source(home: Home, company: Company, month: Month, name: str, said: Any) ->
     """Say whether a source delivered the month, and whether before it closed."""
     manifest = lake.read_manifest(home, name, month)
     taken = _taken_on(home, company, manifest) if manifest else None
-    closing = months.closes_on(company, month)
+    closing = months.closing(company, home, month)
     state = MISSING
     if manifest is not None:
         state = NOT_KEPT if taken is None else ON_TIME if taken < closing else LATE
