@@ -230,7 +230,8 @@ def _latency(single: list[dict[str, Any]]) -> Table:
         f"One month on an idle scheduler, median of {len(single)}, seconds",
         (
             *("", "last source landed to published", "delivered to published"),
-            *("gate raw", "build", "gate scorecards", "publish", "waiting for the scheduler"),
+            *("gate raw", "build", "gate facts", "gate scorecards", "publish"),
+            "waiting for the scheduler",
         ),
         (("one month", *values),),
     )

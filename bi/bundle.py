@@ -202,7 +202,16 @@ def _form(chart: Chart) -> dict[str, Any]:
         ],
         "row_limit": chart.limit,
     }  # fmt: skip
-    if chart.kind == "table":
+    if chart.kind == "table" and chart.metrics:
+        form |= {"groupby": list(chart.columns), "metrics": list(chart.metrics)}
+        columns = ", ".join(name for name, _ in chart.order)
+        # A table of metrics is sorted by a metric in the browser.
+        form["timeseries_limit_metric"] = {
+            "expressionType": "SQL", "sqlExpression": f"min(concat_ws(' ', {columns}))",
+            "label": "order", "hasCustomLabel": True, "optionName": f"order_{chart.key}",
+        }  # fmt: skip
+        form["column_config"] = _formats(chart)
+    elif chart.kind == "table":
         form["all_columns"] = list(chart.columns)
         form["order_by_cols"] = [json.dumps(list(pair)) for pair in chart.order]
         form["column_config"] = _formats(chart)
@@ -221,7 +230,9 @@ def _form(chart: Chart) -> dict[str, Any]:
 def _formats(chart: Chart) -> dict[str, Any]:
     formats = {c.name: c.d3_format for c in chart.dataset.columns if c.kind == "n"}
     formats |= {c.name: ",d" for c in chart.dataset.columns if c.kind == "i"}
-    return {name: {"d3NumberFormat": formats[name]} for name in chart.columns if name in formats}
+    formats |= {m.name: m.d3_format for m in chart.dataset.metrics if m.d3_format}
+    shown = (*chart.columns, *chart.metrics)
+    return {name: {"d3NumberFormat": formats[name]} for name in shown if name in formats}
 
 
 def _format(chart: Chart) -> str:
@@ -231,14 +242,8 @@ def _format(chart: Chart) -> str:
 
 def _query(chart: Chart) -> dict[str, Any]:
     """Return the query as Superset's server runs it, without a browser, too."""
-    columns: list[Any] = [*chart.columns, *chart.groups]
-    if chart.kind == "echarts_timeseries_line":
-        columns[0] = {
-            "columnType": "BASE_AXIS", "expressionType": "SQL", "sqlExpression": columns[0],
-            "label": columns[0], "timeGrain": "P1M",
-        }  # fmt: skip
     query: dict[str, Any] = {
-        "columns": columns,
+        "columns": [*chart.columns, *chart.groups],
         "filters": [
             {"col": column, "op": operator, "val": value}
             for column, operator, value in chart.filters

@@ -6,7 +6,7 @@ A chart names columns and metrics of its data set only; a test looks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bi.datasets import (
@@ -51,6 +51,20 @@ def _table(key: str, title: Words, dataset: Dataset, columns: Sequence[str], **m
     return Chart(key, title, dataset, "table", tuple(columns), look=look, **more)
 
 
+def _sums(
+    key: str,
+    title: Words,
+    dataset: Dataset,
+    groups: Sequence[str],
+    metrics: Sequence[str],
+    **more: Any,
+) -> Chart:
+    """Return a table of metrics by groups; values of KPIs come from metrics alone."""
+    made = _table(key, title, dataset, groups, **more)
+    look = {**made.look, "query_mode": "aggregate", "order_desc": False}
+    return replace(made, metrics=tuple(metrics), look=look)
+
+
 def _number(key: str, title: Words, dataset: Dataset, metric: str, **more: Any) -> Chart:
     look = {"header_font_size": 0.4, "subheader_font_size": 0.15, **more.pop("look", {})}
     return Chart(key, title, dataset, "big_number_total", metrics=(metric,), look=look, **more)
@@ -58,15 +72,15 @@ def _number(key: str, title: Words, dataset: Dataset, metric: str, **more: Any) 
 
 def _lines(key: str, title: Words, dataset: Dataset, metrics: Sequence[str], **more: Any) -> Chart:
     look = {
-        "x_axis_time_format": "%Y-%m", "time_grain_sqla": "P1M", "rich_tooltip": True,
+        "rich_tooltip": True, "x_axis_sort": "month_text", "x_axis_sort_asc": True,
         "markerEnabled": True, "xAxisLabelInterval": "0",
         "markerSize": 6, "show_legend": True, "legendType": "scroll",
         "legendOrientation": "top", "truncateYAxis": True, "y_axis_bounds": _SCORE,
-        "y_axis_format": ",.1f", "tooltipTimeFormat": "%Y-%m", "xAxisLabelRotation": 0,
+        "y_axis_format": ",.1f", "xAxisLabelRotation": 0,
         "seriesType": "line", "opacity": 0.2, "sort_series_type": "name", **more.pop("look", {}),
     }  # fmt: skip
     return Chart(
-        key, title, dataset, "echarts_timeseries_line", ("month",), tuple(metrics),
+        key, title, dataset, "echarts_timeseries_line", ("month_text",), tuple(metrics),
         look=look, of_month=False, **more,
     )  # fmt: skip
 
@@ -92,10 +106,18 @@ _SIDEWAYS = {
     "orientation": "horizontal", "y_axis_format": ",.0f", "truncateYAxis": True,
     "y_axis_bounds": _SCORE,
 }  # fmt: skip
+_QUARTERS_OF_TOTALS = (
+    "low_quarter_total_score", "median_total_score", "high_quarter_total_score",
+)  # fmt: skip
 _MOVED = ("manager_id", "role_name", "change", "change_low", "change_high", "change_name")
 
 OVERVIEW = (
-    _number("mean_total", ("平均总分", "Mean total"), MANAGER_MONTHS, "mean_total"),
+    _sums(
+        "role_totals", ("总分（按岗位）", "Totals by role"), MANAGER_MONTHS, ("role_name",),
+        ("scored_managers", *_QUARTERS_OF_TOTALS), order=(("role_name", True),),
+        about=("总分只在同岗位内比较，因此看中位数与四分位数，不看平均数。",
+               "Totals are compared within a role; so the median and the quarters, no mean."),
+    ),
     _number("scored", ("有总分的经理", "Managers with a total"), MANAGER_MONTHS, "scored_managers"),
     _number(
         "unscored", ("没有总分的经理", "Managers without a total"),
@@ -112,10 +134,29 @@ OVERVIEW = (
     _bars(
         "bands", ("总分分布", "Totals, by ten points"), MANAGER_MONTHS, "score_band",
         ("managers",),
+        about=("每段含下限，不含上限。", "A bar holds its lower end, not its upper one."),
+    ),
+    _sums(
+        "kpi_totals", ("各指标数值（每个个案只计一次）", "KPIs, each case once"), TEAM_MONTHS,
+        ("category_name", "kpi_name"), ("kpi_value_text", "sample"),
+        order=(("category_name", True), ("kpi_name", True)),
+        about=("先加总所见团队的分子与分母，再相除；“—”表示没有数值或已隐藏。",
+               "Sums of the teams that you see, then one division; a dash: no value, or hidden."),
+    ),
+    _lines(
+        "kpi_trend", ("主要比率指标趋势", "Rates by month"), TEAM_MONTHS,
+        ("csat_rate", "first_contact_resolution_rate", "resolution_on_time_rate", "service_level"),
+        look={"y_axis_format": ".0%", "y_axis_bounds": [0, 1]},
+    ),
+    _sums(
+        "team_values", ("各团队指标数值", "KPIs by team"), TEAM_MONTHS,
+        ("team_id", "team_name", "kpi_name"), ("kpi_value_text", "sample"),
+        order=(("team_id", True), ("kpi_name", True)), limit=20000,
+        look={"page_length": 20, "include_search": True},
     ),
     Chart(
         "heatmap", ("经理 × 指标得分", "Scores by manager and KPI"), KPI_MONTHS, "heatmap_v2",
-        ("kpi_name", "manager_id"), ("mean_score",), limit=20000,
+        ("kpi_name", "manager_id"), ("one_score",), limit=20000,
         filters=(("status", "!=", "no_target"),),
         about=("空白表示没有得分（样本不足、未设目标等），不是 0 分；颜色固定在 0–120 分。",
                "A blank has no score (too little data, no target, ...): it is no zero. "
@@ -138,13 +179,17 @@ OVERVIEW = (
         "fallers", ("退步最大", "Moved down most"), MANAGER_MONTHS, _MOVED,
         order=(("change", True),), filters=(("change", "<", 0),), look={"page_length": 10},
     ),
-    _bars(
-        "categories", ("各类别平均得分", "Mean score by category"), KPI_MONTHS, "category_name",
-        ("mean_score",), groups=("role_name",), filters=(("score", "IS NOT NULL", None),),
-        look={"y_axis_format": ",.0f"},
+    _sums(
+        "score_spread", ("各指标得分分布（按岗位）", "Scores by KPI and role"), KPI_MONTHS,
+        ("category_name", "kpi_name", "role_name"),
+        ("scored_managers", "low_quarter_score", "median_score", "high_quarter_score"),
+        order=(("category_name", True), ("kpi_name", True), ("role_name", True)),
+        filters=(("score", "IS NOT NULL", None),),
+        look={"page_length": 20, "include_search": True},
     ),
     _lines(
-        "trend", ("平均总分趋势（按岗位）", "Mean total by role"), MANAGER_MONTHS, ("mean_total",),
+        "trend", ("总分中位数趋势（按岗位）", "Median total by role"), MANAGER_MONTHS,
+        ("median_total_score",),
         groups=("role_name",), filters=(("total_score", "IS NOT NULL", None),),
     ),
     _table(
@@ -164,35 +209,35 @@ MANAGER = (
          "change_name", "coverage_rate", "agent_count", "status_name"),
         order=(("manager_id", True),),
     ),
-    _table(
+    _sums(
         "own_kpis", ("各指标与目标", "KPIs against targets"), KPI_MONTHS,
-        ("category_name", "kpi_name", "value_text", "target_text", "interval_text",
-         "sample_size", "score", "effective_weight", "status_name", "change_name",
-         "provisional_name"),
+        ("category_name", "kpi_name", "target_text", "interval_text", "status_name",
+         "change_name", "provisional_name"),
+        ("kpi_value_text", "sample", "one_score", "one_weight"),
         order=(("category_name", True), ("kpi_name", True)),
         about=("“—”表示没有数值，不是 0；样本不足的指标不计分。",
                "A dash is no value, not 0; a KPI with too little data is not scored."),
     ),
     _bars(
         "own_scores", ("各指标得分（100 分为达标）", "Scores (100: on target)"), KPI_MONTHS,
-        "kpi_name", ("mean_score",), filters=(("score", "IS NOT NULL", None),), look=_SIDEWAYS,
+        "kpi_name", ("one_score",), filters=(("score", "IS NOT NULL", None),), look=_SIDEWAYS,
     ),
     _lines(
         "own_trend", ("总分趋势与 95% 区间", "Total with its 95 % interval"), MANAGER_MONTHS,
         ("one_total", "one_low", "one_high"),
     ),
     _lines(
-        "own_kpi_trend", ("各指标得分趋势", "Scores by month"), KPI_MONTHS, ("mean_score",),
+        "own_kpi_trend", ("各指标得分趋势", "Scores by month"), KPI_MONTHS, ("one_score",),
         groups=("kpi_name",), filters=(("score", "IS NOT NULL", None),),
     ),
     _table(
         "own_reasons", ("得分说明", "Why"), EXPLANATIONS, ("kpi_name", "sentence"),
         order=(("kpi_name", True),),
     ),
-    _table(
+    _sums(
         "own_teams", ("各团队指标", "By team"), TEAM_MONTHS,
-        ("team_name", "kpi_name", "value_text", "target_text", "sample_size", "agent_count",
-         "status_name"),
+        ("team_name", "kpi_name", "target_text", "agent_count", "status_name"),
+        ("kpi_value_text", "sample"),
         order=(("team_name", True), ("kpi_name", True)), look={"page_length": 20},
     ),
     _table(

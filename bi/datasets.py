@@ -6,7 +6,7 @@ they are checked against.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bi import kpis
@@ -109,6 +109,83 @@ _NAMES = (
     "    on d.kpi_id = k.kpi_id and d.version = k.kpi_version"
 )
 _KPI_NAME = ("coalesce(d.name_zh, k.kpi_id)", "coalesce(d.name_en, k.kpi_id)")
+_VERSION = ("定义版本", "Version of the definition")
+_ROLES = (
+    "\nleft join perfhouse.scorecard_manager_months as s\n"
+    "    on s.month = k.month and s.manager_id = k.manager_id"
+)
+_EACH_CASE_ONCE = (
+    "先加总分子与分母，再相除；每个个案只计一次。",
+    "Sums first, then one division; each case counts once.",
+)
+_ONE_MANAGER = (
+    "一位经理（含下级）的数值，与计分卡一致；多位经理合计时为空，因为上级的行已包含下级的个案，请改用“团队月度指标”。",
+    "One manager's value, as on the scorecard, with everybody below; empty for several managers: "
+    "a director's row holds the cases below. For totals take the team months.",
+)
+
+
+def _month_text(alias: str) -> Column:
+    """Return the month as text: on an axis of time Superset leaves the first one out."""
+    return Column("month_text", _MONTH, f"to_char({alias}.month, 'YYYY-MM')", "t")
+
+
+def _one(column: str) -> str:
+    """Return SQL of what a single row has; nothing of several: points are never added."""
+    return f"case when count({column}) = 1 then max({column}) end"
+
+
+def _spread(column: str, name: Words, ones: Sequence[str]) -> tuple[Metric, ...]:
+    """Return the median of points and the quarters, where each of `ones` has one value only."""
+    kept = " and ".join(f"count(distinct {one}) = 1" for one in ones)
+    parts = (
+        ("low_quarter", 0.25, ("下四分位", "lower quarter")),
+        ("median", 0.5, ("中位数", "median")),
+        ("high_quarter", 0.75, ("上四分位", "upper quarter")),
+    )
+    about = ("得分从不跨岗位汇总，也不取平均。", "Points are never mixed over roles, nor averaged.")
+    return tuple(
+        Metric(
+            f"{key}_{column}",
+            (f"{name[0]}{said[0]}", f"{name[1]}, {said[1]}".capitalize()),
+            f"case when {kept} then percentile_cont({at}) within group (order by {column}) end",
+            description=about,
+        )
+        for key, at, said in parts
+    )
+
+
+def _kpi_metrics(about: Words, ones: Sequence[str] = ()) -> tuple[Metric, ...]:
+    """Return the value of any one KPI, as a number and in its unit, and a metric of each KPI."""
+    every = kpis.read()
+    pooled = ", ".join(f"'{kpi.id}'" for kpi in every if not kpi.is_of_a_year)
+    # Of a company's own KPI nobody says here whether its months may be pooled.
+    months = f"(count(distinct month) = 1 or max(kpi_id) in ({pooled}))"
+    value = kpis.pooled((*ones, "kpi_id"), also=months)
+    one = " and ".join(f"count(distinct {column}) = 1" for column in (*ones, "kpi_id"))
+    sample = f"case when {one} then sum(sample_size) end"
+    return (
+        Metric("kpi_value", ("数值（单项指标）", "Value (of one KPI)"), value, ",.3f", about),
+        Metric(
+            "kpi_value_text", ("数值", "Value"),
+            f"case when max(unit) in ('rate', 'ratio') then round(100 * {value}, 1) || '%' "
+            f"when max(unit) = 'seconds' then round({value}, 0) || ' s' "
+            f"else round({value}, 2)::text end",
+            "", about,
+        ),
+        Metric("sample", ("样本量", "Sample"), sample, ",.0f", about),
+        *(
+            Metric(
+                kpi.id, kpi.name, kpi.expression(ones=ones), kpi.d3_format,
+                (f"{kpi.definition[0]}（{about[0]}）", f"{kpi.definition[1]} ({about[1]})"),
+            )
+            for kpi in every
+        ),
+    )  # fmt: skip
+
+
+_FLOOR = "(floor(s.total_score / 10) * 10)::integer"
+_BAND = f"lpad({_FLOOR}::text, 3, ' ') || '–' || ({_FLOOR} + 10)::text"
 
 MANAGER_MONTHS = Dataset(
     "manager_months",
@@ -116,6 +193,7 @@ MANAGER_MONTHS = Dataset(
     {"s": "scorecard_manager_months"},
     (
         Column("month", _MONTH, "s.month", "m"),
+        _month_text("s"),
         Column("manager_id", _MANAGER, "s.manager_id", "t"),
         Column("role", ("岗位代码", "Role id"), "s.role", "t"),
         Column("role_name", ("岗位", "Role"), case("s.role", ROLE_NAMES), "t"),
@@ -130,10 +208,8 @@ MANAGER_MONTHS = Dataset(
         Column(
             "score_band", ("总分区间", "Total between"),
             (
-                "case when s.total_score is null then '无总分' else lpad((floor(s.total_score / 10)"
-                " * 10)::integer::text, 3, ' ') || '–' end",
-                "case when s.total_score is null then 'no total' else lpad((floor(s.total_score"
-                " / 10) * 10)::integer::text, 3, ' ') || '–' end",
+                f"case when s.total_score is null then '无总分' else {_BAND} end",
+                f"case when s.total_score is null then 'no total' else {_BAND} end",
             ),
             "t",
         ),
@@ -166,15 +242,15 @@ MANAGER_MONTHS = Dataset(
             "unscored_managers", ("没有总分的经理", "Managers without a total"),
             "count(distinct manager_id) filter (where total_score is null)", ",d",
         ),
-        Metric("mean_total", ("平均总分", "Mean total"), "avg(total_score)"),
+        *_spread("total_score", ("总分", "total"), ("role",)),
         Metric(
             "newest_first", ("排序", "Sort order"),
             "min(lpad((999999 - to_char(month, 'YYYYMM')::integer)::text, 6, '0') || manager_id)"
             " filter (where total_score is not null)",
         ),
-        Metric("one_total", ("总分", "Total"), "max(total_score)"),
-        Metric("one_low", ("95% 下限", "95 % low"), "max(total_low)"),
-        Metric("one_high", ("95% 上限", "95 % high"), "max(total_high)"),
+        Metric("one_total", ("总分", "Total"), _one("total_score")),
+        Metric("one_low", ("95% 下限", "95 % low"), _one("total_low")),
+        Metric("one_high", ("95% 上限", "95 % high"), _one("total_high")),
         Metric(
             "kpi_coverage", ("已评指标占比", "KPIs scored of those due"),
             "sum(scored_kpi_count)::numeric / nullif(sum(kpi_count), 0)", ".1%",
@@ -188,11 +264,14 @@ KPI_MONTHS = Dataset(
     {"k": "scorecard_kpi_months", "d": "kpi_definitions", "s": "scorecard_manager_months"},
     (
         Column("month", _MONTH, "k.month", "m"),
+        _month_text("k"),
         Column("manager_id", _MANAGER, "k.manager_id", "t"),
+        Column("role", ("岗位代码", "Role id"), "s.role", "t"),
         Column("role_name", ("岗位", "Role"), case("s.role", ROLE_NAMES), "t"),
         Column("team_id", ("团队", "Team"), "s.team_id", "t"),
         Column("kpi_id", ("指标代码", "KPI id"), "k.kpi_id", "t"),
         Column("kpi_name", _KPI, _KPI_NAME, "t"),
+        Column("kpi_version", _VERSION, "k.kpi_version", "t"),
         Column("category_name", ("类别", "Category"), case("k.category", CATEGORY_NAMES), "t"),
         Column("unit", ("单位", "Unit"), "d.unit", "t"),
         Column("numerator", ("分子", "Numerator"), "k.numerator", d3_format=",.0f"),
@@ -225,27 +304,19 @@ KPI_MONTHS = Dataset(
         ),
     ),
     (
+        *_kpi_metrics(_ONE_MANAGER, ("manager_id",)),
+        Metric("one_score", ("得分", "Score"), _one("score")),
+        *_spread("score", ("得分", "score"), ("role", "kpi_id")),
         Metric(
-            "kpi_value", ("数值（单项指标）", "Value (of one KPI)"),
-            "sum(numerator) filter (where denominator is not null) / "
-            "nullif(sum(denominator) filter (where numerator is not null), 0)", ",.3f",
-            ("先加总分子与分母，再相除；请先选定一项指标。",
-             "Sums first, then one division; choose one KPI."),
+            "one_weight", ("有效权重", "Weight in force"), _one("effective_weight"), ".0%"
         ),
-        Metric("mean_score", ("平均得分", "Mean score"), "avg(score)"),
-        Metric("sample", ("样本量", "Sample"), "sum(sample_size)", ",.0f"),
+        Metric("scored_managers", ("有得分的经理", "Managers scored"), "count(score)", ",d"),
         Metric(
             "scored_share", ("已评分占比", "Share scored"),
             "count(*) filter (where status = 'scored')::numeric / nullif(count(*), 0)", ".1%",
         ),
-        *(
-            Metric(kpi.id, kpi.name, kpi.expression, kpi.d3_format, kpi.definition)
-            for kpi in kpis.read()
-        ),
     ),
-    joins=_NAMES
-    + "\nleft join perfhouse.scorecard_manager_months as s\n"
-    "    on s.month = k.month and s.manager_id = k.manager_id",
+    joins=_NAMES + _ROLES,
 )  # fmt: skip
 
 EXPLANATIONS = Dataset(
@@ -268,13 +339,19 @@ EXPLANATIONS = Dataset(
 TEAM_MONTHS = Dataset(
     "team_months",
     ("团队月度指标", "Team months"),
-    {"k": "scorecard_team_months", "d": "kpi_definitions"},
+    {"k": "scorecard_team_months", "d": "kpi_definitions", "s": "scorecard_manager_months"},
     (
         Column("month", _MONTH, "k.month", "m"),
-        Column("manager_id", _MANAGER, "k.manager_id", "t"),
+        _month_text("k"),
+        Column("manager_id", ("直接负责的经理", "Direct manager"), "k.manager_id", "t"),
+        Column("role_name", ("岗位", "Role"), case("s.role", ROLE_NAMES), "t"),
         Column("team_id", ("团队", "Team"), "k.team_id", "t"),
         Column("team_name", ("团队名称", "Team name"), "k.team_name", "t"),
+        Column("kpi_id", ("指标代码", "KPI id"), "k.kpi_id", "t"),
         Column("kpi_name", _KPI, _KPI_NAME, "t"),
+        Column("kpi_version", _VERSION, "k.kpi_version", "t"),
+        Column("category_name", ("类别", "Category"), case("d.category", CATEGORY_NAMES), "t"),
+        Column("unit", ("单位", "Unit"), "d.unit", "t"),
         Column("numerator", ("分子", "Numerator"), "k.numerator", d3_format=",.0f"),
         Column("denominator", ("分母", "Denominator"), "k.denominator", d3_format=",.0f"),
         Column("value_text", ("数值", "Value"), _shown("k.value"), "t"),
@@ -284,6 +361,6 @@ TEAM_MONTHS = Dataset(
         Column("agent_count", ("人数", "Agents"), "k.agent_count", "i"),
         Column("status_name", ("状态", "Status"), case("k.status", KPI_STATES), "t"),
     ),
-    (Metric("sample", ("样本量", "Sample"), "sum(sample_size)", ",.0f"),),
-    joins=_NAMES,
+    _kpi_metrics(_EACH_CASE_ONCE),
+    joins=_NAMES + _ROLES,
 )

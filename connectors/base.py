@@ -6,7 +6,7 @@ Connectors declare and do not inherit; nothing here may read a source or write t
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
@@ -82,10 +82,25 @@ class Beside:
     group: Callable[[str, str], Mapping[str, list[Any]]] = lambda _, __: {}
 
 
+@dataclass(frozen=True)
+class Sight:
+    """What lies at a source's place for a month, seen without fetching it.
+
+    Args:
+        fingerprint: of the names, sizes and times of what was listed; empty where it is not whole.
+        waits: why it is not there whole, in words; empty where it is.
+    """
+
+    month: Month
+    fingerprint: str = ""
+    waits: str = ""
+
+
 # One archived record to the rows that columns address: a pure function without clock, which may
 # raise KeyError, TypeError, ValueError, ... on a record of another shape: that is quarantined.
 Unfold = Callable[[Any, Beside], Iterable[Mapping[str, Any]]]
 Plan = Callable[[Source, Month, ExtractContext], Iterator[str]]
+Look = Callable[[Source, Sequence[Month], ExtractContext], Iterator[Sight]]
 
 
 @dataclass(frozen=True)
@@ -104,6 +119,8 @@ class Connector:
             the month before is refused.
         version: raise it when `unfold` makes other rows of the same bytes.
         plan: says what a fetch would ask for, without asking; by default the files it finds.
+        look: lists what lies there for some months, without fetching; None where nothing can be
+            listed, such as an API.
     """
 
     name: str
@@ -118,6 +135,7 @@ class Connector:
     snapshots: tuple[str, ...] = ()
     version: int = 1
     plan: Plan | None = None
+    look: Look | None = None
 
     def planned(self, source: Source, month: Month, context: ExtractContext) -> Iterator[str]:
         """Say what a fetch would ask for; where that is files, which ones are there."""
@@ -153,7 +171,9 @@ class Keys(Mapping[str, ConnectorKeys]):
             raise KeyError(name)
         connector = get(name)
         ready = bool(connector.defaults)
-        return ConnectorKeys(connector.options, connector.stream_options, ready)
+        return ConnectorKeys(
+            connector.options, connector.stream_options, ready, connector.look is not None
+        )
 
     def __iter__(self) -> Iterator[str]:
         """Yield the connectors' names."""

@@ -55,7 +55,9 @@ def asked_of(drop: Drop, source: Source, stream: StreamMapping) -> tuple[str, ti
     """
     options = {**source.options, **stream.options}
     where = f"{source.id}.{stream.stream}"
-    mode = options.get("complete", "settled" if drop.is_remote else "none")
+    # What starts by itself must not take a file that somebody is still writing.
+    unattended = drop.is_remote or source.watch
+    mode = options.get("complete", "settled" if unattended else "none")
     minutes = options.get("settle_minutes", SETTLE_MINUTES)
     if mode not in COMPLETE:
         raise ConfigError(

@@ -6,6 +6,7 @@ business.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
@@ -14,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from connectors import completeness, remote
-from connectors.base import Connector, ExtractContext, Extracted
+from connectors.base import Connector, ExtractContext, Extracted, Sight
 from connectors.completeness import Wanted, is_data
 from connectors.path_templates import BRACED, bounds, paths
 from connectors.remote import Drop, Entry
@@ -62,6 +63,36 @@ def extract(source: Source, month: Month, context: ExtractContext) -> Iterator[E
             taken.update(formats)
     finally:
         drop.close()
+
+
+def look(source: Source, months: Sequence[Month], context: ExtractContext) -> Iterator[Sight]:
+    """Tell of each month what lies there and whether it is whole; nothing is fetched.
+
+    Raises:
+        ConfigError, TransientError: as `extract`.
+    """
+    drop = remote.open_drop(source, context.data)
+    try:
+        for month in months:
+            try:
+                entries = [
+                    item.entry
+                    for stream in source.streams
+                    for item in _delivered(drop, source, stream, month, context.company)
+                ]
+            except SourceMissing as missing:
+                yield Sight(month, waits=str(missing))
+            except SourceChanged:  # an empty file: its ingest says so, to whom it concerns
+                yield Sight(month, fingerprint=f"empty {month}")
+            else:
+                yield Sight(month, fingerprint=_fingerprint(entries))
+    finally:
+        drop.close()
+
+
+def _fingerprint(entries: Sequence[Entry]) -> str:
+    listed = sorted({(e.path, e.size, e.changed, e.tag) for e in entries})
+    return hashlib.sha256(repr(listed).encode()).hexdigest()
 
 
 def plan(source: Source, month: Month, context: ExtractContext) -> Iterator[str]:
@@ -195,4 +226,5 @@ CONNECTOR = Connector(
     options=OPTIONS,
     stream_options=STREAM_OPTIONS,
     plan=plan,
+    look=look,
 )

@@ -7,13 +7,16 @@ key or text is in any error.
 from __future__ import annotations
 
 import json
+import os
 import smtplib
 import ssl
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate
+from pathlib import Path
 
 from connectors.http import Answer, Client, Later, Policy, StaleToken, leased
 from perfhouse.company_notices import Channel
@@ -26,10 +29,11 @@ _SECONDS = 30.0
 _CUT = "…"
 _FOR_GOOD = 500  # of a mail server's codes; below, a later attempt may be taken
 _STALE, _BUSY = (40014, 42001), (-1, 45009)
+# Messages a minute unless the channel says otherwise. WeCom refuses a robot's twenty-first.
+_PER_MINUTE = {"email": 60, "slack": 60, "webhook": 60, "wecom_app": 300, "wecom_robot": 19}
 # One attempt: a run again is the retry, and a retry's log line would tell a webhook's address.
-_ROBOT = Policy(attempts=1, timeout=_SECONDS, per_second=20 / 60)
-_OTHER = Policy(attempts=1, timeout=_SECONDS, per_second=1)
-_TOKENS = Policy(attempts=2, timeout=_SECONDS, per_second=5)
+_ONCE = Policy(attempts=1, timeout=_SECONDS)
+_TOKENS = Policy(attempts=2, timeout=_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -46,19 +50,52 @@ class NotNow(TransientError):
     """One receiver is not taken now, such as by a server that greets strangers late; others are."""
 
 
+class Pace:
+    """So many messages a minute of one connection, evenly, from run to run.
+
+    The age of a file tells when the last one went: a run that follows another waits as long.
+    """
+
+    def __init__(
+        self,
+        mark: Path,
+        per_minute: float,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._mark, self._seconds = mark, 60 / per_minute
+        self._clock, self._sleep = clock, sleep
+
+    def take(self) -> None:
+        """Wait until the next message may go, and note that it goes."""
+        if self._mark.exists():
+            gone = self._clock() - self._mark.stat().st_mtime
+            # Never longer than a turn, should the clock have been set back.
+            if (left := min(self._seconds - gone, self._seconds)) > 0:
+                self._sleep(left)
+        self._mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._mark.touch(mode=0o600)
+        now = self._clock()
+        os.utime(self._mark, (now, now))
+
+
 class Sender:
     """An open way of one channel."""
 
-    def __init__(self, channel: Channel, client: Client | smtplib.SMTP, to: Connection) -> None:
+    def __init__(
+        self, channel: Channel, client: Client | smtplib.SMTP, to: Connection, pace: Pace
+    ) -> None:
         self._channel, self._client, self._connection = channel, client, to
+        self._pace = pace
 
     def send(self, message: Message) -> None:
-        """Send one message.
+        """Send one message, when its turn has come.
 
         Raises:
             TransientError: it was not taken now (retry). ConfigError: it never will (operator).
         """
         where = f"notices {self._channel.id}"
+        self._pace.take()
         try:
             if isinstance(self._client, Client):
                 self._post(self._client, message)
@@ -91,17 +128,23 @@ class Sender:
 
 
 @contextmanager
-def opened(channel: Channel) -> Iterator[Sender]:
+def opened(channel: Channel, marks: Path) -> Iterator[Sender]:
     """Open a channel by the connection that it names.
+
+    Args:
+        channel: where to.
+        marks: a folder of files that tell when a connection was last used.
 
     Raises:
         ConfigError: there is no such connection, or it is not of this kind (operator).
         TransientError: the mail server does not answer (retry).
     """
     to = connection(channel.connection)
+    per_minute = channel.per_minute or _PER_MINUTE[channel.kind]
+    pace = Pace(marks / f"{channel.connection}.pace", per_minute)
     if channel.kind == "email":
         with _mail_server(channel, to) as server:
-            yield Sender(channel, server, to)
+            yield Sender(channel, server, to, pace)
         return
     if to.kind not in ("http", "https"):
         raise ConfigError([f"connection {to.name!r}: expected an https:// address"])
@@ -110,12 +153,12 @@ def opened(channel: Channel) -> Iterator[Sender]:
     port = f":{to.port}" if to.port else ""
     with Client(
         f"{to.kind}://{to.host}{port}",
-        policy={"wecom_robot": _ROBOT, "wecom_app": _TOKENS}.get(channel.kind, _OTHER),
+        policy=_TOKENS if channel.kind == "wecom_app" else _ONCE,
         credentials=leased(lambda bare: _token(bare, to), "access_token", "query", "")
         if channel.kind == "wecom_app"
         else None,
     ) as client:
-        yield Sender(channel, client, to)
+        yield Sender(channel, client, to, pace)
 
 
 def cut(text: str, most: int) -> str:

@@ -8,9 +8,10 @@ from perfhouse import orchestration as house
 
 COMPANY = house.company()
 DOC = """\
-Starts when `publish` announces a release and when a gate has stopped a month. Tells each channel of
-`[[notices]]` what it wants to hear and has not heard: cards are ready, findings of the monitors, a
-gate that failed. Nobody is named, and nothing goes out twice.
+Starts when `publish` announces a release or waits for a signature, and when a gate has stopped a
+month. Tells each channel of `[[notices]]` what it wants to hear and has not heard: cards are ready,
+findings of the monitors, a gate that failed, a signature that is asked for or refused. Nobody else
+is named, and nothing goes out twice.
 
 * **Sends** only through channels with `send = true`; of the others the log says what would go.
 * **Retried** when a server does not answer; what went out before does not go out again.
@@ -23,7 +24,7 @@ if COMPANY.notices:
         dag_id="notify",
         description="Tell people of a month",
         doc_md=DOC,
-        schedule=house.each_month_of(house.RELEASES | house.STOPPED),
+        schedule=house.each_month_of(house.RELEASES | house.STOPPED | house.ASKED),
         default_args=house.defaults("perfhouse"),
         tags=["perfhouse", "notify", COMPANY.id],
         catchup=False,

@@ -19,6 +19,9 @@ _CSS = (
     "body{font:15px/1.5 system-ui,'Noto Sans SC',sans-serif;margin:1.5em auto;max-width:70em;"
     "padding:0 1em;color:#1f2328;background:#fff}table{border-collapse:collapse;width:100%}"
     "td,th{border-bottom:1px solid #d0d7de;padding:.35em .6em;text-align:left;vertical-align:top}"
+    # On a phone digests and ids break anywhere rather than widen the page.
+    "code,td,th{overflow-wrap:anywhere}"
+    "@media(max-width:40em){table{font-size:13px}td,th{padding:.35em .3em}}"
     ".keys{font:13px ui-monospace,monospace;margin:.4em 0}.stop{color:#a40e26;font-weight:600}"
     ".text-success::before{content:'✓';color:#1a7f37}.text-danger::before{content:'✗';"
     "color:#a40e26}.text-warning::before{content:'!';color:#9a6700}"

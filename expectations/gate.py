@@ -280,17 +280,20 @@ def _expect(scratch: Path, rules: Sequence[Rule]) -> dict[str, bool]:
         logging.getLogger(_CHATTY[1]).setLevel(logging.WARNING)  # which sets a level of its own
         context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
+    tables = tuple(dict.fromkeys(rule.table for rule in rules))
     source = context.data_sources.add_sql(
         "scratch",
         connection_string=f"duckdb:///{scratch}",
         create_temp_table=False,
         kwargs={**_ENGINE, "connect_args": {"read_only": True}},
+        # All at once: each one added later, and each batch definition, writes all anew as YAML.
+        assets=[{"name": table, "type": "table", "table_name": table} for table in tables],
     )
     passed: dict[str, bool] = {}
     try:
-        for table in dict.fromkeys(rule.table for rule in rules):
-            asset = source.add_table_asset(table, table_name=table)
-            batch = asset.add_batch_definition_whole_table("all").get_batch()
+        for table in tables:
+            asset = source.get_asset(table)
+            batch = asset.get_batch(asset.build_batch_request())
             suite = gx.ExpectationSuite(
                 table, expectations=[rule.expectation() for rule in rules if rule.table == table]
             )

@@ -6,30 +6,23 @@ Pure geometry; it may not know words, languages or templates.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from perfhouse import scorecards
+from perfhouse import card_peers, scorecards
+from perfhouse.card_peers import Band
 from perfhouse.scorecards import KpiScore, Total
 
 DASH = "—"
 
 
-@dataclass(frozen=True)
-class Band:
-    """Quartiles of the total among managers of one role in one month."""
-
-    low: float
-    high: float
+# The totals of a month's role, ascending.
+Peers = Mapping[tuple[date, str | None], Sequence[float]]
 
 
-Bands = Mapping[tuple[date, str | None], Band]
-
-
-def trend(points: Sequence[Total], of_peers: Bands) -> dict[str, Any]:
+def trend(points: Sequence[Total], of_peers: Peers) -> dict[str, Any]:
     """Place the totals of the months at hand; a month without a total is a gap with its mark."""
-    bands = [of_peers.get((p.month, p.role)) for p in points]
+    bands = [card_peers.band(of_peers.get((p.month, p.role), ()), p.total_score) for p in points]
     low, high = _reach(points, bands)
     count = len(points)
     xs = [(index + 0.5) / count * 100 for index in range(count)]
@@ -94,7 +87,7 @@ def _band_path(
     height: Callable[[float], float],
     reach: float,
 ) -> str:
-    """Draw the peers' quartiles as one closed area per unbroken run of months."""
+    """Draw the bands of peers as one closed area per unbroken run of months."""
     path, run = [], []
     for x, band in [*zip(xs, bands, strict=True), (0.0, None)]:
         if band:

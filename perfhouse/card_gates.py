@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from perfhouse import scorecards
+from perfhouse.gate_words import Words, chinese
 from perfhouse.month import Month
 
 if TYPE_CHECKING:
@@ -25,14 +26,17 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class Line:
-    """One check that failed, or that a threshold decides; `state` is passed, accepted, ...."""
+    """One check that failed, or that a threshold decides; `state` is passed, accepted, ....
+
+    What was observed, allowed and agreed is said in Chinese and English.
+    """
 
     check_id: str
     title_en: str
     title_zh: str
-    observed: str
-    threshold: str
-    agreed: str
+    observed: Words
+    threshold: Words
+    agreed: Words
     state: str
     accepted: str
 
@@ -61,15 +65,20 @@ def read(con: duckdb.DuckDBPyConnection, month: Month, names: Sequence[str]) -> 
 
 def _line(row: dict[str, str | None]) -> Line:
     name, by = str(row["check_id"]), row["accepted_by"]
-    agreed = " ".join(word for word in (row["agreed_by"], row["agreed_on"]) if word)
+    by_whom = _both(row["agreed_by"])
+    on = f" {row['agreed_on']}" if row["agreed_on"] else ""
     state = "passed" if row["passed"] else "accepted" if by else str(row["severity"])
     return Line(
         name,
         row["title_en"] or name,
         row["title_zh"] or name,
-        row["observed"] or "",
-        row["threshold"] or "",
-        agreed,
+        _both(row["observed"]),
+        _both(row["threshold"]),
+        (by_whom[0] + on, by_whom[1] + on),
         state,
         f"{by}: {row['accepted_reason'] or ''}" if by else "",
     )
+
+
+def _both(said: str | None) -> Words:
+    return chinese(said or ""), said or ""

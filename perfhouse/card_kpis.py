@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from perfhouse import card_changes, scorecards
+from perfhouse import card_changes, card_peers, scorecards
 from perfhouse.card_figures import DASH, bullet
 from perfhouse.card_numbers import number, percent, show, unit_sign
 from perfhouse.card_sheet import Sheet
@@ -30,6 +30,11 @@ STATES = {
     "no_target": ("none", "未设目标", "No target"),
     "not_available": ("none", "暂无数据", "No data"),
     "excluded": ("none", "申诉剔除", "Left out by an appeal"),
+}
+# What there is too little of -> what the state is called, where it is not cases or records.
+_LACKING = {
+    "months": ("月份不足", "Too few months"),
+    "answers": ("不予显示", "Not shown"),
 }
 NEAR_FROM = 60.0
 # Outside the 99.8 % limits of the funnel: worth a look, whichever side.
@@ -58,7 +63,10 @@ def kpi_row(
         intended: the weights as they were set, as shares of 1.
     """
     state = state_of(score)
-    median = sheet.medians.get((total.role, score.kpi_id))
+    median = card_peers.middle(
+        sheet.peer_values.get((total.role, score.kpi_id), ()),
+        score.value if score.status == scorecards.SCORED else None,
+    )
     move = sheet.moves.get(score.manager_id, {}).get(score.kpi_id)
     share, wanted = shares.get(score.kpi_id), intended.get(score.kpi_id)
     contribution = None
@@ -70,6 +78,7 @@ def kpi_row(
     provisional = ("暂定", "provisional") if score.is_provisional else None
     asides = (basis and f"→ {basis}", interval, review, provisional, restated)
     icon, zh, en = STATES[state]
+    zh, en = _LACKING.get(score.lacks(definition) or "", (zh, en))
     return {
         "kpi_id": score.kpi_id,
         "zh": definition.name_zh,
@@ -100,7 +109,8 @@ def kpi_row(
         "weight_set": percent(wanted),
         "weight_moved": wanted is not None and abs(wanted - (share or 0.0)) >= 0.0005,
         "sample": DASH if score.sample_size is None else number(score.sample_size),
-        "short": [number(x) for x in _short(definition, score)],
+        "lack": _lack(definition, score),
+        "lack_is_long": score.lacks(definition) in _LACKING,
         "is_provisional": bool(score.is_provisional),
         "restated": restated,
         "asides": [aside for aside in asides if aside],
@@ -197,23 +207,26 @@ def _interval(score: KpiScore, unit: str) -> str | None:
     return f"{low.removesuffix('%')}–{high}"
 
 
-def _minimum(definition: Definition, score: KpiScore) -> float:
-    """Cases needed: the company's choice where it made one, else the KPI's own."""
-    return definition.minimum_sample if score.minimum_sample is None else score.minimum_sample
-
-
-def _short(definition: Definition, score: KpiScore) -> tuple[float, ...]:
-    """Return what there is and what is needed: cases, else rows; nothing if both suffice."""
-    have, need = score.sample_size or 0.0, _minimum(definition, score)
-    if have >= need and score.row_count is not None and score.minimum_rows is not None:
-        have, need = score.row_count, score.minimum_rows
-    return (have, need) if have < need else ()
+def _lack(definition: Definition, score: KpiScore) -> tuple[str, str] | None:
+    """Say what there is too little of, where that is why there is no score."""
+    match score.lacks(definition):
+        case "cases":
+            have, need = number(score.sample_size or 0.0), number(score.fewest(definition))
+            return f"样本 {have},至少需 {need}", f"{have} cases, {need} needed"
+        case "rows":
+            have, need = number(score.row_count or 0.0), number(score.minimum_rows or 0.0)
+            return f"记录 {have} 条,至少需 {need} 条", f"{have} records, {need} needed"
+        case "months":
+            return "已有数据的月份不足以得出全年数字", "too few months for a figure of a year"
+        case "answers":
+            return "不予显示,以免推算出答卷", "not shown: answers could be worked out"
+    return None
 
 
 def agents_minimum(definition: Definition, score: KpiScore) -> float:
     """Cases needed of an agent; where rows are needed too, so many as these usually have."""
     rows = (score.minimum_rows or 0.0) * (score.sample_size or 0.0) / (score.row_count or 1.0)
-    return max(_minimum(definition, score), rows if (score.minimum_rows or 0) > 1 else 0.0)
+    return max(score.fewest(definition), rows if (score.minimum_rows or 0) > 1 else 0.0)
 
 
 def definition_row(definition: Definition, score: KpiScore) -> dict[str, Any]:
@@ -227,6 +240,6 @@ def definition_row(definition: Definition, score: KpiScore) -> dict[str, Any]:
         "down": definition.direction == "down",
         "version": score.kpi_version or DASH,
         "target_version": score.target_version or DASH,
-        "minimum": number(_minimum(definition, score)),
+        "minimum": number(score.fewest(definition)),
         "has_weight": bool(score.weight),
     }

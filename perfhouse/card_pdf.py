@@ -30,8 +30,17 @@ _TOLD = 500  # cards between two words of progress
 _TEMPLATE = Path(__file__).resolve().parent / "templates" / "card.typ"
 # What is taken from the view as it is. What names people of the team is not.
 _AS_SEEN = (
-    *("title_zh", "title_en", "head", "contribution", "has_interval", "is_shrunk", "parts"),
-    *("appeals", "appeal_by", "release", "command"),
+    *(
+        "title_zh",
+        "title_en",
+        "head",
+        "contribution",
+        "has_median",
+        "has_interval",
+        "is_shrunk",
+        "parts",
+    ),
+    *("parts", "appeals", "appeal_by", "release", "command"),
 )
 
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from perfhouse import card_alerts, card_appeals, card_changes, card_training, scorecards
-from perfhouse.card_figures import Band
 from perfhouse.card_sheet import AgentResult, Person, Sheet
 from perfhouse.month import Month
 
@@ -44,9 +43,9 @@ def read_sheet(
         month=month.start,
         totals=tuple(t for t in everyone if t.month == month.start),
         history=history,
-        bands=_bands(con, month),
+        peer_totals=_peer_totals(con, month),
         scores=scorecards.kpi_scores(con, month),
-        medians=_medians(con, month),
+        peer_values=_peer_values(con, month),
         definitions=scorecards.definitions(con),
         people=_people(con, month),
         names=names,
@@ -65,29 +64,27 @@ def read_sheet(
     )
 
 
-def _bands(con: duckdb.DuckDBPyConnection, month: Month) -> dict[Any, Band]:
-    """Quartiles of the total by month and role, where enough peers have one."""
+def _peer_totals(con: duckdb.DuckDBPyConnection, month: Month) -> dict[Any, list[float]]:
+    """Totals by month and role, ascending."""
     first = month.plus(1 - scorecards.TREND_MONTHS).start
     rows = con.execute(
         "select cast(month as date), role, "
-        "quantile_cont(cast(total_score as double), [0.25, 0.75]) "
+        "list(cast(total_score as double) order by total_score) "
         "from scorecards.scorecard_manager_months "
-        "where month between ? and ? and total_score is not null "
-        "group by all having count(*) >= ?",
-        [first, month.start, scorecards.MINIMUM_PEERS],
+        "where month between ? and ? and total_score is not null group by all",
+        [first, month.start],
     ).fetchall()
-    return {(row[0], row[1]): Band(*row[2]) for row in rows}
+    return {(row[0], row[1]): row[2] for row in rows}
 
 
-def _medians(con: duckdb.DuckDBPyConnection, month: Month) -> dict[Any, float]:
-    """Median value of each KPI by role, where enough peers were scored."""
+def _peer_values(con: duckdb.DuckDBPyConnection, month: Month) -> dict[Any, list[float]]:
+    """Values of each KPI by role, ascending, of those who were scored."""
     rows = con.execute(
-        "select managers.role, kpis.kpi_id, median(cast(kpis.value as double)) "
+        "select managers.role, kpis.kpi_id, list(cast(kpis.value as double) order by kpis.value) "
         "from scorecards.scorecard_kpi_months as kpis "
         "join scorecards.scorecard_manager_months as managers using (month, manager_id) "
-        "where month = ? and kpis.status = 'scored' and kpis.value is not null "
-        "group by all having count(*) >= ?",
-        [month.start, scorecards.MINIMUM_PEERS],
+        "where month = ? and kpis.status = 'scored' and kpis.value is not null group by all",
+        [month.start],
     ).fetchall()
     return {(row[0], row[1]): row[2] for row in rows}
 

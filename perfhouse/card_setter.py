@@ -7,7 +7,6 @@ writes their PDF files. It knows no warehouse and says nothing: lines and errors
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,16 +16,14 @@ from typing import IO, Any
 
 from perfhouse.errors import PerfhouseError
 from perfhouse.month import Month
-from perfhouse.settings import child_environment, without_secrets
+from perfhouse.settings import child_environment, cores, without_secrets
 
 _A_PROCESS = 100  # cards; for fewer its start takes longer than it saves
 
 
 def processes_for(cards: int) -> int:
     """Say how many processes are worth while for so many cards, on the cores that we may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # which macOS has not
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return min(cores, cards // _A_PROCESS)
+    return min(cores(), cards // _A_PROCESS)
 
 
 def set_all(

@@ -13,7 +13,7 @@ from perfhouse import scorecards
 from perfhouse.card_alerts import Alerts
 from perfhouse.card_appeals import Appeal
 from perfhouse.card_changes import Move, Restated
-from perfhouse.card_figures import Bands
+from perfhouse.card_figures import Peers
 from perfhouse.card_training import Needs
 from perfhouse.scorecards import Definition, KpiScore, TeamPart, Total
 
@@ -39,14 +39,18 @@ class Person:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Everything known about one month that cards draw on; `names` are those of employees."""
+    """Everything known about one month that cards draw on; `names` are those of employees.
+
+    `peer_totals` by month and role and `peer_values` by role and KPI are ascending, and never
+    shown as they are: `card_peers` says what of them a card may tell.
+    """
 
     month: date
     totals: tuple[Total, ...]
     history: Mapping[str, Sequence[Total]]
-    bands: Bands
+    peer_totals: Peers
     scores: Mapping[str, Sequence[KpiScore]]
-    medians: Mapping[tuple[str | None, str], float]
+    peer_values: Mapping[tuple[str | None, str], Sequence[float]]
     definitions: Mapping[tuple[str, str | None], Definition]
     people: Mapping[str, Person] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)

@@ -55,9 +55,10 @@ def card(sheet: Sheet, total: Total, agent_limit: int, with_definitions: bool) -
         "role_name": role_name(total.role),
         "team": person.team,
         "head": _head(sheet, total, rows),
-        "trend": trend(sheet.history.get(total.manager_id, ()), sheet.bands),
+        "trend": trend(sheet.history.get(total.manager_id, ()), sheet.peer_totals),
         "groups": groups,
         "contribution": _sum(r["contribution_value"] for r in rows),
+        "has_median": any(r["bullet"]["median"] for r in rows),
         "has_interval": any(r["bullet"]["ci"] for r in rows),
         "is_shrunk": any(r["basis"] for r in rows),
         "parts": card_teams.parts_of(sheet.parts.get(total.manager_id, ()), order, known),
@@ -83,14 +84,12 @@ def _names(sheet: Sheet) -> dict[str, tuple[str, str]]:
 
 
 def _head(sheet: Sheet, total: Total, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    spread = None
-    if total.rank_low is not None and total.rank_high is not None:
-        low, high = sorted((total.rank_low, total.rank_high))
-        spread = f"{low}–{high}" if low != high else None
+    weighted = [r for r in rows if r["weight_value"]]
+    spread = tied_ranks(total)
     return {
         "total": None if total.total_score is None else f"{total.total_score:.1f}",
         "grade": total.grade,
-        "has_targets": any(r["weight_value"] for r in rows),
+        "has_targets": bool(weighted),
         "grades": [f"{g} ≥ {number(at)}" for g, at in sheet.grades],
         "status": total.status,
         "rank": total.rank,
@@ -100,15 +99,15 @@ def _head(sheet: Sheet, total: Total, rows: Sequence[Mapping[str, Any]]) -> dict
         "coverage": percent(total.coverage_rate),
         "coverage_width": position((total.coverage_rate or 0.0) * 100, 100),
         "coverage_minimum": percent(sheet.coverage_minimum),
-        "scored": sum(bool(r["is_scored"]) for r in rows),
-        "kpis": len(rows),
+        "scored": sum(bool(r["is_scored"]) for r in weighted),
+        "kpis": len(weighted),
         "change": None if total.change is None else f"{total.change:+.1f}".replace("-", "−"),
         "direction": _direction(total),
         "is_clear": total.change_status in ("better", "worse"),
         "change_known": total.change_status is not None,
-        "interval": _total_interval(total),
+        "interval": total_interval(total),
         "restated": _restated_total(sheet, total),
-        "provisional": sum(r["is_provisional"] for r in rows if r["weight_value"]),
+        "provisional": sum(r["is_provisional"] for r in weighted),
         "previous": None
         if total.previous_total_score is None
         else f"{total.previous_total_score:.1f}",
@@ -124,7 +123,16 @@ def _direction(total: Total) -> str:
     return "up" if total.change > 0 else "down"
 
 
-def _total_interval(total: Total) -> str | None:
+def tied_ranks(total: Total) -> str | None:
+    """Write the ranks that cannot be told apart by their intervals; None: the rank is alone."""
+    if total.rank_low is None or total.rank_high is None or total.rank_low == total.rank_high:
+        return None
+    low, high = sorted((total.rank_low, total.rank_high))
+    return f"{low}–{high}"
+
+
+def total_interval(total: Total) -> str | None:
+    """Write the 95 % interval of a total."""
     if total.total_low is None or total.total_high is None or total.total_score is None:
         return None
     return f"{total.total_low:.1f}–{total.total_high:.1f}"

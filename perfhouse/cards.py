@@ -20,6 +20,7 @@ from perfhouse.card_reading import RUN_BEFORE_CARDS
 from perfhouse.card_reading import read_sheet as read_sheet
 from perfhouse.card_sheet import Sheet
 from perfhouse.card_view import card
+from perfhouse.gate_words import GATES
 from perfhouse.month import Month
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ def _render_index(
         month=f"{sheet.month:%Y-%m}",
         managers=managers,
         gates=gates,
+        gate_names=GATES,
         release=sheet.release,
         pdf=pdf,
         css=_css(),

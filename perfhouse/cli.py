@@ -13,7 +13,14 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import cli_metrics, cli_notices, cli_privacy
+from perfhouse import (
+    cli_arrivals,
+    cli_backfill,
+    cli_metrics,
+    cli_notices,
+    cli_privacy,
+    cli_sign_off,
+)
 from perfhouse.company_monitors import DEFAULTS as MONITORS
 from perfhouse.errors import (
     ConfigError,
@@ -386,7 +393,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Monthly scorecards of customer-service managers, from sources to releases.",
         epilog="exit codes: 2 configuration (operator), 3 transient (retry), 4 source missing "
         "(its owner), 5 source changed (connector author), 6 gate failed (data owner), "
-        "7 build failed and 8 release failed (data engineer), 9 month closed (data owner)",
+        "7 build failed and 8 release failed (data engineer), 9 month closed (data owner), "
+        "10 not signed off (approver)",
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="say more")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -470,6 +478,9 @@ def _parser() -> argparse.ArgumentParser:
     _mart_commands(commands)
     cli_privacy.add(commands, _paths, argparse.Namespace(month=_month, day=_day))
     cli_notices.add(commands, _paths, argparse.Namespace(month=_month))
+    cli_sign_off.add(commands, _paths, argparse.Namespace(month=_month, day=_day))
+    cli_arrivals.add(commands, _paths)
+    cli_backfill.add(commands, _paths, argparse.Namespace(month=_month))
     cli_metrics.add(commands, _paths)
     _demo_command(commands)
     airflow = commands.add_parser("airflow", help="the DAGs under a real embedded scheduler")

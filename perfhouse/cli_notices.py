@@ -21,12 +21,16 @@ def add(commands: Any, paths: Callable[[argparse.ArgumentParser], None], types: 
 
 
 def _notify(args: argparse.Namespace) -> None:
-    from perfhouse import notices
+    from perfhouse import clock, notices
     from perfhouse.cli import echo
     from perfhouse.stages import open_workspace
 
     ws = open_workspace(args.company, args.data, args.home)
-    for each in notices.notify(ws, args.month, send=args.send, progress=echo):
+    for each in notices.notify(
+        ws, args.month, send=args.send, today=clock.today(ws.company), progress=echo
+    ):
         echo(each.said)
+        if each.shown:
+            echo(each.shown)
     if not args.send:
         echo("nothing was sent: --send sends it")

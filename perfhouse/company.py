@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from perfhouse.company_appeals import read_appeals
+from perfhouse.company_arrivals import read_arrivals
 from perfhouse.company_calendars import read_calendars
 from perfhouse.company_cards import read_cards
 from perfhouse.company_exports import read_receivers
@@ -27,6 +28,7 @@ from perfhouse.company_notices import read_notices
 from perfhouse.company_packs import TARGETS, effective, read_pack, read_roles, read_samples
 from perfhouse.company_payroll import read_bands
 from perfhouse.company_retention import read_retention
+from perfhouse.company_sign_off import read_sign_off
 from perfhouse.company_sources import ID, ConnectorKeys, Known, read_sources
 from perfhouse.company_surveys import (
     read_certification_grace,
@@ -191,6 +193,8 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
         look_back=read_look_back(top, known.streams),
         cards=read_cards(top),
         notices=read_notices(top),
+        arrivals=read_arrivals(top),
+        sign_off=read_sign_off(top),
         mart=_mart(top),
     )
     about.finish()

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from perfhouse.config_reader import Table
 
 KINDS = ("email", "slack", "webhook", "wecom_app", "wecom_robot")
-EVENTS = ("alerts", "cards", "gate")
+EVENTS = ("alerts", "cards", "gate", "late", "sign_off", "sign_off_late")
 LANGUAGES = ("both", "en", "zh")
 PERSONAL = "{manager_id}"
+ROBOT_PER_MINUTE = 20  # WeCom refuses more
 _ID = re.compile(r"^[a-z][a-z0-9_-]*$")
 _NEED_TO = ("email", "wecom_app")
 
@@ -24,7 +25,9 @@ class Channel:
 
     `to`: mail addresses or users of WeCom; one with `{manager_id}` is each manager's own, and hears
     of the own card only. `link`: where cards are read, with `{month}` and `{manager_id}`. `send`:
-    the DAG sends by itself; else it says what would go.
+    the DAG sends by itself; else it says what would go. `per_minute`: messages; 0 for what the kind
+    allows. `provisional`: also of cards before the day on which they are handed out.
+    `newest_months`: of which months cards are told, besides the current one.
     """
 
     id: str
@@ -36,6 +39,9 @@ class Channel:
     sender: str = ""
     link: str = ""
     send: bool = False
+    per_minute: int = 0
+    provisional: bool = False
+    newest_months: int = 2
 
 
 def read_notices(top: Table) -> tuple[Channel, ...]:
@@ -60,6 +66,9 @@ def _channel(entry: Table) -> Channel:
         sender=entry.text("sender", ""),
         link=entry.text("link", ""),
         send=entry.flag("send", default=False),
+        per_minute=entry.whole("per_minute", 0),
+        provisional=entry.flag("provisional", default=False),
+        newest_months=entry.whole("newest_months", 2),
     )
     for index, event in enumerate(channel.events):
         if event not in EVENTS:
@@ -68,5 +77,7 @@ def _channel(entry: Table) -> Channel:
         entry.problem("to", "a list of receivers")
     if channel.kind == "email" and "@" not in channel.sender:
         entry.problem("sender", "a mail address", channel.sender)
+    if channel.kind == "wecom_robot" and channel.per_minute > ROBOT_PER_MINUTE:
+        entry.problem("per_minute", f"at most {ROBOT_PER_MINUTE} a minute", channel.per_minute)
     entry.finish()
     return channel

@@ -50,11 +50,13 @@ class ConnectorKeys:
     Args:
         options: keys of [[sources]] that only it knows; `stream_options` likewise.
         ready: it brings mappings; without them each stream must map every required column.
+        listed: what lies at its place can be listed without fetching it, so it can be watched.
     """
 
     options: Collection[str] = ()
     stream_options: Collection[str] = ()
     ready: bool = True
+    listed: bool = False
 
 
 _NO_KEYS = ConnectorKeys()
@@ -99,7 +101,10 @@ def _source(table: Table, zone: str, known: Known) -> Source:
         time_zone=table.zone("time_zone", zone),
         options=_options(table, dict.fromkeys((*SOURCE_OPTIONS, *keys.options))),
         streams=tuple(_stream(entry, connector, keys, known) for entry in table.tables("streams")),
+        watch=table.flag("watch", False),
+        due_days=table.whole("due_days", 0, low=1) if "due_days" in table.data else None,
     )
+    _check_watch(table, source, keys, known)
     loss = source.options.get("max_loss", 0)
     if isinstance(loss, bool) or not isinstance(loss, int | float) or not 0 <= loss <= 1:
         table.problem("max_loss", "a share from 0 to 1 such as 0.2", loss)
@@ -115,6 +120,18 @@ def _source(table: Table, zone: str, known: Known) -> Source:
             table.problem(f"streams[{index}].stream", "a stream once per source", name)
     table.finish()
     return source
+
+
+def _check_watch(table: Table, source: Source, keys: ConnectorKeys, known: Known) -> None:
+    """Refuse to watch what cannot be listed, or what would start every month at once."""
+    if not source.watch:
+        return
+    if known.connectors is not None and not keys.listed:
+        what = f"false: {source.connector} lists no files; its clock, a message or a call starts it"
+        table.problem("watch", what, True)
+    elif any(stream.window is not None for stream in source.streams):
+        what = "false, or paths with {month}: a file of all months would start every month"
+        table.problem("watch", what, True)
 
 
 def _has_password(url: object) -> bool:

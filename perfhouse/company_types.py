@@ -11,8 +11,10 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from perfhouse.company_arrivals import Arrivals
 from perfhouse.company_cards import Cards
 from perfhouse.company_notices import Channel
+from perfhouse.company_sign_off import SignOff
 from perfhouse.export_types import PayrollBand, Receiver
 
 PRIORITIES = ("low", "normal", "high", "urgent")
@@ -268,7 +270,11 @@ class StreamMapping:
 
 @dataclass(frozen=True)
 class Source:
-    """One connected system; `time_zone` is the zone of timestamps that name none."""
+    """One connected system; `time_zone` is the zone of timestamps that name none.
+
+    `watch`: its place is listed, and what arrives starts its ingest. `due_days`: days after the
+    month's end on which it is late; None the day on which the month closes.
+    """
 
     id: str
     connector: str
@@ -278,6 +284,8 @@ class Source:
     time_zone: str
     options: Mapping[str, Any]
     streams: tuple[StreamMapping, ...]
+    watch: bool = False
+    due_days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -323,7 +331,14 @@ class Company:
     look_back: Mapping[str, int] = field(default_factory=dict)  # months read back, by stream
     cards: Cards = field(default_factory=Cards)
     notices: tuple[Channel, ...] = ()
+    sign_off: SignOff | None = None  # None: releases go out without anybody's signature
+    arrivals: Arrivals = field(default_factory=Arrivals)
     mart: str | None = None  # connection of the PostgreSQL mart that shows what is published
+
+    @property
+    def listens(self) -> bool:
+        """Tell whether anything that arrives starts work by itself."""
+        return self.arrivals.on or any(source.watch for source in self.sources)
 
     def source(self, source_id: str) -> Source | None:
         """Return the source of that id, or None."""

@@ -204,6 +204,22 @@ def _clocks(company: Company, month: Month, as_of: Month) -> dict[str, list[Row]
     }
 
 
+def clock_offsets(company: Company, month: Month, as_of: Month) -> dict[str, list[list[int]]]:
+    """Return the UTC offsets of the zones that places use: {zone: [[until, offset], ...]}.
+
+    Epoch seconds and seconds, in the order of time; the company's own zone is under `*`, the others
+    under their names. It is what the macro `zone_offsets` reads from config.utc_offsets.
+    """
+    start, end = span(month, as_of)
+    own = _locations(company)
+    used = {"*": own["*"].time_zone}
+    used |= {zone: zone for zone in sorted(at.time_zone for name, at in own.items() if name != "*")}
+    return {
+        name: [[row.until_at, row.offset_seconds] for row in utc_offsets(zone, start, end)]
+        for name, zone in used.items()
+    }
+
+
 def _waves(company: Company) -> Iterator[Row]:
     """Yield the waves of each survey; a wave's last day ends at midnight in the company's zone."""
     zone = ZoneInfo(company.time_zone)

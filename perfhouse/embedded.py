@@ -28,7 +28,7 @@ Echo = Callable[[str], None]
 _START_SECONDS = 180.0
 _USER = "admin"
 _UI_PORT = 8080
-_COMPONENTS = ("db", "api-server", "scheduler", "dag-processor")
+_COMPONENTS = ("db", "api-server", "scheduler", "dag-processor", "triggerer")
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,8 @@ def up(ws: Workspace, echo: Echo) -> int:
         echo("")
         echo(f"Airflow:   {airflow.url}")
         echo(f"login:     {airflow.user} / {airflow.password}")
+        for login in ws.company.sign_off.signers if ws.company.sign_off else ():
+            echo(f"signs:     {login} / {password(ws.home, login)}")
         echo(f"a month:   trigger ingest_* with a partition key, for example {_example(ws)}")
         echo("stop:      Ctrl-C here, or `make down`")
         try:
@@ -225,7 +227,9 @@ def _airflow(ws: Workspace, preferred_port: int | None, echo: Echo) -> Iterator[
     with ExitStack() as stack:
         stack.enter_context(processes.stoppable())
         api = stack.enter_context(Client(url, tell=_told))
-        airflow = Airflow(url, _USER, _password(root), root, api)
+        airflow = Airflow(url, _USER, password(ws.home), root, api)
+        for login in ws.company.sign_off.signers if ws.company.sign_off else ():
+            password(ws.home, login)  # else Airflow makes one and prints it to its log
         stack.callback(_stop, airflow, ws.home)
         go = root / "migrated"
         go.unlink(missing_ok=True)
@@ -238,6 +242,8 @@ def _airflow(ws: Workspace, preferred_port: int | None, echo: Echo) -> Iterator[
         airflow.children.remove(migrate)
         go.touch()
         _start(airflow, ws.home, bare, "airflow", "dag-processor")
+        if ws.company.listens:  # it looks at places, so it needs their secrets
+            _start(airflow, ws.home, env, "airflow", "triggerer", "--skip-serve-logs")
         _wait(airflow, {f"ingest_{s.id}" for s in ws.company.sources} | {"transform", "publish"})
         echo(f"Airflow is ready after {time.monotonic() - began:.0f} s: {url}")
         yield airflow
@@ -313,7 +319,7 @@ def _environment(ws: Workspace, root: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__PARALLELISM": "3",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "false",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{_USER}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join([f"{_USER}:admin", *_signers(ws)]),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_passwords(root)),
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
@@ -338,14 +344,24 @@ def _environment(ws: Workspace, root: Path, port: int) -> dict[str, str]:
     return child_environment(values)
 
 
-def _password(root: Path) -> str:
-    """Return the password of this home's Airflow, made once and kept in a private file."""
-    path = _passwords(root)
+def _signers(ws: Workspace) -> list[str]:
+    """Return those who sign releases as users, of the least role that may answer a form."""
+    known = ws.company.sign_off
+    return [f"{login}:user" for login in known.signers] if known else []
+
+
+def password(home: Home, login: str = _USER) -> str:
+    """Return a login's password in this home's Airflow, made once and kept in a private file."""
+    path = _passwords(_root(home))
     if not path.exists():
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        path.write_text(json.dumps({_USER: secrets.token_urlsafe(12)}), encoding="utf-8")
-    return str(json.loads(path.read_text(encoding="utf-8"))[_USER])
+        path.write_text("{}", encoding="utf-8")
+    known: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    if login not in known:
+        known[login] = secrets.token_urlsafe(12)
+        path.write_text(json.dumps(known), encoding="utf-8")
+    return known[login]
 
 
 @contextmanager

@@ -98,6 +98,13 @@ class MonthClosed(PerfhouseError):
         )
 
 
+class NotSignedOff(PerfhouseError):
+    """A final release has no signature of an approver, or was refused; nothing was published."""
+
+    who = "approver of the sign-off"
+    exit_code = 10
+
+
 class BuildFailed(PerfhouseError):
     """A model or one of its tests failed; the code is wrong, not the data."""
 

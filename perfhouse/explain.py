@@ -15,7 +15,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from perfhouse import ledger, scorecards, warehouse
-from perfhouse.errors import BuildFailed, ConfigError, TransientError
+from perfhouse.errors import BuildFailed, ConfigError
 from perfhouse.explain_text import as_text, plain, points
 from perfhouse.month import Month
 from perfhouse.scorecards import Definition, KpiScore, Scale, Total, Verdict
@@ -143,14 +143,9 @@ def explain(
 
 @contextmanager
 def _opened(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
-    import duckdb
-
     if not home.warehouse.exists():
         raise ConfigError([f"--home: expected {home.warehouse}, found none; build a month first"])
-    try:
-        con = warehouse.connect(home.warehouse, read_only=True)
-    except duckdb.IOException as error:
-        raise TransientError(f"{home.warehouse}: in use by a build; try again") from error
+    con = warehouse.connect(home.warehouse, read_only=True)
     try:
         yield con
     finally:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from perfhouse.explain import Explanation, KpiExplanation, SourceRows
+    from perfhouse.scorecards import Verdict
 
 _ROW_COLUMNS = (
     "employee_id",
@@ -37,9 +38,10 @@ _EN = {
     "no_total": "{manager} in {month}: no total ({status})",
     "no_team": "{manager} in {month}: no team this month, so nothing is scored",
     "change": "change since the month before: {change} (it was {before})",
-    "coverage": "weight with enough data: {coverage} ({scored} of {all} KPIs)",
+    "coverage": "weight with enough data: {coverage} ({scored} of {all} KPIs with a weight)",
     "gates": "gates: {gates}",
     "passed": "{gate} passed, {warnings} warnings",
+    "passed_1": "{gate} passed, 1 warning",
     "failed": "{gate} failed",
     "no_gates": "none has run",
     "release": "release: {release}",
@@ -61,7 +63,11 @@ _EN = {
     "no_rows": "no source row lies behind this KPI in this month",
     "undeclared": "this KPI declares no source rows",
     "no_kpis": "no KPI is measured for this manager in this month",
-    "insufficient_data": "not enough data: the sample is below the minimum",
+    "insufficient_data": "not enough data",
+    "lacks_cases": "not enough data: the sample is below the minimum",
+    "lacks_rows": "not enough data: it rests on {rows} of the {minimum_rows} records needed",
+    "lacks_months": "not enough data: too few months are known for a figure of a year",
+    "lacks_answers": "not shown, so that nobody's answer can be worked out",
     "no_target": "no target is set for this role and month",
     "not_available": "nothing that this KPI counts was delivered",
     "excluded": "an upheld appeal left it out of this month",
@@ -72,9 +78,10 @@ _ZH = {
     "no_total": "{manager} {month}:不计总分({status})",
     "no_team": "{manager} {month}:本月名下没有团队,不计分",
     "change": "较上月:{change}(上月 {before})",
-    "coverage": "有足够数据的权重:{coverage}({scored}/{all} 项)",
+    "coverage": "有足够数据的权重:{coverage}(有权重的指标 {scored}/{all} 项)",
     "gates": "质量门:{gates}",
     "passed": "{gate} 通过,{warnings} 项提醒",
+    "passed_1": "{gate} 通过,1 项提醒",
     "failed": "{gate} 未通过",
     "no_gates": "尚未运行",
     "release": "版本:{release}",
@@ -95,7 +102,11 @@ _ZH = {
     "no_rows": "本月没有任何来源行",
     "undeclared": "该指标未声明来源行",
     "no_kpis": "该经理本月没有任何指标",
-    "insufficient_data": "样本不足:低于最少样本量",
+    "insufficient_data": "数据不足",
+    "lacks_cases": "样本不足:低于最少样本量",
+    "lacks_rows": "数据不足:仅有 {rows} 条记录,至少需 {minimum_rows} 条",
+    "lacks_months": "数据不足:已有数据的月份不足以得出全年数字",
+    "lacks_answers": "不予显示,以免推算出任何人的回答",
     "no_target": "该岗位本月未设目标",
     "not_available": "本月没有可计入该指标的数据",
     "excluded": "经申诉核实,本月不计入",
@@ -123,14 +134,12 @@ def _head(explanation: Explanation, words: Words) -> list[str]:
         change, before = f"{total.change:+.2f}", points(total.previous_total_score)
         lines.append(words["change"].format(change=change, before=before))
     if total.coverage_rate is not None and explanation.source_rows is None:
-        scored = sum(k.score.is_scored for k in explanation.kpis)
+        weighted = [k for k in explanation.kpis if k.score.weight]
+        scored = sum(k.score.is_scored for k in weighted)
         coverage = _share(total.coverage_rate)
-        lines.append(
-            words["coverage"].format(coverage=coverage, scored=scored, all=len(explanation.kpis))
-        )
+        lines.append(words["coverage"].format(coverage=coverage, scored=scored, all=len(weighted)))
     gates = "; ".join(
-        words["passed" if v.passed else "failed"].format(gate=v.gate, warnings=v.warnings)
-        for v in explanation.verdicts
+        words[_passed(v)].format(gate=v.gate, warnings=v.warnings) for v in explanation.verdicts
     )
     lines.append(words["gates"].format(gates=gates or words["no_gates"]))
     state = "draft" if explanation.release is None else "release"
@@ -169,8 +178,7 @@ def _kpi_lines(kpi: KpiExplanation, words: Words, lang: str) -> list[str]:
         by, on = approval.approved_by or "-", approval.approved_on
         lines.append(words[key].format(announced=approval.announced_on or "-", by=by, on=on))
     if not kpi.arithmetic:
-        status = words.get(score.status or "", score.status or "-")
-        return [*lines, words["not_scored"].format(status=status)]
+        return [*lines, words["not_scored"].format(status=_why_not(kpi, words))]
     lines.append(words["score"].format(arithmetic=kpi.arithmetic))
     if kpi.contribution is not None:
         lines.append(
@@ -182,6 +190,18 @@ def _kpi_lines(kpi: KpiExplanation, words: Words, lang: str) -> list[str]:
             )
         )
     return lines
+
+
+def _passed(verdict: Verdict) -> str:
+    one = "passed_1" if verdict.warnings == 1 else "passed"
+    return one if verdict.passed else "failed"
+
+
+def _why_not(kpi: KpiExplanation, words: Words) -> str:
+    score = kpi.score
+    lacks = score.lacks(kpi.definition)
+    said = words[f"lacks_{lacks}"] if lacks else words.get(score.status or "", score.status or "-")
+    return said.format(rows=plain(score.row_count), minimum_rows=plain(score.minimum_rows))
 
 
 def _sentence(kpi: KpiExplanation, lang: str) -> list[str]:

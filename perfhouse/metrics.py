@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perfhouse import build, scorecards, warehouse
-from perfhouse.errors import BuildFailed, ConfigError, TransientError
+from perfhouse.errors import BuildFailed, ConfigError
 from perfhouse.metrics_manifest import manifest
 from perfhouse.month import Month
 from perfhouse.settings import dbt_environment, environment
@@ -114,19 +114,10 @@ def _newest(home: Home) -> Month:
 
 def _months(source: Path) -> list[str]:
     """List the built months, if the warehouse can be read now."""
-    import duckdb
-
     if not source.exists():
         raise ConfigError([f"--home: expected {source}, found none; build a month first"])
-    try:
-        with warehouse.connect(source, read_only=True) as con:
-            return scorecards.months(con)
-    except duckdb.IOException as error:
-        raise _in_use(source) from error
-
-
-def _in_use(source: Path) -> TransientError:
-    return TransientError(f"{source}: in use by a build; try again")
+    with warehouse.connect(source, read_only=True) as con:
+        return scorecards.months(con)
 
 
 def _rendered(company: Company, home: Home, month: Month) -> dict[str, Any]:
@@ -155,7 +146,7 @@ def _write_views(file: Path, source: Path, layer: dict[str, Any]) -> None:
             for name, sql in views.items():
                 con.execute(f'create view "{name}" as {sql}')
     except duckdb.IOException as error:
-        raise _in_use(source) from error
+        raise warehouse.in_use(source) from error
     made.replace(file)
 
 

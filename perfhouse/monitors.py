@@ -13,7 +13,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from perfhouse import scorecards, warehouse
-from perfhouse.errors import ConfigError, TransientError
+from perfhouse.errors import ConfigError
 from perfhouse.month import Month
 from perfhouse.settings import Home
 
@@ -107,14 +107,9 @@ def evidence(home: Home, month: Month, monitor: str, limit: int = 20) -> tuple[E
 
 @contextmanager
 def _opened(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
-    import duckdb
-
     if not home.warehouse.exists():
         raise ConfigError([f"--home: expected {home.warehouse}, found none; build a month first"])
-    try:
-        con = warehouse.connect(home.warehouse, read_only=True)
-    except duckdb.IOException as error:
-        raise TransientError(f"{home.warehouse}: in use by a build; try again") from error
+    con = warehouse.connect(home.warehouse, read_only=True)
     try:
         yield con
     finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ from perfhouse.month import Month
 from perfhouse.settings import Home
 
 OPEN, PROVISIONAL, CLOSED, RESTATED = "open", "provisional", "closed", "restated"
+_CLOCKED = {"tickets", "ticket_events"}  # streams whose events are due at some instant
 _MANIFEST = "release.json"
 _KPI_MONTHS = "parquet/scorecard_kpi_months.parquet"
 
@@ -66,7 +67,41 @@ def known_until(company: Company, home: Home) -> date | None:
         for month in map(Month, keys)
         if all(lake.manifest_path(home, source, month).exists() for source in required)
     ]
-    return max(complete).end if complete else None
+    return max((told_until(company, home, month) for month in complete), default=None)
+
+
+def told_until(company: Company, home: Home, month: Month) -> date:
+    """Return the day after the last that a month's deliveries tell of: the month's end.
+
+    With `[arrivals] month_to_date` it is the day on which the newest of them was taken, if that
+    was before: a part of a month closes no month before it.
+    """
+    if not company.arrivals.month_to_date:
+        return month.end
+    zone = ZoneInfo(company.time_zone)
+    taken = [
+        datetime.fromisoformat(manifest.landed_at).astimezone(zone).date()
+        for manifest in lake.manifests(home, month, month)
+    ]
+    return min(month.end, max(taken, default=month.end))
+
+
+def read_at(company: Company, home: Home, month: Month) -> datetime | None:
+    """Return when the tickets of a month under way were read: clocks that run are read there.
+
+    The company's `clocks_stop_at` where it has one; None where the month was over, or month to date
+    is not asked for.
+    """
+    if company.clocks_stop_at is not None or not company.arrivals.month_to_date:
+        return company.clocks_stop_at
+    taken = [
+        datetime.fromisoformat(manifest.landed_at)
+        for manifest in lake.manifests(home, month, month)
+        if _CLOCKED & set(manifest.streams)
+    ]
+    at = min(taken, default=None)
+    zone = ZoneInfo(company.time_zone)
+    return at if at is not None and at.astimezone(zone).date() < month.end else None
 
 
 def is_past_close(company: Company, home: Home, month: Month, as_of: Month) -> bool:
@@ -78,7 +113,10 @@ def is_past_close(company: Company, home: Home, month: Month, as_of: Month) -> b
     """
     closed_on = closing(company, home, month)
     # What was published is known for good, though a source that is new has not delivered it.
-    days = [as_of.end, known_until(company, home), *_published_until(home)]
+    days = [
+        *(told_until(company, home, as_of), known_until(company, home)),
+        *_published_until(company, home),
+    ]
     if max(day for day in days if day is not None) >= closed_on:
         return True
     entry = ledger.latest(home, month)
@@ -88,9 +126,10 @@ def is_past_close(company: Company, home: Home, month: Month, as_of: Month) -> b
     return corrected is not None and corrected >= closed_on
 
 
-def _published_until(home: Home) -> Iterator[date]:
-    """Yield the day after the last month that each release counts."""
-    return (Month(entry.as_of).end for entry in ledger.entries(home))
+def _published_until(company: Company, home: Home) -> Iterator[date]:
+    """Yield the day after the last that each release counts."""
+    counted = {entry.as_of for entry in ledger.entries(home)}
+    return (told_until(company, home, Month(as_of)) for as_of in sorted(counted))
 
 
 def _said(home: Home, entry: ledger.Entry) -> dict[str, Any]:

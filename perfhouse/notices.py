@@ -1,4 +1,4 @@
-"""Telling people of a month: cards are ready, something to look at, a gate that failed.
+"""Telling people of a month: cards are ready, something to look at, a gate or a source that failed.
 
 Knows what is due and what was sent; it may not change a month. Nothing but a rehearsal unless it is
 asked to send, and nothing goes out twice.
@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import durable, ledger, provenance, trust, warehouse
-from perfhouse.company_notices import PERSONAL, Channel
+from perfhouse import durable, ledger, notice_cards, provenance, trust
+from perfhouse.company_notices import EVENTS, PERSONAL, Channel
 from perfhouse.errors import ConfigError, PerfhouseError, TransientError
 from perfhouse.hashing import sha256_of
 from perfhouse.settings import Home
@@ -24,8 +26,9 @@ from perfhouse.settings import Home
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from connectors.notices import Message
+    from connectors.notices import Message, Sender
     from perfhouse.month import Month
+    from perfhouse.notice_cards import Cards, News
     from perfhouse.stages import Workspace
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates" / "notices"
@@ -40,18 +43,22 @@ class Notice:
     month: str
     subject: str
     facts: Mapping[str, Any]
-    managers: tuple[str, ...] = ()
+    cards: Cards | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How many notices of an event a channel got, or would get; `known` went out before."""
+    """How many notices of an event a channel got, or would get; `known` went out before.
+
+    `preview` is the first of them as it would go; it may name its receiver, so no log shows it.
+    """
 
     channel: str
     event: str
     count: int
     known: int
     is_sent: bool
+    preview: Message | None = field(default=None, repr=False)
 
     @property
     def said(self) -> str:
@@ -60,6 +67,16 @@ class Outcome:
         before = f", {self.known} went out before" if self.known else ""
         return f"{self.channel:<16} {self.event:<7} {verb} {self.count}{before}"
 
+    @property
+    def shown(self) -> str:
+        """Return the first message that would go, for the person who asks; empty if none would."""
+        if self.preview is None or self.is_sent:
+            return ""
+        to = self.preview.to or "(the group)"
+        to += f" and {self.count - 1} more" if self.count > 1 else ""
+        text = f"to: {to}\n{self.preview.subject}\n\n{self.preview.body.rstrip()}"
+        return "\n".join(f"    | {line}".rstrip() for line in text.splitlines())
+
 
 def notify(
     ws: Workspace,
@@ -67,12 +84,15 @@ def notify(
     *,
     send: bool = False,
     as_chosen: bool = False,
+    today: date | None = None,
+    only: Collection[str] = EVENTS,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Outcome]:
     """Tell each channel of a month what it wants to hear and has not heard; rehearse unless `send`.
 
-    `as_chosen` sends through the channels that say `send = true`, as the DAG does. A channel that
-    fails keeps no other waiting; what it did not take goes out with the next run.
+    `as_chosen` sends through the channels that say `send = true`, as the DAG does; `only` names the
+    events to tell. Sources are late by `today`, the company's day; None asks of none. A channel
+    that fails keeps no other waiting; what it did not take goes out with the next run.
 
     Raises:
         ConfigError: there is no channel, or one is not set up or refuses us (operator).
@@ -82,108 +102,205 @@ def notify(
 
     if not ws.company.notices:
         raise ConfigError(["perfhouse.toml: notices: expected [[notices]], got nothing"])
-    found = list(_due(ws.home, month))
+    found = [each for each in _due(ws, month, today) if each.event in only]
     outcomes: list[Outcome] = []
     failed: list[PerfhouseError] = []
     with stages.exclusive(ws.home, "notices"):
         for channel in ws.company.notices:
-            for notice in found:
-                if notice.event not in channel.events:
-                    continue
-                try:
-                    outcomes.append(
-                        _tell(ws.home, channel, notice, send or (as_chosen and channel.send))
-                    )
-                except PerfhouseError as error:
-                    progress(str(error))
-                    failed.append(error)
+            is_sent = send or (as_chosen and channel.send)
+            with _Way(channel, ws.home) as way:
+                for notice in found:
+                    if notice.event not in channel.events:
+                        continue
+                    try:
+                        told = _tell(ws.home, channel, notice, today, way if is_sent else None)
+                        outcomes.append(told)
+                    except PerfhouseError as error:
+                        progress(str(error))
+                        failed.append(error)
     if failed:  # what a retry may cure comes first: then there is one
         raise next((each for each in failed if isinstance(each, TransientError)), failed[0])
     return outcomes
 
 
-def messages(channel: Channel, notice: Notice) -> list[Message]:
-    """Return what a channel gets of a notice: a message each for the receivers it names."""
-    from connectors.notices import Message
+def messages(channel: Channel, notice: Notice, today: date | None = None) -> list[Message]:
+    """Return what a channel gets of a notice: a message each for the receivers it names.
 
+    Cards before the day on which they are handed out, and those of old months, are for channels
+    that ask for them; `today` None is a day on which every card is new.
+    """
     made = []
     for to in channel.to or ("",):
-        personal = PERSONAL in to
-        if personal and notice.event != "cards":
-            continue
-        for manager in notice.managers if personal else ("",):
-            receiver = to.replace(PERSONAL, manager)
-            subject, _, body = _text(channel, notice, manager).partition("\n")
-            key = sha256_of([channel.id, notice.event, notice.month, notice.subject, receiver])
-            made.append(Message(key, subject, body.strip() + "\n", receiver))
+        if PERSONAL not in to:
+            told = notice if notice.cards is None else _of_all(channel, notice.cards, today)
+            made += [_message(channel, told, to)] if told else []
+        elif notice.cards is not None:
+            made += [
+                _message(channel, told, to.replace(PERSONAL, manager), manager)
+                for manager, told in _of_each(channel, notice.cards, today)
+            ]
     return made
 
 
-def _tell(home: Home, channel: Channel, notice: Notice, send: bool) -> Outcome:
+def _message(channel: Channel, notice: Notice, receiver: str, manager: str = "") -> Message:
+    from connectors.notices import Message
+
+    subject, _, body = _text(channel, notice, manager).partition("\n")
+    key = sha256_of([channel.id, notice.event, notice.month, notice.subject, receiver])
+    return Message(key, subject, body.strip() + "\n", receiver)
+
+
+def _of_each(channel: Channel, cards: Cards, today: date | None) -> Iterator[tuple[str, Notice]]:
+    """Yield what to tell each manager: of the release that brought the card's numbers."""
+    if cards.is_provisional(today) and not channel.provisional:
+        return
+    for manager in cards.managers(today, channel.newest_months):
+        yield manager, _notice(cards, cards.news[manager], 1, today)
+
+
+def _of_all(channel: Channel, cards: Cards, today: date | None) -> Notice | None:
+    """Return what to tell a group: how many cards the release brought; None if it brought none."""
+    if cards.is_provisional(today) and not channel.provisional:
+        return None
+    told = cards.managers(today, channel.newest_months)
+    count = sum(cards.news[manager].subject == cards.whole.subject for manager in told)
+    return _notice(cards, cards.whole, count, today) if count else None
+
+
+def _notice(cards: Cards, news: News, count: int, today: date | None) -> Notice:
+    is_early = cards.is_provisional(today)
+    is_open = today is None or today <= cards.questions_until
+    facts = {
+        "release": cards.release,
+        "count": count,
+        "kind": "provisional" if is_early else news.kind,
+        "until": cards.handed_out_on,
+        "waiting": cards.waiting,
+        "questions_until": cards.questions_until if is_open and not is_early else None,
+    }
+    subject = f"{news.subject} provisional" if is_early else news.subject
+    return Notice("cards", cards.month.key, subject, facts)
+
+
+class _Way:
+    """A channel that is opened when something goes, and again after its server was lost."""
+
+    def __init__(self, channel: Channel, home: Home) -> None:
+        self._channel, self._marks = channel, _file(home).parent
+        self._open = ExitStack()
+        self._sender: Sender | None = None
+
+    def __enter__(self) -> _Way:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def send(self, message: Message) -> None:
+        """Send a message; all of a channel go by one way, at one pace."""
+        from connectors import notices as ways
+
+        if self._sender is None:
+            self._sender = self._open.enter_context(ways.opened(self._channel, self._marks))
+        try:
+            self._sender.send(message)
+        except TransientError as error:
+            if not isinstance(error, ways.NotNow):
+                self._sender = None
+                self._open.close()
+            raise
+
+
+def _tell(
+    home: Home, channel: Channel, notice: Notice, today: date | None, way: _Way | None
+) -> Outcome:
     from connectors import notices as ways
 
-    made = messages(channel, notice)
+    made = messages(channel, notice, today)
     known = _sent(home)
     due = [message for message in made if message.key not in known]
     refused: list[PerfhouseError] = []
-    if send and due:
-        with ways.opened(channel) as sender:
-            for message in due:
-                try:
-                    sender.send(message)
-                except (ConfigError, ways.NotNow) as error:  # one address keeps no other waiting
-                    refused.append(error)
-                else:
-                    _note(home, channel, notice, message.key)
+    if way is not None:
+        for message in due:
+            try:
+                way.send(message)
+            except (ConfigError, ways.NotNow) as error:  # one address keeps no other waiting
+                refused.append(error)
+            else:
+                _note(home, channel, notice, message.key)
     if refused:
         raise next((each for each in refused if isinstance(each, TransientError)), refused[0])
-    return Outcome(channel.id, notice.event, len(due), len(made) - len(due), send)
+    first = due[0] if due else None
+    return Outcome(channel.id, notice.event, len(due), len(made) - len(due), way is not None, first)
 
 
 # ---------------------------------------------------------------- what is due
 
 
-def _due(home: Home, month: Month) -> Iterator[Notice]:
+def _due(ws: Workspace, month: Month, today: date | None) -> Iterator[Notice]:
+    home = ws.home
+    yield from _late(ws, month, today) if today else ()
     lines = trust.lines(home)
     entry = ledger.standing(lines).get(month.key)
     if entry is not None:
         trust.require_tables(home, entry)
-        managers = _managers(home.published / entry.path)
-        facts = {"release": entry.name, "count": len(managers)}
-        yield Notice("cards", month.key, entry.name + _again(lines, entry), facts, managers)
+        yield Notice(
+            "cards",
+            month.key,
+            entry.name,
+            {},
+            notice_cards.read(ws.company, home, lines, entry),
+        )
+    yield from _unsigned(ws, month)
     yield from _alerts(home, month)
     yield from _failed_gates(home, month)
 
 
-def _again(lines: Sequence[ledger.Line], entry: ledger.Entry) -> str:
-    """Tell a release that a rollback made stand again from the same one before: it is news."""
-    rollbacks = [
-        line.sequence
-        for line in lines
-        if isinstance(line, ledger.Record)
-        and line.kind == ledger.ROLLED_BACK
-        and line.what["release"] == entry.name
-    ]
-    return f" again {rollbacks[-1]}" if rollbacks else ""
+def _late(ws: Workspace, month: Month, today: date) -> Iterator[Notice]:
+    from perfhouse import lateness
+
+    for late in lateness.late(ws.company, ws.home, today):
+        if late.month == month:
+            yield Notice("late", month.key, late.source, {"late": late})
 
 
-def _managers(release: Path) -> tuple[str, ...]:
-    with warehouse.connect() as con:
-        file = str(release / "parquet" / "scorecard_manager_months.parquet")
-        rows = con.execute("select manager_id from read_parquet(?) order by 1", [file]).fetchall()
-    return tuple(str(row[0]) for row in rows)
+def _unsigned(ws: Workspace, month: Month) -> Iterator[Notice]:
+    """Yield that a final release waits for an approver, or for a deputy, or was refused."""
+    from perfhouse import sign_off, sign_off_request
+
+    who, known = ws.company.sign_off, sign_off_request.read(ws.home, month)
+    if who is None or known is None or known.state == sign_off.APPROVED:
+        return
+    waited = known.hours(sign_off_request.now(ws.home))
+    is_late = bool(who.deputies) and (known.is_handed_over or waited >= who.deputy_after_hours)
+    event = "sign_off_late" if is_late and known.state == sign_off_request.OPEN else "sign_off"
+    sha256 = known.content.release_sha256
+    yield Notice(
+        event,
+        month.key,
+        f"{known.content.release} {sha256} {known.state} {known.asked_at}",
+        {
+            "release": known.content.release,
+            "sha12": sha256[:12],
+            "state": known.state,
+            "by": known.by,
+            "hours": who.deadline_hours,
+        },
+    )
 
 
 def _alerts(home: Home, month: Month) -> Iterator[Notice]:
     """Yield the digest of the monitors: how many findings each has, of nobody by name."""
     from perfhouse import monitors
+    from perfhouse.card_alerts import MONITOR_NAMES
 
     if not home.warehouse.exists() or provenance.read(home, month) is None:
         return
     counts = Counter(finding.monitor for finding in monitors.findings(home, month))
     if counts:
         listed = sorted(counts.items())
-        yield Notice("alerts", month.key, sha256_of(listed), {"monitors": listed})
+        told = [(*MONITOR_NAMES.get(name, (name, name)), number) for name, number in listed]
+        yield Notice("alerts", month.key, sha256_of(listed), {"monitors": told})
 
 
 def _failed_gates(home: Home, month: Month) -> Iterator[Notice]:

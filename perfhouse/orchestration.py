@@ -1,12 +1,13 @@
 """Airflow's side of the house: the assets, the month of a run, and the work of each task.
 
-The only module outside `dags/` that imports airflow; it computes nothing, stages.py does.
+The only module outside `dags/` that imports airflow, beside triggers.py; it computes nothing,
+stages.py does.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,8 +15,10 @@ from airflow.sdk import (
     Asset,
     AssetAll,
     AssetAny,
+    AssetWatcher,
     Connection,
     CronPartitionTimetable,
+    CronTriggerTimetable,
     ExceptionRetryPolicy,
     IdentityMapper,
     PartitionedAssetTimetable,
@@ -24,15 +27,21 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 
-from perfhouse import report, settings, stages
+from perfhouse import report, settings, sign_off_task, stages
 from perfhouse.company import Company, Source
 from perfhouse.errors import ConfigError, GateFailed, TransientError
 from perfhouse.month import Month
 from perfhouse.restatement import Reason
 from perfhouse.settings import Home, option
+from perfhouse.sign_off_task import APPROVE, DEPUTY, REJECT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from expectations.gate import Verdict
+    from perfhouse.arrivals import Arrival
+    from perfhouse.company_sign_off import SignOff
+    from perfhouse.reconcile import Work
 
 _log = logging.getLogger(__name__)
 Context = Mapping[str, Any]
@@ -42,6 +51,10 @@ REDELIVERED = Asset("redelivered", group="perfhouse")
 SCORECARDS = Asset("scorecards", group="perfhouse")
 RELEASES = Asset("releases", group="perfhouse")
 STOPPED = Asset("stopped", group="perfhouse")
+# A final release waits for a signature: its approvers are told, or after a while the deputies.
+ASKED = Asset("asked", group="perfhouse")
+
+EVENT_DAYS = timedelta(days=7)  # for which an event that no ingest has followed is remembered
 
 # Only what a retry may cure is tried again: wrong data or wrong code fails at once.
 RETRIES = ExceptionRetryPolicy(
@@ -87,6 +100,11 @@ def company() -> Company:
     return stages.open_workspace().company
 
 
+def workspace(company: Path | None = None) -> stages.Workspace:
+    """Open a workspace whose connections may also be Airflow's."""
+    return stages.open_workspace(company)
+
+
 def defaults(owner: str) -> dict[str, Any]:
     """Return the default arguments of every task: owner, time limit, retries."""
     return {**TASK_DEFAULTS, "owner": owner}
@@ -116,8 +134,80 @@ def each_month_of(asset: Asset | AssetAny) -> PartitionedAssetTimetable:
     return _each_month(asset)
 
 
+def places(of: Company) -> Asset:
+    """Return the asset that events update: watched places, a queue, or whoever calls the API."""
+    from perfhouse import provenance, triggers
+
+    watchers = []
+    if any(source.watch for source in of.sources):
+        settings_sha256 = provenance.configuration_sha256(of)[:12]
+        places = (str(of.folder.resolve()), settings_sha256, float(of.arrivals.poll_seconds))
+        watchers.append(AssetWatcher(name="places", trigger=triggers.PlacesTrigger(*places)))
+    if of.arrivals.queue is not None:
+        queue = triggers.QueueTrigger(of.arrivals.queue.connection, of.arrivals.queue.name)
+        watchers.append(AssetWatcher(name="queue", trigger=queue))
+    return Asset("arrivals", group="perfhouse", watchers=watchers)
+
+
+def every_minutes(of: Company) -> CronTriggerTimetable:
+    """Run by the clock, every so many minutes, also while nothing happens."""
+    return CronTriggerTimetable(f"*/{of.arrivals.reconcile_minutes} * * * *", timezone="UTC")
+
+
+def start(orders: Any) -> Any:
+    """Start a run for every order; one that was started before is skipped."""
+    from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+
+    starting = TriggerDagRunOperator.partial(
+        task_id="start", logical_date=None, skip_when_already_exists=True
+    )
+    return starting.expand_kwargs(orders)
+
+
 def _each_month(condition: Any) -> PartitionedAssetTimetable:
     return PartitionedAssetTimetable(assets=condition, default_partition_mapper=IdentityMapper())
+
+
+# ---------------------------------------------------------------- the form of a sign-off
+
+
+def runs_at_once(of: Company) -> int:
+    """Return how many months may be in a publish: one that waits for a person holds up no other."""
+    return 16 if of.sign_off else 1
+
+
+def sign_off_form(of: SignOff) -> Any:
+    """Return the task that waits for an approver; no worker is held meanwhile."""
+    if not of.deputies:
+        return _form("sign_off", of, of.approvers, (APPROVE, REJECT), of.deadline_hours)
+    choices = (APPROVE, REJECT, DEPUTY)
+    return _form("sign_off", of, of.approvers, choices, of.deputy_after_hours)
+
+
+def deputy_form(of: SignOff) -> Any:
+    """Return the task that waits for an approver or a deputy, for what is left of the deadline."""
+    left = of.deadline_hours - of.deputy_after_hours
+    return _form("sign_off_by_deputy", of, of.signers, (APPROVE, REJECT), left)
+
+
+def _form(
+    task_id: str, of: SignOff, logins: Sequence[str], choices: Sequence[str], hours: float
+) -> Any:
+    from airflow.providers.standard.operators.hitl import HITLOperator
+    from airflow.sdk import Param
+
+    told = "{{ ti.xcom_pull(task_ids='ask')['%s'] }}"
+    words = "原因,将公开,请勿提及任何人 · Why: it is published, so name nobody"
+    return HITLOperator(
+        task_id=task_id,
+        subject=told % "subject",
+        body=told % "body",
+        options=list(choices),
+        defaults=choices[-1],  # nobody's answer: the deputy's turn, or a refusal
+        params={sign_off_task.REASON: Param("", type="string", description=words)},
+        response_timeout=timedelta(hours=hours),
+        assigned_users=[{"id": of.airflow_ids.get(each, each), "name": each} for each in logins],
+    )
 
 
 # ---------------------------------------------------------------- the month of a run
@@ -179,10 +269,15 @@ def ingest(source_id: str, context: Context) -> bool:
     know what an earlier one landed before it died, so it announces as well: building twice is
     harmless, not building is not.
     """
+    from perfhouse import arrivals
+
     month = month_of(context)
     ws = stages.open_workspace()
     complete_before = _is_complete(ws, source_id, month)
     manifest = stages.ingest(ws, source_id, month, _log.info)
+    arrivals.followed(
+        ws.home, source_id, month, int((context["dag_run"].conf or {}).get("announced") or 0)
+    )
     facts = {"unchanged": manifest.unchanged, **_said_of(context)}
     _announce(context, raw(source_id), month, facts)
     again = complete_before and (not manifest.unchanged or context["ti"].try_number > 1)
@@ -194,6 +289,109 @@ def ingest(source_id: str, context: Context) -> bool:
         ", the month was complete before: it is built again" if again else "",
     )
     return again
+
+
+def arrived_runs(context: Context) -> list[dict[str, Any]]:
+    """Look at watched places and at what events named; order the ingests that follow."""
+    from perfhouse import arrivals, clock
+
+    ws = workspace()
+    seen = arrivals.look(ws, clock.today(ws.company), _hints(ws))
+    for line in seen.failed:
+        _log.warning("%s", line)
+    for each in seen.arrived:
+        _log.info("%s", each.said)
+    return [
+        _order(f"ingest_{each.source}", f"arrived__{each.month}__{each.key}", each.month, each)
+        for each in seen.arrived
+    ]
+
+
+def _hints(ws: stages.Workspace) -> list[Arrival]:
+    """Return what the events of some days named and no ingest has followed.
+
+    Airflow is asked for all of them, not for those of this run: it makes one run of events that
+    come together, and the later ones may be in none. A wrong one is told and stops nothing.
+    """
+    from airflow.sdk.execution_time.context import InletEventsAccessor
+
+    from perfhouse import arrivals, clock
+
+    if not ws.company.listens:
+        return []
+    after = clock.now() - EVENT_DAYS
+    found = []
+    for event in InletEventsAccessor(asset_name="arrivals").after(after.isoformat()):
+        extra = event.extra or {}
+        said = extra.get("payload") if extra.get("from_trigger") else extra
+        try:
+            found.append(arrivals.hint(ws, said, int(event.timestamp.timestamp() * 1000)))
+        except ConfigError as error:
+            _log.warning("%s", error)
+    return [hint for hint in found if hint is not None]
+
+
+def behind_runs(context: Context) -> list[dict[str, Any]]:
+    """Compare what arrived, landed and was published; order what needs no person.
+
+    What just happened is on its way and no loss, and neither is a month whose DAG is at work. The
+    day is in the runs' ids: what fails is tried again tomorrow, not all day.
+    """
+    from perfhouse import clock, reconcile
+
+    ws, now = workspace(), clock.now()
+    settled = now.timestamp() - 60.0 * ws.company.arrivals.settle_minutes
+    today, orders = clock.today(ws.company), []
+    for work in reconcile.everything(ws, today, _hints(ws)):
+        dag_id = _DAGS[work.step].format(source=work.source) if not work.who else ""
+        _log.log(logging.WARNING if work.who else logging.INFO, "%s", work.said)
+        if dag_id and work.since <= settled and not _at_work(context, work.step, dag_id):
+            run_id = f"healed__{work.month}__{work.key}__{today}"
+            orders.append(_order(dag_id, run_id, work.month, work))
+    return orders
+
+
+_DAGS = {"ingest": "ingest_{source}", "build": "transform", "publish": "publish"}
+
+
+def _at_work(context: Context, step: str, dag_id: str) -> bool:
+    """Tell whether what would be started is under way: then there is nothing to heal yet."""
+    count = context["ti"].get_dr_count
+    waiting = (dag_id,) if step == "ingest" else ("transform", "publish")
+    if step == "ingest" and count(dag_id="arrivals", states=["running"]):
+        return True
+    return any(count(dag_id=each, states=["queued", "running"]) for each in waiting)
+
+
+def _order(dag_id: str, run_id: str, month: Month, what: Arrival | Work) -> dict[str, Any]:
+    """Return what starts a run of a month; Airflow 3.3 passes no partition key on from a task."""
+    conf: dict[str, Any] = {"month": month.key}
+    as_of, announced = getattr(what, "as_of", None), what.announced
+    if as_of is not None and as_of != month:
+        conf["as_of"] = as_of.key
+    if announced:
+        conf["announced"] = announced
+    return {"trigger_dag_id": dag_id, "trigger_run_id": run_id, "conf": conf}
+
+
+def tell_late(context: Context) -> dict[str, Any]:
+    """Tell who is late, and of cards whose day has come, once, through channels that want it."""
+    from perfhouse import clock, lateness, notice_cards, notices
+
+    ws = workspace()
+    today = clock.today(ws.company)
+    found = lateness.late(ws.company, ws.home, today)
+    for late in found:
+        _log.warning("late: %s", late.said)
+    if ws.company.notices:
+        handed_out = notice_cards.open_months(ws.company, ws.home, today)
+        for month in sorted({late.month for late in found} | {*handed_out}):
+            for told in notices.notify(
+                *(ws, month), as_chosen=True, today=today, only=("late", "cards"),
+                progress=_log.info,
+            ):  # fmt: skip
+                _log.info("%s", told.said)
+    return {"late": [f"{late.month} {late.source}" for late in found]}
 
 
 def redelivered(context: Context) -> None:
@@ -228,10 +426,44 @@ def gate_scorecards(context: Context) -> dict[str, Any]:
     return told
 
 
-def publish(context: Context) -> dict[str, Any]:
-    """Stage, audit and release the month; a closed one changes only if the run says why."""
+def ask(context: Context) -> dict[str, Any]:
+    """Stage and audit the month; return the form of what is to be signed, else be skipped."""
     month, as_of, reason = month_of(context), as_of_of(context), reason_of(context)
-    release = stages.publish(stages.open_workspace(), month, as_of, _log.info, reason)
+    ws = stages.open_workspace()
+    request = stages.ask(ws, month, as_of, _log.info, reason)
+    if request is None:
+        raise AirflowSkipException(f"{month} needs no sign-off: it is provisional, or has one")
+    _announce(context, ASKED, month, {"release": request.content.release})
+    return sign_off_task.shown(ws, request)
+
+
+def hand_over(context: Context) -> None:
+    """Give the deputies their turn and let them be told, unless somebody has answered."""
+    from perfhouse import sign_off_answer
+
+    month = month_of(context)
+    if not sign_off_task.is_for_deputy(_pulled(context, "sign_off")):
+        raise AirflowSkipException("an approver has answered")
+    sign_off_answer.hand_over(stages.open_workspace(), month)
+    _announce(context, ASKED, month, {"deputies": True})
+
+
+def _pulled(context: Context, task_id: str) -> Any:
+    return context["ti"].xcom_pull(task_ids=task_id)
+
+
+def publish(context: Context) -> dict[str, Any]:
+    """Stage, audit and release the month; a closed one changes only if the run says why.
+
+    What somebody was asked to sign goes out only if it was signed, exactly as it was shown.
+    """
+    month, as_of, reason = month_of(context), as_of_of(context), reason_of(context)
+    ws = stages.open_workspace()
+    asked = _pulled(context, "ask") if ws.company.sign_off else None
+    if asked:
+        told = [_pulled(context, each) for each in ("sign_off", "sign_off_by_deputy")]
+        sign_off_task.settle(ws, month, asked, [each for each in told if each])
+    release = stages.publish(ws, month, as_of, _log.info, reason)
     facts = {
         "release": f"{month}.r{release.number}",
         "sha256": release.sha256,
@@ -258,17 +490,22 @@ def stopped(context: Context) -> None:
     month = month_of(context)
     found = gates.verdicts(stages.open_workspace().home, month)
     told = {verdict.gate: report.headline(verdict) for verdict in found if not verdict.passed}
+    told |= sign_off_task.refused(stages.open_workspace().home, month)
     if not told:
-        raise AirflowSkipException(f"no gate stopped {month}")
+        raise AirflowSkipException(f"no gate stopped {month}, and nobody refused to sign it")
     _announce(context, STOPPED, month, {"gates": told})
 
 
 def notify(context: Context) -> dict[str, Any]:
     """Tell people of a month through the channels that want it sent; rehearse the others."""
-    from perfhouse import notices
+    from perfhouse import clock, notices
+    from perfhouse.company_notices import EVENTS
 
-    month = month_of(context)
-    found = notices.notify(stages.open_workspace(), month, as_chosen=True, progress=_log.info)
+    ws, month = stages.open_workspace(), month_of(context)
+    found = notices.notify(
+        *(ws, month), as_chosen=True, today=clock.today(ws.company), progress=_log.info,
+        only=[event for event in EVENTS if event != "late"],  # `reconcile` tells it
+    )  # fmt: skip
     for each in found:
         _log.info("%s", each.said)
     sent = {f"{each.channel}.{each.event}": each.count for each in found if each.is_sent}

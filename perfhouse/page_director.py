@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import cards, page_data, page_parts
+from perfhouse import card_view, cards, page_data, page_parts
 from perfhouse.card_kpis import CATEGORY_NAMES
 from perfhouse.card_roles import role_name
 from perfhouse.page_data import Cell, Kpi, Manager, Overview
@@ -78,6 +78,7 @@ def render(overview: Overview, files: Mapping[str, str], director: str | None = 
             month=str(overview.month),
             release=overview.release,
             director=_director(overview, director),
+            provisional=_provisional(overview),
             groups=_groups(overview.kpis),
             kpis=[_kpi(kpi) for kpi in overview.kpis],
             managers=[_manager(m, overview, files, director) for m in overview.managers],
@@ -96,6 +97,17 @@ def _director(overview: Overview, director: str | None) -> dict[str, str | None]
         return None
     own = next(m for m in overview.managers if m.total.manager_id == director)
     return {"manager_id": director, "name": own.name}
+
+
+def _provisional(overview: Overview) -> int:
+    """Count the KPIs of somebody's total that may still change."""
+    open_kpis = {
+        cell.kpi_id
+        for manager in overview.managers
+        for cell in manager.cells.values()
+        if cell.is_provisional and cell.effective_weight
+    }
+    return len(open_kpis)
 
 
 def _groups(kpis: Sequence[Kpi]) -> list[dict[str, Any]]:
@@ -142,10 +154,12 @@ def _manager(
         "place": _line(manager.place),
         "total": plain(total.total_score),
         "shown_total": None if total.total_score is None else f"{total.total_score:.1f}",
+        "interval": card_view.total_interval(total),
         "status": total.status,
         "grade": total.grade,
         "rank": total.rank,
         "peers": total.peer_count,
+        "tied": card_view.tied_ranks(total),
         "coverage": plain(total.coverage_rate),
         "change": plain(change),
         "shown_change": None if change is None else f"{change:+.1f}".replace("-", "−"),

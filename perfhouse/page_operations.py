@@ -13,8 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from perfhouse import card_gates, lake, months, page_lineage, page_parts, scorecards, warehouse
+from perfhouse import (
+    card_gates,
+    lake,
+    lateness,
+    months,
+    page_lineage,
+    page_parts,
+    scorecards,
+    step_times,
+    warehouse,
+)
 from perfhouse.company_types import Company
+from perfhouse.gate_words import FATES, GATES
 from perfhouse.lake import Manifest
 from perfhouse.month import Month
 from perfhouse.settings import Home
@@ -78,12 +89,15 @@ def render(
         totals={name: sum(row[name] for row in flow) for name in _COUNTS},
         reasons=list(_reasons(landed)),
         left_out=_left_out(con, month),
+        fates=FATES,
+        gate_names=GATES,
         gates=card_gates.read(con, month, _GATES),
         verdicts={name: said["gates"].get(name) for name in _GATES if name in said["gates"]},
         sources=[_source(home, company, month, source.id, source) for source in company.sources],
         late_rows=list(_late_rows(landed)),
         provisional=said["provisional"],
         timings=_timings(con, month),
+        steps=_steps(home, month),
         picture=page_lineage.picture(lineage),
         lineage=page_lineage.rows(lineage),
         css=page_parts.style("page.css"),
@@ -145,13 +159,13 @@ def _left_out(con: duckdb.DuckDBPyConnection, month: Month) -> list[tuple[Any, .
 
 
 def _source(home: Home, company: Company, month: Month, name: str, said: Any) -> dict[str, Any]:
-    """Say whether a source delivered the month, and whether before it closed."""
+    """Say whether a source delivered the month, and whether before it was due."""
     manifest = lake.read_manifest(home, name, month)
     taken = _taken_on(home, company, manifest) if manifest else None
-    closing = months.closing(company, home, month)
+    due = lateness.due_on(company, home, said, month)
     state = MISSING
     if manifest is not None:
-        state = NOT_KEPT if taken is None else ON_TIME if taken < closing else LATE
+        state = NOT_KEPT if taken is None else ON_TIME if taken < due else LATE
     return {
         "source": name,
         "owner": said.owner,
@@ -189,6 +203,19 @@ def _timings(con: duckdb.DuckDBPyConnection, month: Month) -> dict[str, Any]:
         ],
         "total": f"{sum(r[2] for r in runs):.1f}",
         "slowest": [(r[1], f"{r[2]:.2f}", round(r[2] / most * 100)) for r in slowest],
+    }
+
+
+def _steps(home: Home, month: Month) -> dict[str, Any]:
+    """Return how long each step took when it ran last, and what lay between arrival and release."""
+    steps = step_times.of(home, month)
+    waited = step_times.since_arrival(steps)
+    return {
+        "rows": [
+            (s.name, s.source, f"{s.seconds:.1f}", f"{s.cpu_seconds:.1f}", s.is_done) for s in steps
+        ],
+        "whole": f"{waited[0]:.0f}" if waited else "",
+        "worked": f"{waited[1]:.0f}" if waited else "",
     }
 
 

@@ -24,12 +24,15 @@ from perfhouse import (
     ledger,
     ledger_head,
     provenance,
+    release_diff,
     release_earlier,
     release_files,
     release_manifest,
     release_shown,
     release_stage,
+    release_tables,
     restatement,
+    sign_off_request,
     signing,
     trust,
 )
@@ -42,6 +45,7 @@ from perfhouse.settings import Home
 
 if TYPE_CHECKING:
     from perfhouse.company import Company
+    from perfhouse.release_diff import Difference
 
 _log = logging.getLogger(__name__)
 
@@ -106,8 +110,84 @@ def publish(
         MonthClosed: the month is closed, or this was withdrawn, and nobody said why (data owner).
         GateFailed: a gate has not passed this very content, it was built from something else,
             or the exports gate failed (data owner); nothing was published.
+        NotSignedOff: it is final, and no approver has signed it (approver); nothing was published.
         ReleaseError: the ledger or published tables were changed by someone else (data engineer).
         TransientError: the disk is full, or may not be written any more; readers see what they saw.
+    """
+    with _coming(company, home, month, as_of, reason, progress) as (before, staged):
+        if before is not None and staged.sha256 == before.sha256:
+            progress(f"{before.name}: unchanged, {before.sha256[:12]}")
+            return replace(before, unchanged=True)
+        sign_off_request.require(home, before, staged)
+        provenance.keep_configuration(home, company)
+        released = _cut_over(home, staged, beside)
+        sign_off_request.done(home, month)
+    progress(f"{released.name}: published, {released.sha256[:12]}")
+    return released
+
+
+def ask(
+    company: Company,
+    home: Home,
+    month: Month,
+    *,
+    as_of: Month | None = None,
+    reason: restatement.Reason | None = None,
+    progress: Callable[[str], None] = _log.info,
+) -> sign_off_request.Request | None:
+    """Stage and audit what `publish` would put out; return what is to be signed of it, if anything.
+
+    Of a month that closed since its release went out, that release is to be signed. Nothing is
+    shown to readers. Raises what `publish` raises.
+    """
+    with _coming(company, home, month, as_of, reason, progress) as (before, staged):
+        return sign_off_request.wanted(home, before, staged)
+
+
+def preview(
+    company: Company,
+    home: Home,
+    month: Month,
+    *,
+    as_of: Month | None = None,
+    progress: Callable[[str], None] = _log.info,
+) -> Difference | None:
+    """Return how the tables that `publish` would put out differ from the release that stands.
+
+    None where none stands. No gate audits the files, and nothing is kept or shown to readers.
+
+    Raises:
+        GateFailed: the warehouse was built from something else (data owner).
+        ReleaseError: the standing release was changed by someone else (data engineer).
+    """
+    window = as_of or month
+    with only_publisher(home):
+        mend(home)
+        release_stage.require_origin(home, company, month, window)
+        standing = ledger.latest(home, month)
+        if standing is None:
+            return None
+        trust.require_tables(home, standing)
+        with _staging(home, month) as folder:
+            progress(f"{month}: compared with {standing.name}")
+            release_tables.stage_tables(home, month, folder)
+            return release_diff.between(
+                (home.published / standing.path, folder), (standing.name, "what was built")
+            )
+
+
+@contextmanager
+def _coming(
+    company: Company,
+    home: Home,
+    month: Month,
+    as_of: Month | None,
+    reason: restatement.Reason | None,
+    progress: Callable[[str], None],
+) -> Iterator[tuple[Release | None, Release]]:
+    """Yield the release that stands, if any, and what is staged to follow it; both are gone after.
+
+    The caller is the only publisher meanwhile.
     """
     window = as_of or month
     with only_publisher(home):
@@ -127,14 +207,7 @@ def publish(
         before = latest(home, month)
         with _staging(home, month) as folder:
             work = Work(company, home, month, window, verdicts, progress, reached)
-            staged = release_stage.staged(work, before, folder, reason)
-            if before is not None and staged.sha256 == before.sha256:
-                progress(f"{before.name}: unchanged, {before.sha256[:12]}")
-                return replace(before, unchanged=True)
-            provenance.keep_configuration(home, company)
-            released = _cut_over(home, staged, beside)
-        progress(f"{released.name}: published, {released.sha256[:12]}")
-        return released
+            yield before, release_stage.staged(work, before, folder, reason)
 
 
 def record(

@@ -63,6 +63,12 @@ def diff(home: Home, before: str, after: str) -> Difference:
         ReleaseError: one of them, or the ledger, is not as it was signed (data engineer).
     """
     folders = [_folder(home, name) for name in (before, after)]
+    return between(folders, (before, after))
+
+
+def between(folders: Sequence[Path], names: Sequence[str]) -> Difference:
+    """Compare the tables of two folders that lie as a release does, under the names given."""
+    before, after = names
     cells: list[Cell] = []
     notes: list[str] = []
     with warehouse.connect() as con:
@@ -94,6 +100,17 @@ def write_csv(found: Difference, file: Path) -> None:
 
 def as_text(found: Difference) -> Iterator[str]:
     """Yield what differs: all in all, by table, by manager, by KPI, then every value."""
+    yield from summary(found)
+    if found.cells:
+        yield "every value:"
+    for cell in sorted(found.cells, key=_by_subject):
+        subject = " ".join(filter(None, (cell.manager_id or "-", cell.kpi_id)))
+        what = f"{cell.table_name} {cell.row_key} {cell.column_name} ({_WORDS[cell.change]})"
+        yield f"  {subject}: {what}: {_said(cell.before)} -> {_said(cell.after)}"
+
+
+def summary(found: Difference) -> Iterator[str]:
+    """Yield what differs: all in all, by table, by manager and by KPI."""
     rows = {(cell.table_name, cell.row_key, cell.change) for cell in found.cells}
     yield f"{found.before} -> {found.after}: {_counted(found.cells, rows)}"
     yield from (f"  {note}" for note in found.notes)
@@ -102,12 +119,6 @@ def as_text(found: Difference) -> Iterator[str]:
         yield f"  {table}: {_counted(of_table, {row for row in rows if row[0] == table})}"
     yield from _by_manager(found.cells)
     yield from _by_kpi(found.cells)
-    if found.cells:
-        yield "every value:"
-    for cell in sorted(found.cells, key=_by_subject):
-        subject = " ".join(filter(None, (cell.manager_id or "-", cell.kpi_id)))
-        what = f"{cell.table_name} {cell.row_key} {cell.column_name} ({_WORDS[cell.change]})"
-        yield f"  {subject}: {what}: {_said(cell.before)} -> {_said(cell.after)}"
 
 
 def _counted(cells: Sequence[Cell], rows: set[tuple[str, str, str]]) -> str:

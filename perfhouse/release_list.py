@@ -19,6 +19,7 @@ from perfhouse import (
     release_files,
     release_manifest,
     release_shown,
+    sign_off,
 )
 from perfhouse.company_types import Company
 from perfhouse.ledger import Entry, Record
@@ -34,7 +35,7 @@ class Listed:
     withdrawn. `published_at` is by the clock of the file, UTC: a release itself knows no time.
     `by` and `reason` are those of a restatement, or of the rollback that made it stand again.
     `is_shown`: readers of `published/current` see it; where it stands and is not shown, the next
-    publish finishes what died.
+    publish finishes what died. `signed_by` approved exactly this, where somebody did.
     """
 
     release: str
@@ -51,6 +52,7 @@ class Listed:
     inputs_sha256: str
     merkle_root: str | None
     release_sha256: str
+    signed_by: str | None = None
 
 
 def releases(company: Company, home: Home, month: Month | None = None) -> list[Listed]:
@@ -80,6 +82,7 @@ def _listed(
     is_current = fate == release_fates.STANDS
     state = months.state(company, home, Month(entry.month)).status if is_current else fate
     by, reason = _decided(entry, lines)
+    signature = sign_off.approval(lines, sign_off.content_of(said))
     written = (folder / release_files.MANIFEST).stat().st_mtime
     return Listed(
         release=entry.name,
@@ -96,6 +99,7 @@ def _listed(
         inputs_sha256=hashing.sha256_of(said["inputs"]),
         merkle_root=entry.merkle_root,
         release_sha256=entry.release_sha256,
+        signed_by=signature.who if signature else None,
     )
 
 
@@ -128,6 +132,8 @@ def as_text(found: Sequence[Listed]) -> Iterator[str]:
         )
         if each.reason:
             yield f"    {each.reason}"
+        if each.signed_by:
+            yield f"    signed off by {each.signed_by}"
         if each.is_current and not each.is_shown:
             yield "    not shown yet: the next publish finishes it"
     yield "* stands: what readers see; by: who restated it or rolled back to it"

@@ -19,6 +19,7 @@ from perfhouse import (
     ledger,
     months,
     provenance,
+    sign_off,
     signing,
     warehouse,
 )
@@ -49,6 +50,7 @@ def seal(folder: Path, home: Home, label: Label, verdicts: Sequence[Verdict]) ->
     of this installation: evidence and signatures (decision 0014).
     """
     tables, files = database_hashes(folder / DATABASE), file_hashes(folder)
+    release_sha256 = hashing.sha256_of({"tables": tables, "files": files})
     month, as_of = label.month, label.as_of
     said = {
         "release": label.name,
@@ -67,7 +69,8 @@ def seal(folder: Path, home: Home, label: Label, verdicts: Sequence[Verdict]) ->
         "gates": {v.gate: summary(v) for v in verdicts},
         "tables": tables,
         "files": files,
-        "release_sha256": hashing.sha256_of({"tables": tables, "files": files}),
+        "release_sha256": release_sha256,
+        **sign_off.said(home, label, folder, release_sha256),
         "evidence": {
             "key": signing.public_text(signing.release_key(home)).splitlines()[-1],
             "merkle_root": evidence.merkle_root(folder),

@@ -7,6 +7,7 @@ payroll's alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ Paid = dict[str, tuple[object, ...]]
 
 def told(company: Company, home: Home, month: Month, before: Path) -> list[Change]:
     """Return what differs in payroll's export from a release's folder, without its values."""
-    old, new = _released(before, month), _built(company, home, month)
+    old, new = released(before, month), _built(company, home, month)
     return list(_differing(old, new))
 
 
@@ -52,9 +53,15 @@ def _differing(old: Paid, new: Paid) -> Iterator[Change]:
                 yield Change(_TABLE, number, number, None, None, column, *words)
 
 
-def _released(folder: Path, month: Month) -> Paid:
+def released(folder: Path, month: Month) -> Paid:
+    """Return what a release's payroll export says of each employee number; empty without one."""
     file = folder / "exports" / exports.PAYROLL.folder / f"{exports.PAYROLL.name}_{month}.parquet"
     return _rows("read_parquet(?)", [str(file)]) if file.exists() else {}
+
+
+def points(paid: Paid) -> Decimal:
+    """Return the points of all together."""
+    return sum((Decimal(str(row[0])) for row in paid.values() if row[0] is not None), Decimal())
 
 
 def _built(company: Company, home: Home, month: Month) -> Paid:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from perfhouse.company import Company, Source
     from perfhouse.deliveries import Standing as Delivery
     from perfhouse.mart.load import Standing
+    from perfhouse.months import State
     from perfhouse.release import Release
     from perfhouse.reproduce import Reproduction
     from perfhouse.settings import Home
@@ -212,9 +213,25 @@ def months(home: Home, company: Company, echo: Echo) -> None:
         word = "closed" if state.is_locked else "closes"
         newest = f"{state.release} as of {state.as_of}" if state.release else "no release"
         echo(f"{state.month}: {state.status:<11} {word} {state.closes_on}  {newest}")
+        if _is_unsigned(home, company, state):
+            echo(f"  not signed off: perfhouse sign-off --month {state.month}")
         if state.provisional:
             again = f"; run it as of {state.month.plus(1)}" if state.is_locked else ""
             echo(f"  still provisional: {', '.join(state.provisional)}{again}")
+
+
+def _is_unsigned(home: Home, company: Company, state: State) -> bool:
+    """Say whether a month is final by a release that nobody signed, where somebody should have."""
+    from perfhouse import ledger, months, release_manifest, sign_off
+
+    if company.sign_off is None or state.status not in (months.CLOSED, months.RESTATED):
+        return False
+    entry = ledger.latest(home, state.month)
+    if entry is None:
+        return False
+    said = release_manifest.read_manifest(home.published / entry.path)
+    content = sign_off.content_of(said)
+    return sign_off.approval(ledger.lines(ledger.ledger_path(home)), content) is None
 
 
 def reproduction(found: Reproduction, echo: Echo) -> None:

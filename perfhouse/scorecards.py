@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 SCORED = "scored"
 TOP_SCORE = 120.0
 TARGET_SCORE = 100.0
-MINIMUM_PEERS = 3
 TREND_MONTHS = 12
 CATEGORIES = ("result", "quality", "efficiency", "people", "innovation")
 
@@ -173,6 +172,26 @@ class KpiScore:
     def is_scored(self) -> bool:
         """Whether this KPI counts towards the total."""
         return self.status == SCORED and self.score is not None
+
+    def lacks(self, definition: Definition) -> str | None:
+        """Name what too little data there is of, as `scorecard_explanations` does.
+
+        Returns `answers` (they are not shown, so that nobody's can be worked out), `cases`,
+        `rows` or `months`; None where the status is not that there is too little.
+        """
+        if self.status != "insufficient_data":
+            return None
+        if self.sample_size is None and definition.is_suppressed:
+            return "answers"
+        if self.value is None or (self.sample_size or 0.0) < self.fewest(definition):
+            return "cases"
+        if self.row_count is None or self.minimum_rows is None:
+            return None
+        return "rows" if self.row_count < self.minimum_rows else "months"
+
+    def fewest(self, definition: Definition) -> float:
+        """Return the cases needed: the company's choice where it made one, else the KPI's own."""
+        return definition.minimum_sample if self.minimum_sample is None else self.minimum_sample
 
     @property
     def scale(self) -> Scale | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import get_ident
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
@@ -20,6 +21,12 @@ from perfhouse.month import Month
 
 _KEY_BYTES = 32
 _CONNECTIONS = ("AIRFLOW_CONN_", "PERFHOUSE_URL_")
+
+
+def cores() -> int:
+    """Count the cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # which macOS has not
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,16 @@ class Home:
     def operations(self) -> Path:
         """Pages about releases; they tell of durations and findings, so they are no publication."""
         return self.root / "docs" / "operations"
+
+    @property
+    def arrivals(self) -> Path:
+        """What lay at a watched place when a month was last ingested from it."""
+        return self.root / "arrivals"
+
+    @property
+    def processed(self) -> Path:
+        """Which deliveries each month was last built and published from, and what stopped it."""
+        return self.root / "processed"
 
     @property
     def configurations(self) -> Path:
@@ -195,8 +212,8 @@ def _kept_key(home: Home, name: str) -> bytes:
 
 
 def write_once(file: Path, content: bytes) -> None:
-    """Create a private file complete or not at all; a file another process made first wins."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    """Create a private file complete or not at all; a file somebody else made first wins."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}.{get_ident()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
         handle.write(content)
         handle.flush()

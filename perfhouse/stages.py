@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from perfhouse.lake import Manifest
     from perfhouse.ledger import Record
     from perfhouse.release import Beside, Release
+    from perfhouse.release_diff import Difference
     from perfhouse.restatement import Reason
+    from perfhouse.sign_off_request import Request
 
 _log = logging.getLogger(__name__)
 Progress = Callable[[str], None]
@@ -113,11 +115,18 @@ def ingest(
     `accept_loss` says who lets a delivery land that lost many rows, and why: it goes on record.
     """
     from connectors import landing
+    from perfhouse import arrivals, step_times
 
     source, accepts = source_of(ws, source_id), accept_loss is not None
     _sayable(ws.home, accept_loss)
-    with exclusive(ws.home, f"ingest-{source_id}-{month}"):
+    with (
+        exclusive(ws.home, f"ingest-{source_id}-{month}"),
+        step_times.timed(ws.home, month, step_times.INGEST, source_id),
+    ):
+        seen = arrivals.sight(ws, source, month)
         landed = landing.ingest(source, ws.company, month, ws.data, ws.home, progress, accepts)
+        if seen is not None and not seen.waits:
+            arrivals.note(ws.home, source.id, seen)
         return _with_loss(ws, landed, accept_loss)
 
 
@@ -130,10 +139,14 @@ def land(
 ) -> Manifest:
     """Land one source's month again from its archive, after a mapping was mended."""
     from connectors import landing
+    from perfhouse import step_times
 
     source, accepts = source_of(ws, source_id), accept_loss is not None
     _sayable(ws.home, accept_loss)
-    with exclusive(ws.home, f"ingest-{source_id}-{month}"):
+    with (
+        exclusive(ws.home, f"ingest-{source_id}-{month}"),
+        step_times.timed(ws.home, month, step_times.INGEST, source_id),
+    ):
         landed = landing.land(source, ws.company, month, ws.home, progress, accepts)
         return _with_loss(ws, landed, accept_loss)
 
@@ -201,7 +214,7 @@ def build(
     """Build facts, KPIs and scorecards of one month; raises BuildFailed (data engineer)."""
     from connectors import streams
     from perfhouse import build as builder
-    from perfhouse import lake
+    from perfhouse import lake, processed, step_times
 
     pack = ws.company.kpis.pack
     if pack is not None and pack.announced_on is None:
@@ -211,7 +224,12 @@ def build(
         )
     for gap in coverage_gaps(ws.company, month):
         progress(f"{month}: {gap}")
-    with exclusive(ws.home, "warehouse"), lake.reading(ws.home):
+    with (
+        exclusive(ws.home, "warehouse"),
+        lake.reading(ws.home),
+        processed.building(ws.home, month),
+        step_times.timed(ws.home, month, step_times.BUILD),
+    ):
         return builder.build(
             ws.company, ws.home, month, as_of or month, streams.declarations(), progress
         )
@@ -248,24 +266,65 @@ def publish(
     mart changes with the files, if the company has one; where it cannot, the release stands all
     the same.
     """
-    from perfhouse import release
+    from perfhouse import processed, release, step_times
 
     _sayable(ws.home, reason)
     beside = _mart_beside(ws, progress) or release.nothing_beside
-    with exclusive(ws.home, "warehouse"):
+    with (
+        exclusive(ws.home, "warehouse"),
+        processed.publishing(ws.home, ws.company, month, as_of),
+    ):
         try:
-            released = release.publish(
-                *(ws.company, ws.home, month),
-                as_of=as_of,
-                reason=reason,
-                beside=beside,
-                progress=progress,
-            )
+            with step_times.timed(ws.home, month, step_times.PUBLISH):
+                released = release.publish(
+                    *(ws.company, ws.home, month),
+                    as_of=as_of,
+                    reason=reason,
+                    beside=beside,
+                    progress=progress,
+                )
         finally:
             _document(ws.home, "exports", month)
         _account(ws, released)
     _follow(ws, released, progress)
     return released
+
+
+def ask(
+    ws: Workspace,
+    month: Month,
+    as_of: Month | None = None,
+    progress: Progress = _log.info,
+    reason: Reason | None = None,
+) -> Request | None:
+    """Stage and audit what `publish` would put out; return what HR is to sign of it, if anything.
+
+    Nothing goes out; what is returned is kept as the month's open request.
+    """
+    from perfhouse import processed, release
+
+    _sayable(ws.home, reason)
+    with exclusive(ws.home, "warehouse"):
+        try:
+            with processed.asking(ws.home, ws.company, month, as_of) as waits:
+                request = release.ask(
+                    *(ws.company, ws.home, month), as_of=as_of, reason=reason, progress=progress
+                )
+                if request is not None:
+                    waits()
+                return request
+        finally:
+            _document(ws.home, "exports", month)
+
+
+def preview(
+    ws: Workspace, month: Month, as_of: Month | None = None, progress: Progress = _log.info
+) -> Difference | None:
+    """Return how what is built differs from the release that stands; None where none does."""
+    from perfhouse import release
+
+    with exclusive(ws.home, "warehouse"):
+        return release.preview(ws.company, ws.home, month, as_of=as_of, progress=progress)
 
 
 def rollback(ws: Workspace, to: str, reason: Reason, progress: Progress = _log.info) -> Release:
@@ -352,6 +411,28 @@ def run(
                 raise
             progress(f"{source.id}: optional, not delivered: {missing}")
             skipped.append(source.id)
+    released = made(ws, month, as_of, progress, reason)
+    verdicts = tuple(v for v in gate.verdicts(ws.home, month))
+    return RunResult(month, tuple(manifests), tuple(skipped), verdicts, released)
+
+
+def made(
+    ws: Workspace,
+    month: Month,
+    as_of: Month | None = None,
+    progress: Progress = _log.info,
+    reason: Reason | None = None,
+) -> Release:
+    """Judge, build and publish what is landed of a month."""
+    judged(ws, month, as_of, progress)
+    progress(f"{month}: publish")
+    return publish(ws, month, as_of, progress, reason)
+
+
+def judged(
+    ws: Workspace, month: Month, as_of: Month | None = None, progress: Progress = _log.info
+) -> None:
+    """Build a month between its gates; GateFailed or BuildFailed stop it."""
     progress(f"{month}: gate raw")
     gate_raw(ws, month, as_of)
     progress(f"{month}: build")
@@ -360,18 +441,19 @@ def run(
     gate_facts(ws, month, as_of)
     progress(f"{month}: gate scorecards")
     gate_scorecards(ws, month, as_of)
-    progress(f"{month}: publish")
-    released = publish(ws, month, as_of, progress, reason)
-    verdicts = tuple(v for v in gate.verdicts(ws.home, month))
-    return RunResult(month, tuple(manifests), tuple(skipped), verdicts, released)
 
 
 def _gate(ws: Workspace, name: str, month: Month, as_of: Month | None) -> Verdict:
     from connectors import streams
     from expectations import gate
-    from perfhouse import lake
+    from perfhouse import lake, processed, step_times
 
-    with exclusive(ws.home, "warehouse"), lake.reading(ws.home):
+    with (
+        exclusive(ws.home, "warehouse"),
+        lake.reading(ws.home),
+        processed.judging(ws.home, ws.company, month, as_of, name),
+        step_times.timed(ws.home, month, f"gate {name}"),
+    ):
         try:
             return gate.run(name, ws.home, ws.company, month, as_of=as_of, streams=streams.STREAMS)
         finally:

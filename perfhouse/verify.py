@@ -112,6 +112,7 @@ def _release(
         known = ", ".join(each.name for each in said.entries) or "none"
         raise ConfigError([f"release: expected one of {known}; got {name!r}"])
     found = [*said.problems, *verify_release.problems(published, entry.path, entry, keys)]
+    found += verify_release.signatures(published, [entry], said)
     of_release = said.erasures(published / entry.path)
     notes = (*said.notes, *verify_ledger.unsigned([entry]), *of_release)
     return Verification(name, tuple(found), notes)
@@ -125,6 +126,7 @@ def _everything(published: Path, said: VerifiedLedger, keys: Sequence[PublicKey]
         if path not in known and not said.problems:
             problems.append(f"published/{path}: the ledger does not name it")
         problems += verify_release.problems(published, path, known.get(path), keys)
+    problems += verify_release.signatures(published, said.entries, said)
     if said.entries and not problems:
         problems += verify_shown.problems(published, ledger.standing(said.lines))
     named = {line.what["file"] for line in erased.of_lines(said.lines)}

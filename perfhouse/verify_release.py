@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perfhouse import erased, evidence, merkle, release_manifest, trust, warehouse
+from perfhouse import erased, evidence, merkle, release_manifest, sign_off, trust, warehouse
 from perfhouse.ledger import Entry
 from perfhouse.public_tables import PublicTable
 from perfhouse.release_files import DATABASE
+from perfhouse.verify_ledger import VerifiedLedger
 
 if TYPE_CHECKING:
     from minisign import PublicKey
@@ -29,6 +30,17 @@ def problems(
             yield f"published/{path}: {problem}"
     except Exception as error:  # a changed file may make any reader fail
         yield f"published/{path}: unreadable: {type(error).__name__}"
+
+
+def signatures(published: Path, entries: Sequence[Entry], said: VerifiedLedger) -> Iterator[str]:
+    """Say what does not hold of people's signatures, where releases say that they needed one."""
+    for entry in entries:
+        try:
+            manifest = release_manifest.read_manifest(published / entry.path)
+        except (OSError, ValueError):  # told as a problem of the release
+            continue
+        for problem in sign_off.problems(manifest, said.lines, entry.sequence):
+            yield f"published/{entry.path}: {problem}"
 
 
 def _release_problems(

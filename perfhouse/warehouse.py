@@ -51,6 +51,10 @@ def connect(path: Path | str = ":memory:", *, read_only: bool = False) -> DuckDB
     Args:
         path: the file; where it is missing and `read_only` is false, it is made, for its account.
         read_only: refuse writes; several processes may then read the file together.
+
+    Raises:
+        TransientError: another process has it open to write, or to read where we want to write
+            (try again).
     """
     import duckdb
 
@@ -59,15 +63,26 @@ def connect(path: Path | str = ":memory:", *, read_only: bool = False) -> DuckDB
     is_new = not memory and not read_only and not target.exists()
     if is_new:
         target.parent.mkdir(parents=True, exist_ok=True)
-    connection = duckdb.connect(
-        ":memory:" if memory else str(target),
-        read_only=read_only and not memory,
-        config=dict(engine_config(None if memory else target.parent)),
-    )
+    try:
+        connection = duckdb.connect(
+            ":memory:" if memory else str(target),
+            read_only=read_only and not memory,
+            config=dict(engine_config(None if memory else target.parent)),
+        )
+    except duckdb.IOException as error:
+        if "lock" not in str(error):
+            raise
+        raise in_use(target) from error
     if is_new:  # single answers about people lie in it: its account alone may read them
         target.chmod(0o600)
     connection.execute("set global TimeZone = 'UTC'")  # of every session of the engine
     return connection
+
+
+def in_use(path: Path) -> TransientError:
+    """Return what says that another process holds a file."""
+    told = "in use by another build or by somebody's question; try again when it is through"
+    return TransientError(f"{path}: {told}")
 
 
 def insert(con: DuckDBPyConnection, into: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -87,20 +102,8 @@ def insert(con: DuckDBPyConnection, into: str, rows: Sequence[Sequence[Any]]) ->
 
 
 def expect_free(path: Path) -> None:
-    """Refuse to begin while another process has a file open: it has one writer.
-
-    Raises:
-        TransientError: another build or a question holds it (try again).
-    """
-    import duckdb
-
-    try:
-        connect(path).close()
-    except duckdb.IOException as error:
-        if "lock" not in str(error):
-            raise
-        told = "in use by another build or by somebody's question; try again when it is through"
-        raise TransientError(f"{path}: {told}") from error
+    """Refuse to begin while another process has a file open: it has one writer; see `connect`."""
+    connect(path).close()
 
 
 def answer(path: Path, sql: str) -> str:

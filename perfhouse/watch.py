@@ -29,6 +29,7 @@ _SHOWN = {
     "up_for_retry": "failed, is tried again",
     "skipped": "not needed",
     "upstream_failed": "not run",
+    "awaiting_input": "waits for a person's answer",
 }
 
 

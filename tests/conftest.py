@@ -13,7 +13,7 @@ gc.set_threshold(100_000, 50, 100)
 SERVERS = (
     "kamailio", "mariadb", "moto", "postgres", "prism", "ralph", "rt", "scim", "slapd", "sshd",
 )  # fmt: skip
-pytest_plugins = ("parsed_once", *(f"servers.{name}" for name in SERVERS))
+pytest_plugins = ("played_back", *(f"servers.{name}" for name in SERVERS))
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -26,6 +26,7 @@ def run_dbt(arguments: Sequence[str], *more: Any, **named: Any) -> Any:
     from dbt.cli import main
     from dbt.task import runnable
     from dbt_common.clients import jinja
+    from dbt_common.events import event_manager
 
     runner = main.dbtRunner
     environment = jinja.MacroFuzzEnvironment
@@ -40,11 +41,13 @@ def run_dbt(arguments: Sequence[str], *more: Any, **named: Any) -> Any:
         patch.setattr(main, "dbtRunner", Parsed)
         patch.setattr(environment, "compile", _compiled(environment.compile))
         patch.setattr(runnable, "write_manifest", _copied(runnable.write_manifest))
+        manager = event_manager.EventManager
+        patch.setattr(manager, "fire_event", _heard(manager.fire_event))
         return _run_dbt(arguments, *more, **named)
 
 
 def _manifest(runner: Any, args: Sequence[str]) -> Any:
-    key = _sources()
+    key = sources()
     if key not in _parsed:
         flags = list(args[args.index("--log-level") :])
         outcome = runner().invoke(["parse", *flags])
@@ -68,11 +71,22 @@ def _compiled(compile_source: Callable[..., Any]) -> Callable[..., Any]:
     return compiled
 
 
+def _heard(fire: Callable[..., None]) -> Callable[..., None]:
+    """Return dbt's way to tell of an event, without what is told to a log that is off."""
+    from dbt_common.events.base_types import EventLevel
+
+    def heard(manager: Any, event: Any, *more: Any, **named: Any) -> None:
+        if type(event).__name__ == "NodeFinished" or event.level_tag() is not EventLevel.DEBUG:
+            fire(manager, event, *more, **named)
+
+    return heard
+
+
 def _copied(write: Callable[..., None]) -> Callable[..., None]:
     """Return dbt's writer of the manifest, which copies what it wrote of the same project."""
 
     def copied(manifest: Any, target: str, *more: Any) -> None:
-        key = _sources()
+        key = sources()
         file = Path(target) / "manifest.json"
         kept = _written.get(key)
         if kept is None or not kept.is_file():
@@ -84,14 +98,22 @@ def _copied(write: Callable[..., None]) -> Callable[..., None]:
     return copied
 
 
-def _sources() -> tuple[Any, ...]:
+def sources() -> tuple[Any, ...]:
     """Return what a parse depends on: each file of the project and of the company's own KPIs."""
-    project = settings.project_dir()
-    own = project / os.environ.get("PERFHOUSE_COMPANY_KPIS", "company_kpis")
-    files = [*_files(project, "models"), *_files(project, "macros"), *_files(project, "tests")]
-    files += [project / "dbt_project.yml", project / "profiles.yml", *own.rglob("*.yml")]
-    stamps = ((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in sorted(files))
-    return (os.environ.get("PERFHOUSE_COMPANY_KPIS"), *stamps)
+    own = os.environ.get("PERFHOUSE_COMPANY_KPIS", "company_kpis")
+    files = sorted((settings.project_dir() / own).rglob("*.yml"))
+    return (own, *project(), *map(_stamp, files))
+
+
+def project() -> tuple[Any, ...]:
+    """Return the files of the project as they are now."""
+    root = settings.project_dir()
+    files = [*_files(root, "models"), *_files(root, "macros"), *_files(root, "tests")]
+    return tuple(map(_stamp, sorted([*files, root / "dbt_project.yml", root / "profiles.yml"])))
+
+
+def _stamp(file: Path) -> tuple[str, int, int]:
+    return (str(file), file.stat().st_mtime_ns, file.stat().st_size)
 
 
 def _files(project: Path, folder: str) -> list[Path]:
@@ -99,8 +121,3 @@ def _files(project: Path, folder: str) -> list[Path]:
 
 
 _run_dbt = build.run_dbt
-
-
-def pytest_configure() -> None:
-    """Take the place of the product's own call in every test of this process."""
-    build.run_dbt = run_dbt

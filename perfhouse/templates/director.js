@@ -1,7 +1,7 @@
 /* Last of three parts: what is shown, and when it is drawn again. */
 function tiles(all) {
   const known = all.map(r => r.total).filter(x => x !== null);
-  const list = [[L("经理", "Managers"), all.length],
+  const list = [[L("经理", "Managers"), all.length === rows.length ? all.length : `${all.length} / ${rows.length}`],
     [L("总分中位数", "Median total"), known.length ? fixed(quantile(rising(known), .5), 1) : "—"],
     [L("无总分", "Without a total"), all.length - known.length],
     [L("明显上升", "Clearly better"), all.filter(r => r.changed === "b").length],
@@ -53,4 +53,4 @@ addEventListener("resize", () => { if (!printing) show(); });
 addEventListener("beforeprint", () => { printing = true; show(); });
 addEventListener("afterprint", () => { printing = false; show(); });
 $("all").open = rows.length <= 60;
-if (rows.length) unpack().then(() => { offer(); show(); }, () => { $("old").hidden = false; });
+if (rows.length) unpack().then(() => { offer(); $("role").value = usual(); show(); }, () => { $("old").hidden = false; });

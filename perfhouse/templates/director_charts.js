@@ -109,7 +109,7 @@ function told(r, k) {
     return `${called(r)}\n${name}: ${mark ? L(mark[1], mark[2]) : L("不适用", "does not apply")}`;
   }
   return `${called(r)}\n${name}: ${fixed(c.score, 1)}`
-    + (c.value === null ? "" : `\n${shown(c.value, k.unit)} · n = ${trim(c.cases ?? 0, 1)}`)
+    + (c.value === null ? "" : `\n${L("调整后", "adjusted")} ${shown(c.value, k.unit)} · n = ${trim(c.cases ?? 0, 1)}`)
     + (c.open ? "\n" + L("仍可能变化", "provisional") : "");
 }
 
@@ -119,10 +119,10 @@ function heat(all) {
   const seen = all.slice(first * PAGE, (first + 1) * PAGE);
   const box = $("c-heat"), wide = box.clientWidth || 700;
   const left = wide < 600 ? 84 : 150, room = (wide - left) / (kpis.length || 1);
-  const high = wide < 600 ? 120 : 96;
+  const high = wide < 600 ? 144 : 96;
   box.style.height = `${high + 14 + Math.max(1, seen.length) * 22}px`;
   const data = seen.flatMap((r, y) => kpis.filter(k => r.cells[k.at].text !== "·").map(k => {
-    const at = r.cells[k.at], step = colour(at.score);
+    const at = r.cells[k.at], step = colour(parseFloat(at.text));  // of the number shown
     const none = at.score === null;
     return { value: [k.at, y, none ? -1 : Math.min(Math.max(at.score, 0), HIGHEST)],
       told: told(r, k),
@@ -134,7 +134,8 @@ function heat(all) {
   draw("heat", {
     grid: { left, right: 4, top: high, bottom: 4 },
     xAxis: { type: "category", position: "top", data: kpis.map(k => say(k.name)),
-      axisLabel: { rotate: wide < 600 ? 90 : 40, interval: 0, width: high * 1.1,
+      axisLabel: { rotate: wide < 600 ? 90 : 40, interval: 0,
+        width: wide < 600 ? high - 24 : high * 1.1,  // upright it has the height, aslant more
         overflow: "truncate", fontSize: wide < 600 ? 11 : 12 }, splitLine: { show: false } },
     yAxis: { type: "category", inverse: true, data: seen.map(r => called(r)),
       axisLabel: { interval: 0, width: left - 10, overflow: "truncate" },
@@ -234,7 +235,7 @@ function funnel(all) {
     data: xs.map(x => [on(x), clamp(k.reference + z * wide(x))]) });
   const look = f => ({ b: [c.good, "diamond"], w: [c.poor, "diamond"], B: [c.good, "triangle"],
     W: [c.poor, "triangle"] }[f] || [c.mid, "circle"]);
-  const says = r => `${called(r)}\n${shown(at(r).value, k.unit)} · n = ${trim(at(r).cases, 1)}`
+  const says = r => `${called(r)}\n${L("调整后", "adjusted")} ${shown(at(r).value, k.unit)} · n = ${trim(at(r).cases, 1)}`
     + (REVIEW[at(r).funnel] ? "\n" + L(...REVIEW[at(r).funnel]) : "");
   draw("funnel", {
     grid: { left: 56, right: 16, top: 30, bottom: 44 },
@@ -265,7 +266,8 @@ function funnel(all) {
 function sorts(all) {
   const c = ink(), of = (list, id) => rising(list.map(r => ofCategory(r, id)).filter(x => x !== null));
   const five = list => [0, .25, .5, .75, 1].map(share => quantile(list, share));
-  const known = categories.map(x => ({ name: say(x.name), own: of(all, x.id), every: of(rows, x.id) }))
+  const role = $("role").value, peers = rows.filter(r => !role || r.role === role.slice(1));
+  const known = categories.map(x => ({ name: say(x.name), own: of(all, x.id), every: of(peers, x.id) }))
     .filter(x => x.every.length);
   const says = x => `${x.name}\n` + (x.own.length ? five(x.own).map(v => fixed(v, 1)).join(" · ") : "—");
   draw("sorts", {
@@ -279,11 +281,11 @@ function sorts(all) {
     { type: "scatter", symbol: "diamond", symbolSize: 13, z: 4,
       itemStyle: { color: c.acc, borderColor: c.card }, data: known.map((x, at) => ({
         value: [at, quantile(x.every, .5)],
-        told: `${x.name}\n${L("全部的中位数", "median of all")}: ${fixed(quantile(x.every, .5), 1)}` })) }],
+        told: `${x.name}\n${L("该岗位的中位数", "median of the role")}: ${fixed(quantile(x.every, .5), 1)}` })) }],
   });
   twin("sorts", known.map(x => `${x.name}: ${x.own.length ? fixed(quantile(x.own, .5), 1) : "—"}`)
     .join("; "), () => [[L("类别", "Category"), L("经理数", "Managers"), L("最低", "Lowest"), "25%",
-    L("中位数", "Median"), "75%", L("最高", "Highest"), L("全部的中位数", "Median of all")],
+    L("中位数", "Median"), "75%", L("最高", "Highest"), L("该岗位的中位数", "Median of the role")],
   known.map(x => [x.name, x.own.length, ...(x.own.length ? five(x.own).map(v => fixed(v, 1))
     : Array(5).fill("—")), fixed(quantile(x.every, .5), 1)])]);
 }

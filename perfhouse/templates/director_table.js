@@ -84,6 +84,14 @@ function chosen() {
   return found.sort((a, b) => (by(a) === null) - (by(b) === null) || by(b) - by(a) || name(a, b));
 }
 
+// Roles are not mixed unless that is asked for: a total made of others' is no peer of theirs.
+function usual() {
+  const count = new Map();
+  for (const r of rows) count.set(r.role, (count.get(r.role) ?? 0) + 1);
+  const first = [...count].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))[0];
+  return count.size > 1 ? "=" + first[0] : "";
+}
+
 function options(id, list) {
   const kept = $(id).value;
   $(id).replaceChildren(...list.map(([value, text]) => new Option(text, value)));

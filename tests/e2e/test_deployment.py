@@ -227,7 +227,8 @@ def test_the_deployment_publishes_a_month(
         made = place.root / "airflow" / "simple_auth_manager_passwords.json.generated"
         login = {"username": "admin", "password": json.loads(made.read_text())["admin"]}
         api.authorize(api.post("/auth/token", login)["access_token"])
-        expected = {"ingest_desk", "ingest_survey", "ingest_hr", "transform", "publish"}
+        expected = {"ingest_desk", "ingest_survey", "ingest_hr"}
+        expected |= {"transform", "publish", "reconcile"}
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             if {d["dag_id"] for d in api.get("/api/v2/dags")["dags"]} == expected:

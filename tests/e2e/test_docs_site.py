@@ -19,28 +19,42 @@ from urllib.parse import quote
 
 import pytest
 
+from expectations import data_docs, data_docs_pages, gate
+
 ROOT = Path(__file__).resolve().parents[2]
+AXE = ROOT / ".servers/node/node_modules/axe-core/axe.min.js"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [
     pytest.mark.server,
     pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"),
-        reason="no chromium here; tests/servers/packages.sh installs it",
+        (CHROMIUM is None or not AXE.exists()) and not os.environ.get("CI"),
+        reason="no chromium or axe here; tests/servers/packages.sh and install.sh install them",
     ),
 ]
-# What must be found: a page that is too wide and asks somebody else.
-FAULTY = """<!doctype html><title>Faulty</title><p style="width:999px">Wide</p>
+# What must be found: a page that is too wide, too pale, and asks somebody else.
+FAULTY = """<!doctype html><title>Faulty</title><p style="width:999px;color:#ccc">Wide</p>
 <img src="http://cdn.example.com/x.png" alt="">"""
 PAGES = ("index", "bi", "bi-finebi", "runbook", "tables", "kpis", "benchmarks", "dbt")
+# Pages that the test makes beside the site: this one, and what a gate said, with long keys.
+MADE = ("faulty", "verdict")
+CHECK = gate.Check("volume", "Rows as usual", "行数正常", "critical", False, *("x" * 60, "y" * 60),
+                   ("k" * 64,))  # fmt: skip
 # Looks into each frame when its page is drawn; dbt's page draws itself after it has loaded.
 PROBE = """
-addEventListener('load', () => setTimeout(() => {
+addEventListener('load', () => setTimeout(async () => {
   const found = {};
   for (const frame of document.querySelectorAll('iframe')) {
     const page = frame.contentWindow, root = page.document.documentElement;
     found[frame.id] = { title: page.document.title, scroll: root.scrollWidth - root.clientWidth,
       text: page.document.body.innerText.slice(0, 20000),
       from: page.performance.getEntriesByType('resource').map(each => each.name) };
+    // dbt's own, one of thousands of cells, and one whose policy runs no script.
+    if (['dbt', 'tables', 'verdict'].includes(frame.id)) continue;
+    page.eval(axe);
+    const said = await page.axe.run(page.document, { resultTypes: ['violations'] });
+    found[frame.id].axe = said.violations
+      .filter(v => ['serious', 'critical'].includes(v.impact))
+      .map(v => [v.id, v.nodes.slice(0, 3).map(n => n.target.join(' '))]);
   }
   const pre = document.createElement('pre'); pre.id = 'all';
   pre.textContent = JSON.stringify(found); document.body.replaceChildren(pre);
@@ -91,9 +105,13 @@ def served(site: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def seen(site: Path, served: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (site / "faulty.html").write_text(FAULTY, encoding="utf-8")
+    verdict = gate.Verdict("raw", "2026-09", "2026-09", "ab" * 32, False, (CHECK,))
+    (site / "verdict.html").write_text(data_docs_pages.page(verdict, data_docs._CSS), "utf-8")
     framed = '<iframe id={0} width=390 height=900 src="{0}.html"></iframe>'
-    frames = "".join(framed.format(page) for page in (*PAGES, "faulty"))
-    text = f"<!doctype html><meta charset=utf-8><body>{frames}<script>{PROBE}</script>"
+    frames = "".join(framed.format(page) for page in (*PAGES, *MADE))
+    (site / "axe.js").write_text(f"const axe = {json.dumps(AXE.read_text('utf-8'))};", "utf-8")
+    scripts = f"<script src=axe.js></script><script>{PROBE}</script>"
+    text = f"<!doctype html><meta charset=utf-8><body>{frames}{scripts}"
     (site / "probe.html").write_text(text, encoding="utf-8")
     dom = opened(f"{served}/probe.html", tmp_path_factory.mktemp("chromium"))
     said = re.search(r'<pre id="all">(.*?)</pre>', dom, re.DOTALL)
@@ -108,12 +126,19 @@ def test_no_page_asks_anybody_else(seen: dict[str, Any], served: str) -> None:
         for name, page in seen.items()
     }
     assert asked.pop("faulty") == ["http://cdn.example.com/x.png"]
-    assert asked == {name: [] for name in PAGES}
+    assert asked == {name: [] for name in (*PAGES, "verdict")}
 
 
 def test_no_page_scrolls_sideways_on_a_phone(seen: dict[str, Any]) -> None:
     too_wide = {name for name, page in seen.items() if page["scroll"] > 0}
     assert too_wide - {"dbt"} == {"faulty"}  # dbt's page is dbt's
+
+
+def test_axe_finds_nothing_serious_on_any_page_of_ours(seen: dict[str, Any]) -> None:
+    found = {name: page["axe"] for name, page in seen.items() if "axe" in page}
+    assert "color-contrast" in {rule for rule, _ in found.pop("faulty")}
+    assert set(found) >= {"index", "bi", "kpis", "runbook"}
+    assert {name: each for name, each in found.items() if each} == {}
 
 
 def test_dbts_page_knows_the_project(seen: dict[str, Any], site: Path) -> None:

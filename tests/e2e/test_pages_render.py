@@ -65,6 +65,13 @@ addEventListener('load', async () => {
     const drawn = id => [...$('c-' + id).querySelectorAll('path')].map(p => p.getAttribute('fill'));
     const table = id => [...$('t-' + id).rows].map(r => [...r.cells].map(c => c.textContent));
     const text = id => $('c-' + id).textContent;
+    const box = $('c-heat').getBoundingClientRect();
+    out.clipped = [...$('c-heat').querySelectorAll('text')].filter(e => {
+      const at = e.getBoundingClientRect();
+      return at.top < box.top - 1 || at.left < box.left - 1;
+    }).map(e => e.textContent);
+    out.role = $('role').value;
+    out.tiles = $('tiles').textContent;
     out.before = { heat: drawn('heat'), rows: table('heat').length, spread: table('spread'),
       moves: table('moves'), sorts: table('sorts'), labels: text('heat') };
     out.said = Object.fromEntries([...document.querySelectorAll('[id^=d-]')]
@@ -150,6 +157,10 @@ def run(
 def pages(tmp_path_factory) -> dict[str, str]:
     out = tmp_path_factory.mktemp("pages")
     con = overview_fixture.make(managers=12)
+    con.execute(  # whose total is made of the others': none of their peers
+        "update scorecards.scorecard_manager_months set role = 'manager_of_managers' "
+        "where manager_id = 'M01'"
+    )
     paths = page_director.render_all(con, MONTH, out / "pages", release={"number": 1})
     shown = cards.render_all(con, MONTH, out / "cards", release={"number": 1})
     listed = [shown[0], shown[-1], *paths]
@@ -237,34 +248,34 @@ def test_no_page_scrolls_sideways_or_asks_for_anything(light):
 
 def test_colours_are_of_the_scale_and_what_is_missing_has_none(light):
     before = light["pages-index-wide"]["before"]
-    assert before["rows"] == 1 + 12
+    assert before["rows"] == 1 + 11
     assert {"#8c510a", "#d8b365", "#f6e8c3", "#e3eceb", "#80cdc1", "#01665e"} >= {
         colour for colour in before["heat"] if colour not in (None, "none", "transparent", "#fff")
     }
     assert before["heat"].count("#8c510a") >= 1  # M02's zero
     assert "—" in before["labels"]
     missing = before["heat"].count("#fff")
-    assert missing >= 2 + 10, "cells without a score are drawn, with their mark, in no colour"
+    assert missing >= 10, "cells without a score are drawn, with their mark, in no colour"
 
 
 def test_tables_beside_the_charts_tell_what_the_charts_draw(light):
     page = light["pages-index-wide"]
     counts = [int(row[1]) for row in page["before"]["spread"][1:]]
-    assert sum(counts) == 12
+    assert sum(counts) == 11
     assert counts[-1] == 1, "one manager has no total"
     assert [row[0] for row in page["before"]["sorts"][1:]] == [
         "Results", "Quality", "Efficiency", "People", "Innovation",
     ]  # fmt: skip
-    assert page["said"]["d-heat"].startswith("12 managers, 13 KPIs;")
+    assert page["said"]["d-heat"].startswith("11 managers, 13 KPIs;")
     for row in page["before"]["moves"][1:]:
         assert re.fullmatch(r"[+−]\d+\.\d", row[2])
 
 
 def test_filters_choose_and_the_table_of_all_numbers_follows(light):
     filtered = light["pages-index-wide"]["filtered"]
-    assert filtered["told"] == "6 managers shown"
-    assert (filtered["rows"], filtered["hidden"]) == (1 + 6, 6)
-    assert sum(int(row[1]) for row in filtered["spread"][1:]) == 6
+    assert filtered["told"] == "5 managers shown"
+    assert (filtered["rows"], filtered["hidden"]) == (1 + 5, 7)
+    assert sum(int(row[1]) for row in filtered["spread"][1:]) == 5
     assert filtered["funnel"][0][1] == "Customer satisfaction"
     assert len(filtered["funnel"]) > 4
     names = light["pages-index-wide"]["sorted"]
@@ -275,7 +286,7 @@ def test_the_heatmap_is_walked_by_keyboard_and_a_cell_opens_its_card(light):
     page = light["pages-index-wide"]
     walked, order = page["walked"], page["filtered"]["managers"]
     assert walked["focusable"] == 0
-    assert walked["nothing"] == "6 managers shown", "Enter opens nothing before a cell is chosen"
+    assert walked["nothing"] == "5 managers shown", "Enter opens nothing before a cell is chosen"
     names = [step.split(", ")[0] for step in walked["steps"]]
     first, second, last = order[0], order[1], order[-1]
     assert names == [first, first, second, second, last, last, last]
@@ -291,5 +302,17 @@ def test_the_heatmap_is_walked_by_keyboard_and_a_cell_opens_its_card(light):
 
 def test_a_directors_page_draws_the_own_subtree(light):
     page = light["pages-M01-phone"]
-    assert page["before"]["rows"] == 1 + len(overview_fixture.SUBTREE)
-    assert page["said"]["d-heat"].startswith("5 managers, ")
+    assert page["before"]["rows"] == 1 + len(overview_fixture.SUBTREE) - 1
+    assert page["said"]["d-heat"].startswith("4 managers, ")
+
+
+def test_roles_are_not_mixed_unless_that_is_chosen_and_the_page_says_how_many_there_are(light):
+    for page, counts in (("pages-index-wide", "11 / 12"), ("pages-M01-phone", "4 / 5")):
+        assert light[page]["role"] == "=front_line"
+        assert counts in light[page]["tiles"]
+
+
+def test_no_name_beside_the_heatmap_is_cut_by_its_edge(light):
+    for name, page in light.items():
+        if name.startswith("pages-"):
+            assert page["clipped"] == [], name

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import parsed_once
+import played_back
 import pytest
 
 from connectors import streams
@@ -44,6 +46,14 @@ class Built:
         tables = ["scorecard_kpi_months", "scorecard_manager_months", "scorecard_team_months"]
         where = "where month = date '2026-09-01' order by all"
         return [self.query(f"from scorecards.{table} {where}") for table in tables]
+
+    def everything(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Return every row that dbt made."""
+        tables = self.query(
+            "select format('{}.{}', table_schema, table_name) from information_schema.tables "
+            "where table_schema in ('core', 'kpis', 'scorecards', 'monitors', 'exports')"
+        )
+        return {table: self.query(f"from {table} order by all") for (table,) in tables}
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +207,23 @@ def test_a_second_build_changes_nothing(built: Built) -> None:
     assert result.run_results.is_file()
     now = provenance.origin(built.company, built.home, tiny.SEPTEMBER, tiny.SEPTEMBER)
     assert provenance.read(built.home, tiny.SEPTEMBER) == now
+
+
+def test_what_the_tests_play_back_is_what_dbt_builds(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[Any] = []
+    play = played_back.play
+    monkeypatch.setattr(played_back, "play", lambda *of: answers.append(play(*of)) or answers[-1])
+    built.build(tiny.SEPTEMBER)  # of a kind that the test before has built
+    assert len(answers) == 1, "nothing was played back"
+    assert answers[0], "dbt had to look itself"
+    played = built.everything()
+    monkeypatch.setattr(builder, "run_dbt", parsed_once.run_dbt)
+    built.build(tiny.SEPTEMBER)
+    assert len(answers) == 1
+    assert built.everything() == played
+    assert len(played) > 50
 
 
 def test_a_month_that_became_empty_keeps_no_old_rows(

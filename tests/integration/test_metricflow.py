@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from connectors import streams
-from perfhouse import build, cli, kpi_files, lake, metrics, settings, warehouse
+from perfhouse import build, cli, kpi_files, lake, metrics, provenance, settings, warehouse
 from perfhouse.company import load_company
 from perfhouse.errors import ConfigError, TransientError
 from perfhouse.settings import Home
@@ -325,10 +325,12 @@ def test_a_build_and_a_question_do_not_meet(is_read: bool, built: Built) -> None
         with pytest.raises(TransientError, match="in use by another build or by somebody's"):
             build.build(company, built.home, tiny.SEPTEMBER, tiny.SEPTEMBER, {}, print)
         if not is_read:
-            with pytest.raises(TransientError, match="in use by a build; try again"):
+            with pytest.raises(TransientError, match="in use by another build"):
                 metrics.ask(built.home, ["query"])
-            with pytest.raises(TransientError, match="in use by a build; try again"):
+            with pytest.raises(TransientError, match="in use by another build"):
                 metrics.prepare(company, built.home)
+            with pytest.raises(TransientError, match="in use by another build"):
+                provenance.read(built.home, tiny.SEPTEMBER)  # notices ask it beside a build
 
 
 def test_words_that_are_none_of_ours_and_a_missing_folder_are_said(

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,25 +21,31 @@ from mail_server import Mailbox, serving
 
 from connectors import notices as ways
 from expectations import gate
-from perfhouse import cli, notices, release, release_files, warehouse
-from perfhouse.company_notices import Channel, read_notices
+from perfhouse import cli, notices, release, release_files, sign_off_request, warehouse
+from perfhouse.company_notices import EVENTS, Channel, read_notices
+from perfhouse.company_sign_off import SignOff
 from perfhouse.config_reader import Table
 from perfhouse.errors import ConfigError, TransientError
 from perfhouse.month import Month
+from perfhouse.sign_off import Content
 from perfhouse.stages import Workspace
 
 OCTOBER = Month("2026-10")
 SECRET = "hook-5up3r"
+FAST = 60_000
 MAIL = Channel(
     *("mail", "email", "mail", ("alerts", "cards", "gate")),
     to=("hr@example.com", "{manager_id}@example.com"),
     sender="perfhouse@example.com",
     link="https://cards.example.com/{month}/{manager_id}.html",
+    per_minute=FAST,
 )
-ROBOT = Channel("group", "wecom_robot", "robot", ("alerts", "cards", "gate"), language="zh")
-APP = Channel("app", "wecom_app", "app", ("cards",), to=("{manager_id}",))
-SLACK = Channel("slack", "slack", "slack", ("cards",), language="en")
-HOOK = Channel("hook", "webhook", "hook", ("cards",))
+ROBOT = Channel(
+    *("group", "wecom_robot", "robot", ("alerts", "cards", "gate")), language="zh", per_minute=FAST
+)
+APP = Channel("app", "wecom_app", "app", ("cards",), to=("{manager_id}",), per_minute=FAST)
+SLACK = Channel("slack", "slack", "slack", ("cards",), language="en", per_minute=FAST)
+HOOK = Channel("hook", "webhook", "hook", ("cards",), per_minute=FAST)
 
 
 @dataclass
@@ -45,6 +55,7 @@ class Web:
     url: str = ""
     told: list[tuple[str, Any]] = field(default_factory=list)
     answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    at: list[float] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -68,6 +79,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
 
         def _answer(self, body: Any) -> None:
             it.told.append((self.path, body))
+            it.at.append(time.monotonic())
             status, said = it.answers.get(urlsplit(self.path).path, (200, {"errcode": 0}))
             content = json.dumps(said).encode()
             self.send_response(status)
@@ -112,7 +124,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         con.execute("create schema if not exists monitors")
         con.execute(
             "create table monitors.monitor_findings as select date '2026-09-01' as month, "
-            "'quick_closes' as monitor, 'M1' as manager_id, 'E' || i as employee_id "
+            "'very_short_calls' as monitor, 'M1' as manager_id, 'E' || i as employee_id "
             "from range(3) r(i)"
         )
     check = gate.Check("volume", "Rows as usual", "行数正常", "critical", False, "3", "10", ("E7",))
@@ -162,11 +174,31 @@ def test_each_manager_hears_of_the_own_card_and_nobody_hears_it_twice(
     assert "https://cards.example.com/2026-09/M1.html" in own.get_content()
     assert "2 scorecards of 2026-09 are ready" in everyone.get_content()
     assert "https://" not in everyone.get_content(), "a link to one card is not for all"
-    assert "- quick_closes: 3" in alerts.get_content()
+    assert "- 极短电话:3\n" in alerts.get_content()
+    assert "- Very short calls: 3\n" in alerts.get_content()
     assert own["message-id"] != everyone["message-id"]
     assert own["auto-submitted"] == "auto-generated"
     assert counts(told(place, MAIL)) == [("cards", 0, 3), ("alerts", 0, 1)]
     assert len(mailbox.taken) == 4
+
+
+def test_a_group_reads_the_names_of_monitors_in_its_language_and_no_id(
+    place: Workspace, web: Web
+) -> None:
+    told(place, replace(ROBOT, events=("alerts",)))
+    content = web.told[0][1]["markdown"]["content"]
+    assert "- 极短电话:3\n" in content
+    assert "very_short_calls" not in content
+    assert "Very short" not in content
+
+
+def test_what_the_dag_logs_of_a_channel_that_is_not_sent_names_no_receiver(
+    place: Workspace,
+) -> None:
+    (cards, _) = told(place, replace(MAIL, to=("{manager_id}@example.com", "hr@example.com")),
+                      send=False)  # fmt: skip
+    assert "M1@example.com" in cards.shown, "the person who asks sees it"
+    assert "example.com" not in cards.said + repr(cards)
 
 
 def test_what_is_kept_of_a_notice_names_nobody(place: Workspace, mailbox: Mailbox) -> None:
@@ -248,6 +280,96 @@ def test_a_failed_gate_is_told_by_check_and_names_no_key(place: Workspace, web: 
     assert "E7" not in content
 
 
+def test_a_late_source_is_told_once_with_its_owner_and_what_came_last(
+    place: Workspace, mailbox: Mailbox, web: Web
+) -> None:
+    mail, robot = replace(MAIL, events=("late",)), replace(ROBOT, events=("late",))
+    ws = replace(place, company=replace(place.company, notices=(mail, robot)))
+    for today, due in ((date(2026, 11, 5), []), (date(2026, 11, 6), [("late", 1, 0)] * 4)):
+        assert counts(notices.notify(ws, OCTOBER, send=True, today=today)) == due
+    again = notices.notify(ws, OCTOBER, send=True, today=date(2026, 11, 9))
+    assert counts(again) == [("late", 0, 1)] * 4, "two sources, two channels, each once"
+    assert [to for to, _ in mailbox.taken] == ["hr@example.com"] * 2, "managers are not told"
+    calls = next(mail for _, mail in mailbox.taken if "calls" in mail["subject"])
+    assert calls["subject"] == "2026-10 数据源 calls 逾期未交付 · Source calls is late with 2026-10"
+    text = calls.get_content()
+    assert "owner: calls desk" in text
+    assert "负责人:calls desk" in text
+    assert "Last received: 2026-09" in text
+    assert len(web.told) == 2
+    assert "Last received" not in json.dumps(web.told), "the group reads Chinese"
+
+
+def test_approvers_hear_that_a_signature_is_asked_for_then_deputies_then_of_a_refusal(
+    place: Workspace, mailbox: Mailbox
+) -> None:
+    lead = replace(MAIL, id="lead", to=("lead@example.com",), events=("sign_off",))
+    deputy = replace(lead, id="deputy", to=("deputy@example.com",), events=("sign_off_late",))
+    who = SignOff(("hr.lead",), ("hr.deputy",), 72.0, 24.0)
+    ws = replace(place, company=replace(place.company, notices=(lead, deputy), sign_off=who))
+    content = Content("2026-10", "2026-10.r1", "3f0c" * 16)
+    asked = sign_off_request.Request(content, sign_off_request.now(ws.home))
+    steps = (
+        asked,
+        replace(asked, asked_at=asked.asked_at - 24 * 3600),
+        replace(asked, state="refused", by="hr.lead"),
+        replace(asked, state="approved", by="hr.lead"),
+    )
+    for step in steps:
+        sign_off_request.keep(ws.home, step)
+        notices.notify(ws, OCTOBER, send=True)
+        notices.notify(ws, OCTOBER, send=True)
+    assert [(to, str(mail["subject"])) for to, mail in mailbox.taken] == [
+        ("lead@example.com", "2026-10.r1 待签发 · 2026-10.r1 waits for your signature"),
+        (
+            "deputy@example.com",
+            "2026-10.r1 待代理签发 · 2026-10.r1 waits for a deputy's signature",
+        ),
+        ("lead@example.com", "2026-10.r1 未获签发 · 2026-10.r1 was not signed off"),
+    ]
+    texts = [mail.get_content() for _, mail in mailbox.taken]
+    assert all("3f0c3f0c3f0c" in text for text in texts[:2])
+    assert "no answer within 72 hours is a refusal" in texts[0]
+    assert "Refused by hr.lead" in texts[2]
+    assert all("perfhouse sign-off --month 2026-10" in text for text in texts)
+
+
+def test_a_channel_keeps_its_pace_from_event_to_event_and_from_run_to_run(
+    place: Workspace, web: Web, mailbox: Mailbox
+) -> None:
+    robot = replace(ROBOT, per_minute=120)
+    told(place, robot)  # cards and alerts
+    told(place, robot, month=OCTOBER)  # another run: a gate
+    told(place, replace(robot, id="other", events=("cards",)))  # another channel to the same robot
+    gaps = [after - before for before, after in pairwise(web.at)]
+    assert len(gaps) == 3
+    # Taken down where they arrive: a busy machine may take one down late, the next in time.
+    assert min(gaps) > 0.3, "120 a minute is one in 0.5 s"
+    begun = time.monotonic()
+    told(place, replace(MAIL, per_minute=600))
+    assert time.monotonic() - begun > 0.29, "mail has a pace, too: 4 mails"
+    assert len(mailbox.taken) == 4
+
+
+def test_the_pace_of_a_robot_is_what_wecom_allows_in_any_minute(tmp_path: Path) -> None:
+    mark, now, went = tmp_path / "robot.pace", [1e9], []
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    for run in range(5):
+        pace = ways.Pace(mark, ways._PER_MINUTE["wecom_robot"], lambda: now[0], sleep)
+        for _ in range(run * 7):
+            pace.take()
+            went.append(now[0])
+    assert len(went) == 70
+    assert max(sum(at <= other < at + 60 for other in went) for at in went) <= 20
+    now[0] -= 3600  # a clock that was set back keeps nobody waiting for an hour
+    before = now[0]
+    pace.take()
+    assert now[0] - before <= 60 / 19 + 0.001
+
+
 def test_the_other_ways_are_told_as_they_want_it(place: Workspace, web: Web) -> None:
     told(place, APP, SLACK, HOOK)
     token, first, second, slack, hook = web.told
@@ -314,14 +436,19 @@ def test_the_command_rehearses_unless_told_to_send(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     ws = replace(place, company=replace(place.company, notices=(MAIL,)))
+    monkeypatch.setattr("perfhouse.clock.today", lambda _: date(2026, 10, 6))
     monkeypatch.setattr("perfhouse.stages.open_workspace", lambda *_: ws)
     assert cli.main(["notify", "--month", "2026-09"]) == 0
     said = capsys.readouterr().out
-    assert "mail             cards   would send 3\n" in said
+    assert "mail             cards   would send 3\n    | to: hr@example.com and 2 more\n" in said
+    assert "    | 2 scorecards of 2026-09 are ready" in said
+    assert "    | to: hr@example.com\n    | 2026-09 待核实情况" in said
     assert "nothing was sent" in said
     assert mailbox.taken == []
     assert cli.main(["notify", "--month", "2026-09", "--send"]) == 0
-    assert "mail             cards   sent 3\n" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "mail             cards   sent 3\n" in said
+    assert "    |" not in said, "what went is not shown again"
     assert len(mailbox.taken) == 4
 
 
@@ -330,12 +457,13 @@ def test_every_problem_of_a_channel_is_told() -> None:
     good = {"id": "hr", "kind": "wecom_robot", "connection": "robot"}
     sent = {**good, "id": "it", "send": True}
     found = read_notices(Table({"notices": [good, sent]}, "t: ", problems))
-    quiet = Channel("hr", "wecom_robot", "robot", ("alerts", "cards", "gate"))
+    quiet = Channel("hr", "wecom_robot", "robot", EVENTS)
     assert found == (quiet, replace(quiet, id="it", send=True))
     assert problems == []
     bad = {"id": "hr", "kind": "email", "connection": "mail", "events": ["card"], "color": 1}
     bad |= {"send": "yes"}
-    read_notices(Table({"notices": [good, bad]}, "t: ", problems))
+    fast = {**good, "id": "fast", "per_minute": 21}
+    read_notices(Table({"notices": [good, bad, fast]}, "t: ", problems))
     assert [p.split(": ")[1] for p in problems] == [
         "notices[1].send",
         "notices[1].events[0]",
@@ -343,4 +471,5 @@ def test_every_problem_of_a_channel_is_told() -> None:
         "notices[1].sender",
         "notices[1].color",
         "notices[1].id",
+        "notices[2].per_minute",
     ]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from datetime import UTC, datetime
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import publish_in_child as child
@@ -14,7 +16,16 @@ import small_warehouse as small
 from small_warehouse import CALLS, MONTH, ROSTER
 
 from expectations import gate
-from perfhouse import lake, page_lineage, page_operations, release, release_files, warehouse
+from perfhouse import (
+    clock,
+    lake,
+    page_lineage,
+    page_operations,
+    release,
+    release_files,
+    step_times,
+    warehouse,
+)
 from perfhouse.company_types import Company
 from perfhouse.settings import Home
 
@@ -84,6 +95,10 @@ def _receive(home: Home, landed: lake.Manifest, at: datetime) -> None:
 
 @pytest.fixture(scope="module")
 def page(home: Home, company: Company) -> str:
+    return page_of(home, company)
+
+
+def page_of(home: Home, company: Company) -> str:
     folder = home.published / "2026-09/r1"
     path = page_operations.write(home, company, MONTH, "2026-09.r1", folder)
     assert path == home.root / "docs/operations/2026-09.r1.html"
@@ -99,6 +114,25 @@ def lines(page: str, heading: str) -> list[list[str]]:
     return [
         [re.sub(r"<[^>]*>", "", cell).strip() for cell in re.split(r"<td[^>]*>", r)] for r in rows
     ]
+
+
+def test_steps_tell_what_they_took_and_how_long_was_waited(
+    home: Home, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "From the last landing" not in page_of(home, company)
+    ticks = iter([60, 100, 160])
+    began = datetime(2026, 10, 6, tzinfo=UTC)
+    monkeypatch.setattr(clock, "now", lambda: began + timedelta(seconds=next(ticks)))
+    for name, source in (("ingest", "calls"), ("build", ""), ("publish", "")):
+        with step_times.timed(home, MONTH, name, source):
+            pass
+    try:
+        told = page_of(home, company)
+    finally:
+        shutil.rmtree(home.logs / "steps")
+    steps = lines(told, "time")[:3]
+    assert [row[:2] for row in steps] == [["ingest", "calls"], ["build", "—"], ["publish", "—"]]
+    assert "From the last landing to the release:</i> <b>100 s</b>" in told
 
 
 def test_counts_are_those_of_the_manifests_and_the_facts(page: str) -> None:
@@ -125,7 +159,7 @@ def test_what_is_late_or_missing_is_told_by_source(page: str) -> None:
     told = {row[0]: row[1:] for row in lines(page, "late")}
     assert told == {
         "hr": ["hr desk", "yes", "—", "receipt no longer kept"],
-        "calls": ["calls desk", "yes", "2026-10-06", "taken after the close"],
+        "calls": ["calls desk", "yes", "2026-10-06", "taken late"],
         "extra": ["extra desk", "no", "—", "not delivered"],
         "lost": ["lost desk", "yes", "—", "not delivered"],
     }
@@ -142,16 +176,31 @@ def test_a_delivery_of_the_day_before_the_close_is_on_time(home: Home, company: 
     assert told["calls"] == ["calls desk", "yes", "2026-10-05", "on time"]
 
 
+def test_a_grace_that_was_lengthened_later_makes_no_late_delivery_timely(
+    home: Home, company: Company
+) -> None:
+    longer = replace(company, close_grace_days=company.close_grace_days + 30)
+    path = page_operations.write(home, longer, MONTH, "2026-09.r1", home.published / "2026-09/r1")
+    told = {row[0]: row[1:] for row in lines(path.read_text(encoding="utf-8"), "late")}
+    assert told["calls"] == ["calls desk", "yes", "2026-10-06", "taken late"]
+
+
 def test_verdicts_timings_and_tables_are_those_of_the_release(page: str, home: Home) -> None:
     said = json.loads((home.published / "2026-09/r1/release.json").read_text(encoding="utf-8"))
     assert lines(page, "gates") == [
-        [name, str(said["gates"][name]["checks"]), "passed", "0"]
-        for name in ("raw", "facts", "scorecards", "exports")
+        [shown, str(said["gates"][name]["checks"]), "passed", "0"]
+        for shown, name in (
+            ("Raw", "raw"),
+            ("Facts", "facts"),
+            ("Scorecards", "scorecards"),
+            ("Exports", "exports"),
+        )
     ]
     assert [row[:2] for row in lines(page, "time")] == [
         ["fct_calls", "1.50"], ["dim_days", "0.50"], ["keys", "0.25"],
     ]  # fmt: skip
-    assert "2.2 s" in page
+    assert "Seconds of all nodes</i><dd>2.2</div>" in page
+    assert "Build time" not in page, "nodes run side by side: their seconds are no build's"
     tables = {row[0]: row[1:] for row in lines(page, "tables")}
     assert tables == {
         name: [f"{table['rows']:,}", table["sha256"][:12]] for name, table in said["tables"].items()

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import publish_in_child as child
@@ -19,6 +20,7 @@ from perfhouse import (
     deliver,
     ledger,
     months,
+    notice_cards,
     notices,
     page_states,
     release,
@@ -163,12 +165,38 @@ def test_a_page_that_cannot_be_written_undoes_no_rollback(ws: Workspace) -> None
     assert seen(ws)[0] == "2026-09.r1"
 
 
+def test_whose_card_is_unchanged_hears_nothing_of_later_releases(ws: Workspace) -> None:
+    """A build answers M1 as it is told to; M2 is always the same."""
+
+    def news() -> dict[str, tuple[str, str]]:
+        lines = ledger.lines(ledger.ledger_path(ws.home))
+        entry = ledger.standing(lines)[MONTH.key]
+        read = notice_cards.read(ws.company, ws.home, lines, entry)
+        return {who: (each.subject, each.kind) for who, each in read.news.items()}
+
+    publish(ws, 82)
+    first = {"M1": ("2026-09.r1", "ready"), "M2": ("2026-09.r1", "ready")}
+    assert news() == first
+    publish(ws, 88)
+    assert news() == {**first, "M1": ("2026-09.r2", "updated")}
+    back(ws, "2026-09.r1")
+    (undone,) = (n for n in news().values() if n[1] == "corrected")
+    assert news() == {**first, "M1": undone}
+    assert undone[0].startswith("2026-09.r1 again ")
+    publish(ws, 85)
+    assert news() == {**first, "M1": ("2026-09.r3", "updated")}
+    published = months.closes_on(ws.company, MONTH)
+    days = [published + timedelta(days=n) for n in (-1, 0, 5, 6)]
+    opened = [notice_cards.open_months(ws.company, ws.home, day) for day in days]
+    assert opened == [[], [MONTH], [MONTH], []]
+
+
 def test_managers_hear_that_an_earlier_release_stands_again(ws: Workspace) -> None:
     channel = Channel("group", "slack", "nowhere", ("cards",))
     told = replace(ws, company=replace(ws.company, notices=(channel,)))
 
     def keys() -> list[str]:
-        found = [n for n in notices._due(told.home, MONTH) if n.event == "cards"]
+        found = [n for n in notices._due(told, MONTH, None) if n.event == "cards"]
         return [message.key for notice in found for message in notices.messages(channel, notice)]
 
     publish(ws, 82)

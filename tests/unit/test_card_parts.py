@@ -344,3 +344,33 @@ def test_whoever_is_erased_leaves_the_tables_of_people(text: str) -> None:
     assert all("E04100" in line for line in gone)
     assert "E04100" not in kept
     assert kept.count("<table") == kept.count("</table>") == text.count("</table>")
+
+
+def test_a_team_without_a_real_sample_is_counted_and_shows_no_zero(
+    small: duckdb.DuckDBPyConnection,
+) -> None:
+    table = "scorecards.scorecard_team_months"
+    small.execute(f"create temp table one as from {table} where team_id = 'T99' and kpi_id = 'nps'")
+    small.execute(
+        f"insert into {table} by name select * exclude (n) replace ('T' || n as team_id, "
+        "'小组' || n as team_name, 0 as value, 0.008 as sample_size) from one, range(3) as r(n)"
+    )
+    page = card_of(cards.read_sheet(small, MONTH), "M03")
+    assert "另有 3 个团队样本太少,未列出。" in page
+    assert "3 more with too few cases are not listed." in page
+    assert "小组" not in page
+    small.execute(f"delete from {table} where team_id = 'T99'")
+    small.execute(f"update {table} set status = 'insufficient_data', score = null")
+    assert "By team" not in card_of(cards.read_sheet(small, MONTH), "M03")
+
+
+def test_the_share_of_weight_covered_counts_only_kpis_that_have_one(
+    small: duckdb.DuckDBPyConnection,
+) -> None:
+    weights = "update scorecards.scorecard_kpi_months set weight = null, score = null, "
+    small.execute(
+        weights + "target = null, floor = null, status = 'no_target' where kpi_id = 'nps'"
+    )
+    page = card_of(cards.read_sheet(small, MONTH), "M02")
+    count = len(fixture.KPIS) - 1
+    assert f"<small>{count}/{count} <i>项" in page

@@ -32,6 +32,8 @@ from perfhouse.month import Month
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pypdf import PageObject
+
 MONTH = Month("2026-09")
 # Source of the typesetter, a command, an escape, quotes; and letters that no font has.
 HOSTILE = '#panic("x") #eval("1") \\ "q" $x$ *b* _i_ <l> @r /*c*/ ﷺ\U0001f9ff\ue000\x07ཀ'
@@ -39,7 +41,7 @@ HOSTILE = '#panic("x") #eval("1") \\ "q" $x$ *b* _i_ <l> @r /*c*/ ﷺ\U0001f9ff\
 
 @pytest.fixture(scope="module")
 def sheet() -> Sheet:
-    con = fixture.make(managers=5, names={"M02": HOSTILE, "M03": "Łukasz Жанна Nguyễn 𠮷"})
+    con = fixture.make(managers=7, names={"M02": HOSTILE, "M03": "Łukasz Жанна Nguyễn 𠮷"})
     con.execute("update kpis.kpi_definitions set definition_en = ? where kpi_id = 'nps'", [HOSTILE])
     found = read_sheet(con, MONTH, {"number": 3})
     con.close()
@@ -106,7 +108,7 @@ def test_what_moved_or_changed_a_number_stands_below_it(sheet: Sheet) -> None:
 
 
 def test_the_same_month_gives_the_same_bytes(sheet: Sheet, made: dict[str, bytes]) -> None:
-    again = fixture.make(managers=5, names={"M03": "Łukasz Жанна Nguyễn 𠮷"})
+    again = fixture.make(managers=7, names={"M03": "Łukasz Жанна Nguyễn 𠮷"})
     other = read_sheet(again, MONTH, {"number": 3})
     again.close()
     of_m01 = next(t for t in other.totals if t.manager_id == "M01")
@@ -173,8 +175,54 @@ def test_the_largest_card_keeps_two_pages_and_every_number(tmp_path: Path) -> No
     marked = sum(row["is_provisional"] for row in rows)
     assert text.count("暂定provisional") == marked > 0
     assert len(view["parts"]["rows"]) == largest.KPIS
-    assert text.count("→9288.5%·345") == largest.KPIS * 4
+    assert text.count("|9288.5%·345") == largest.KPIS * 4
     assert "经理签字Manager" in text, "and there is room to sign"
+
+
+def pieces(page: PageObject) -> list[tuple[str, str]]:
+    """Return what is set on a page in its order: words and their font."""
+    found: list[tuple[str, str]] = []
+
+    def visit(text: str, _: Any, __: Any, font: Any, ___: Any) -> None:
+        if text.strip() and font:
+            found.append((text.strip(), str(font["/BaseFont"])))
+
+    page.extract_text(visitor_text=visit)
+    return found
+
+
+def test_the_english_title_is_in_one_piece_and_quotes_are_no_wider_than_its_letters(
+    made: dict[str, bytes],
+) -> None:
+    pages = [pieces(page) for page in read(made["M03"]).pages]
+    words = [text for text, _ in pages[0]]
+    title = words.index("Customer-service manager scorecard · September 2026")
+    assert title == 1, "beside the Chinese one, not behind the names"
+    quotes = {font for page in pages for text, font in page if "’" in text}
+    assert quotes
+    assert all("CJK" not in font for font in quotes)
+
+
+def test_no_page_ends_between_a_row_and_its_note_or_after_a_groups_name(
+    sheet: Sheet,
+) -> None:
+    said = card_pdf.describe(sheet, sheet.totals[0])
+    row, group = said["groups"][0]["rows"][0], said["groups"][0]
+    for plain in range(6):  # so many rows have no note: the page ends elsewhere each time
+        rows = [
+            {**row, "zh": f"指标{n:02}甲", "why": None if n < plain else [f"缘由{n:02}乙", "why"]}
+            for n in range(24)
+        ]
+        groups = [
+            {**group, "zh": f"类别{n:02}丙", "rows": rows[n : n + 2]} for n in range(0, 24, 2)
+        ]
+        file = read(card_pdf.render({**said, "groups": groups}, MONTH))
+        pages = [re.sub(r"\s", "", page.extract_text()) for page in file.pages]
+        assert len(pages) > 1
+        for n in range(24):
+            shown = next(p for p in pages if f"指标{n:02}甲" in p)
+            assert n < plain or f"缘由{n:02}乙" in shown, (plain, n)
+            assert n % 2 or f"类别{n:02}丙" in shown, (plain, n)
 
 
 def test_texts_are_never_source_and_what_no_font_has_is_a_box(
@@ -238,7 +286,7 @@ def test_many_cards_are_set_by_several_processes_to_the_same_bytes(
     told: list[str] = []
     paths = card_pdf.write_all(sheet, MONTH, tmp_path, told.append)
     assert {path.stem: path.read_bytes() for path in paths} == made
-    assert told == ["cards as PDF: 2 of 5", "cards as PDF: 4 of 5"]
+    assert told == [f"cards as PDF: {n} of 7" for n in (2, 4, 6)]
     wrong = [(f"{n}.pdf", {"title": "王芳"}) for n in range(2_000)]
     with pytest.raises(PerfhouseError, match="a typesetter ended with 1, its cards") as caught:
         card_setter.set_all(wrong, MONTH, tmp_path, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,7 +11,15 @@ from typing import TYPE_CHECKING
 import pytest
 import scorecard_fixture as fixture
 
-from perfhouse import card_figures, card_numbers, cards, scorecards
+from perfhouse import (
+    card_figures,
+    card_fit,
+    card_numbers,
+    card_pdf,
+    card_view,
+    cards,
+    scorecards,
+)
 from perfhouse.month import Month
 from perfhouse.scorecards import KpiScore, Scale
 
@@ -257,7 +266,7 @@ def test_a_month_without_a_total_is_a_gap_in_the_trend():
         "where month = date '2026-07-01'"
     )
     sheet = cards.read_sheet(made, MONTH)
-    drawn = card_figures.trend(sheet.history["M01"], sheet.bands)
+    drawn = card_figures.trend(sheet.history["M01"], sheet.peer_totals)
     made.close()
     assert [m["y"] is None for m in drawn["marks"]] == [False, True, False, False]
     assert [len(line.split()) for line in drawn["lines"]] == [2]
@@ -290,7 +299,40 @@ def test_too_few_records_are_said_where_the_sample_itself_would_do(changed, tmp_
         f"update {table} set status = 'insufficient_data', score = null, sample_size = 200 "
         "where kpi_id = 'csat_rate'"
     )
-    assert "2 cases, 5 needed" in row(page(changed, "M02", tmp_path), "客户满意度")
+    assert "2 records, 5 needed" in row(page(changed, "M02", tmp_path), "客户满意度")
+
+
+def test_enough_cases_of_too_few_months_are_not_called_too_few_cases(changed, tmp_path):
+    table = "scorecards.scorecard_kpi_months"
+    for column, value in (("row_count", 88), ("minimum_rows", 1)):
+        changed.execute(f"alter table {table} add column {column} integer")
+        changed.execute(f"update {table} set {column} = {value}")
+    changed.execute(
+        f"update {table} set status = 'insufficient_data', score = null, sample_size = 88 "
+        "where kpi_id = 'turnover_rate'"
+    )
+    shown = row(page(changed, "M02", tmp_path), "团队流失率")
+    assert "已有数据的月份不足以得出全年数字" in shown
+    assert "too few months for a figure of a year" in shown
+    assert "月份不足" in shown
+    assert "样本不足" not in shown
+    assert "Not enough data" not in shown
+    sheet = cards.read_sheet(changed, MONTH)
+    total = next(t for t in sheet.totals if t.manager_id == "M02")
+    said = json.dumps(card_pdf.describe(sheet, total), ensure_ascii=False)
+    assert "已有数据的月份不足以得出全年数字" in said
+
+
+def test_hidden_answers_are_not_called_too_few(changed, tmp_path):
+    changed.execute("alter table kpis.kpi_definitions add column is_suppressed boolean")
+    changed.execute("update kpis.kpi_definitions set is_suppressed = kpi_id = 'nps'")
+    changed.execute(
+        "update scorecards.scorecard_kpi_months set status = 'insufficient_data', score = null, "
+        "sample_size = null, value = null where kpi_id = 'nps'"
+    )
+    shown = row(page(changed, "M02", tmp_path), "净推荐值")
+    assert "不予显示,以免推算出答卷" in shown
+    assert "needed" not in shown
 
 
 def test_agents_with_few_cases_are_marked_and_not_judged(con, tmp_path):
@@ -315,8 +357,9 @@ def test_the_parts_of_a_month_are_a_table_of_who_led_several_teams(con, tmp_path
     first, second = nps.group().split("<td")[1:]
     assert "<b>" in first
     assert "40% · " in first
-    assert "<b>" not in second  # too few cases
-    assert "20% · " in second
+    assert "<b>" not in second
+    assert "20%" not in second, "a value of too few cases says nothing"
+    assert "few cases" in second
     assert second.startswith(" class=none>")
     assert "By team" not in page(con, "M02", tmp_path)
 
@@ -433,11 +476,16 @@ def test_values_are_written_in_their_unit(value, unit, text):
     assert card_numbers.show(value, unit) == text
 
 
-def test_medians_need_enough_peers():
-    made = fixture.make(managers=2)
-    sheet = cards.read_sheet(made, MONTH)
-    made.close()
-    assert sheet.medians == {}
+def test_one_warning_is_one_and_kpis_without_a_target_are_under_no_version(changed, tmp_path):
+    changed.execute(
+        "update scorecards.scorecard_kpi_months set target_version = null where kpi_id = 'nps'"
+    )
+    assert "1 <i>项提醒</i><i lang=en>warning</i>" in page(changed, "M01", tmp_path)
+    sheet = cards.read_sheet(changed, MONTH)
+    view = card_view.card(sheet, sheet.totals[0], 0, with_definitions=False)
+    short = cards._page(view, card_fit.Fullness(0, card_fit.NONE), {}).decode()
+    assert "No target</i>: <code>nps</code> v1" in short
+    assert "Targets</i> —" not in short
 
 
 def test_the_first_page_of_a_release_tells_thresholds_and_what_was_taken_on(con, tmp_path):
@@ -451,7 +499,10 @@ def test_the_first_page_of_a_release_tells_thresholds_and_what_was_taken_on(con,
     )
     paths = cards.render_all(con, MONTH, tmp_path)
     index = paths[-1].read_text(encoding="utf-8")
-    assert "<td>1%<td>2% of rows <small>Data &lt;board&gt;</small><td>" in index
+    assert (
+        "<td>1%<td><i>行数的 2%</i><i lang=en>2% of rows</i> <small>Data &lt;board&gt;</small>"
+        in index
+    )
     assert ">volume</i><i lang=en>volume</i> <small>volume</small>" in index
     assert "warning</i>" in index
     assert "(1 <i>项提醒</i>" in paths[0].read_text(encoding="utf-8")

@@ -131,6 +131,24 @@ def test_small_tables_hold_what_the_company_says(
     assert con.execute(f"from config.{table}").fetchall() == rows
 
 
+def test_the_offsets_that_dbt_is_handed_are_those_of_the_table(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    rows = con.execute(
+        "select case l.location when '*' then '*' else o.time_zone end as zone, "
+        "cast(epoch(o.until_at) as bigint), o.offset_seconds from config.utc_offsets as o "
+        "inner join config.locations as l on o.time_zone = l.time_zone "
+        "group by 1, o.until_at, o.offset_seconds order by 1, o.until_at"
+    ).fetchall()
+    told: dict[str, list[list[int]]] = {}
+    for zone, until, offset in rows:
+        told.setdefault(zone, []).append([until, offset])
+    march, april = Month("2026-03"), Month("2026-04")
+    assert config_tables.clock_offsets(load_company(tmp_path), march, april) == told
+    assert set(told) == {"*", "Europe/London"}
+    assert {offset for _, offset in told["Europe/London"]} == {0, 3600}
+
+
 def test_a_day_with_hours_of_its_own_has_them_and_no_others(
     con: duckdb.DuckDBPyConnection,
 ) -> None:

@@ -44,6 +44,11 @@ for dag in bag.dags.values():
         "start_date": str(dag.start_date or ""),
         "schedule": str(getattr(dag.timetable, "asset_condition", "")),
         "tasks": tasks,
+        "watchers": [
+            watcher.trigger.serialize()
+            for asset in getattr(getattr(dag.timetable, "asset_condition", None), "objects", ())
+            for watcher in getattr(asset, "watchers", ())
+        ],
     }
 print("@@" + json.dumps({"dags": dags, "errors": bag.import_errors}))
 """
@@ -80,7 +85,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_every_dag_file_parses(bag: dict[str, Any]) -> None:
     assert bag["errors"] == {}
     ingests = {dag_id for dag_id in bag["dags"] if dag_id.startswith("ingest_")}
-    assert set(bag["dags"]) == ingests | {"transform", "publish"}
+    assert set(bag["dags"]) == ingests | {"transform", "publish", "reconcile"}
     assert len(ingests) == (EXAMPLE / "perfhouse.toml").read_text("utf-8").count("[[sources]]")
 
 
@@ -128,6 +133,23 @@ def test_publish_waits_for_scorecards(bag: dict[str, Any]) -> None:
     assert publish["tasks"]["publish"]["outlets"] == ["releases"]
 
 
+def test_a_final_release_waits_for_a_person_only_where_a_company_has_signers(
+    tmp_path: Path, bag: dict[str, Any]
+) -> None:
+    assert set(bag["dags"]["publish"]["tasks"]) == {"publish"}
+    company = tmp_path / "company"
+    shutil.copytree(EXAMPLE, company)
+    with (company / "perfhouse.toml").open("a", encoding="utf-8") as handle:
+        handle.write('\n[sign_off]\napprovers = ["hr.lead"]\ndeputies = ["hr.deputy"]\n')
+    publish = read_bag(tmp_path, company)["dags"]["publish"]
+    tasks = publish["tasks"]
+    order = ["ask", "sign_off", "hand_over", "sign_off_by_deputy", "publish"]
+    assert set(tasks) == set(order)
+    assert [tasks[each]["down"] for each in order] == [[each] for each in order[1:]] + [[]]
+    assert tasks["ask"]["outlets"] == tasks["hand_over"]["outlets"] == ["asked"]
+    assert publish["max_active_runs"] > 1, "a month that waits holds up no other"
+
+
 def test_deliver_waits_for_releases_where_a_company_has_receivers(
     tmp_path: Path, bag: dict[str, Any]
 ) -> None:
@@ -161,10 +183,42 @@ def test_notify_waits_for_releases_and_for_what_a_gate_stopped(
         assert dags[dag_id]["tasks"]["stopped"]["teardown"], "the run fails where a gate did"
 
 
+def test_reconcile_runs_by_the_clock_and_starts_what_it_names(bag: dict[str, Any]) -> None:
+    reconcile = bag["dags"]["reconcile"]
+    assert reconcile["timetable"] == "CronTriggerTimetable"
+    assert set(reconcile["tasks"]) == {"compare", "start", "tell_late"}
+    assert reconcile["tasks"]["compare"]["down"] == ["start"]
+    assert reconcile["tasks"]["tell_late"]["down"] == []
+
+
+def test_arrivals_watches_places_and_a_queue_where_a_company_says_so(
+    tmp_path: Path, bag: dict[str, Any]
+) -> None:
+    assert "arrivals" not in bag["dags"]
+    company = tmp_path / "company"
+    shutil.copytree(EXAMPLE, company)
+    toml = company / "perfhouse.toml"
+    text = toml.read_text("utf-8").replace("[[sources]]\n", "[[sources]]\nwatch = true\n", 1)
+    text = re.sub(r"(?m)^window = .*\n", "", text)
+    text = re.sub(r'(?m)^path = "', 'path = "{month}/', text)
+    queue = '[arrivals.queue]\nconnection = "events"\nname = "drops"\n'
+    toml.write_text(f"{text}\n[arrivals]\npoll_seconds = 7\n{queue}", encoding="utf-8")
+    found = read_bag(tmp_path, company)
+    assert found["errors"] == {}
+    arrivals = found["dags"]["arrivals"]
+    assert arrivals["timetable"] == "AssetTriggeredTimetable"
+    assert arrivals["tasks"]["look"]["down"] == ["start"]
+    places, queue = arrivals["watchers"]
+    assert places[0] == "perfhouse.triggers.PlacesTrigger"
+    assert places[1]["company"] == str(company)
+    assert places[1]["seconds"] == 7
+    assert queue == ["perfhouse.triggers.QueueTrigger", {"connection": "events", "name": "drops"}]
+
+
 def test_without_a_company_the_import_error_says_what_to_set(tmp_path: Path) -> None:
     found = read_bag(tmp_path, None)
     assert found["dags"] == {}
-    assert len(found["errors"]) == 5
+    assert len(found["errors"]) == len(list(DAGS.glob("*.py"))) == 7
     assert all("perfhouse.toml" in text for text in found["errors"].values())
 
 
@@ -172,7 +226,9 @@ def test_without_a_company_the_import_error_says_what_to_set(tmp_path: Path) -> 
 def test_the_folder_holds_small_wiring_files_only(path: Path) -> None:
     if path.name == "__pycache__":
         return
-    assert path.name in {"ingest.py", "transform.py", "publish.py", "deliver.py", "notify.py"}
+    assert path.stem in {
+        *("arrivals", "ingest", "transform", "publish", "deliver", "notify", "reconcile")
+    }
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) < 80
     assert not re.search(r"sys\.path|os\.environ|open\(|duckdb|httpx|pandas", text)

@@ -264,4 +264,17 @@ def test_json_holds_everything(home):
 
 def test_gates_are_named_with_their_verdicts(home):
     text = as_text(explain(home, MONTH, "M01"))
-    assert "gates: raw passed, 1 warnings; scorecards passed" in text
+    assert "gates: raw passed, 1 warning; scorecards passed" in text
+
+
+def test_too_few_months_or_records_are_told_from_too_few_cases(own):
+    table = "scorecards.scorecard_kpi_months"
+    for column, value in (("row_count", 3), ("minimum_rows", 1)):
+        change(own, f"alter table {table} add column {column} integer default {value}")
+    assert "the sample is below the minimum" in as_text(explain(own, MONTH, "M01"))
+    change(own, f"update {table} set sample_size = 88 where kpi_id = 'nps'")
+    months = explain(own, MONTH, "M01")
+    assert "too few months are known for a figure of a year" in as_text(months)
+    assert "已有数据的月份不足以得出全年数字" in as_text(months, "zh")
+    change(own, f"update {table} set minimum_rows = 5 where kpi_id = 'nps'")
+    assert "3 of the 5 records needed" in as_text(explain(own, MONTH, "M01"))

@@ -20,12 +20,20 @@ from pathlib import Path
 from types import SimpleNamespace as N
 from airflow.sdk import Connection, RetryAction
 from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.execution_time import context as airflows
+from datetime import datetime, timedelta, timezone
 from expectations import gate
-from perfhouse import errors, lake, orchestration as house, settings, stages
+from perfhouse import (
+    arrivals, clock, errors, lake, orchestration as house, reconcile, settings, stages,
+)
+from perfhouse.month import Month
 
 cases = json.loads(sys.argv[1])
 source = lambda id, required=True: N(id=id, required=required)
-company = N(sources=[source("a"), source("b"), source("maybe", False)])
+company = N(
+    sources=[source("a"), source("b"), source("maybe", False)],
+    time_zone="Asia/Shanghai", listens=True, arrivals=N(settle_minutes=10),
+)
 home = settings.Home(Path(tempfile.mkdtemp()))
 stages.open_workspace = lambda *a: N(company=company, home=home)
 
@@ -74,6 +82,41 @@ def stored(name):
 Connection.get = stored
 
 
+class AirflowsEvents:
+    kept = []
+
+    def __init__(self, asset_name):
+        assert asset_name == "arrivals"
+
+    def after(self, when):
+        age = datetime.now(timezone.utc) - datetime.fromisoformat(when)
+        assert timedelta(days=6) < age < timedelta(days=8)
+        return self.kept
+
+
+airflows.InletEventsAccessor = AirflowsEvents
+arrivals.look = lambda ws, today, hints: arrivals.Seen(
+    tuple(hints), failed=("b: not reached (who must act: operator)",)
+)
+
+
+def behind(case):
+    now = clock.now().timestamp()
+    month = Month("2026-09")
+    reconcile.everything = lambda ws, today, hints: [
+        reconcile.Work(
+            step, month, "why", who, source="a" * (step == "ingest"), key="k",
+            since=now - 60 * minutes, as_of=Month(as_of),
+        )
+        for step, who, minutes, as_of in case["lacks"]
+    ]
+
+    def count(dag_id, states):
+        return sum(dag_id == busy and state in states for busy, state in case.get("busy", []))
+
+    return house.behind_runs({"ti": N(get_dr_count=count)})
+
+
 class Lines(logging.Handler):
     def emit(self, record):
         self.said.append(record.getMessage())
@@ -107,6 +150,17 @@ def answer(case):
         elif case["do"] == "connection":
             found = settings.connection(case["name"])
             told["found"] = [found.url(), repr(found), found.extra]
+        elif case["do"] == "look":
+            AirflowsEvents.kept = [
+                N(extra=extra, timestamp=datetime.fromtimestamp(at, timezone.utc))
+                for at, extra in case["events"]
+            ]
+            for name, month, at in case.get("followed", []):
+                arrivals.followed(home, name, Month(month), at)
+            told["orders"] = house.arrived_runs({})
+        elif case["do"] == "compare":
+            told["orders"] = behind(case)
+            told["today"] = str(clock.today(company))
         elif case["do"] == "redelivered":
             house.redelivered(context)
         elif case["do"] == "publish":
@@ -139,7 +193,52 @@ KINDS = (
 )  # fmt: skip
 SAID = {"scorecards": "passed (0 checks)"}
 WHY = {"reason": "late answers", "by": "HR"}
+SEPTEMBER = {"month": "2026-09"}
 CASES: dict[str, dict[str, Any]] = {
+    "events": {
+        "do": "look",
+        "events": [
+            (10, {"source": "a", **SEPTEMBER, "from_rest_api": True}),
+            (11, {"from_trigger": True, "payload": {"source": "b", **SEPTEMBER}}),
+            (12, {"from_trigger": True, "payload": {"arrived": 2}}),
+            (13, {"source": "nobody", **SEPTEMBER}),
+            (14, {"source": "a", "month": "September"}),
+            (15, None),
+        ],
+    },
+    "events, followed": {
+        "do": "look",
+        "events": [(20, {"source": "maybe", **SEPTEMBER}), (30, {"source": "maybe", **SEPTEMBER})],
+        "followed": [("maybe", "2026-09", 20_000)],
+    },
+    "behind": {
+        "do": "compare",
+        "lacks": [
+            ("ingest", "", 20, "2026-09"),
+            ("build", "", 20, "2026-11"),
+            ("restate", "data owner", 20, "2026-09"),
+            ("judge", "data owner", 20, "2026-09"),
+        ],
+    },
+    "on its way": {
+        "do": "compare",
+        "lacks": [("build", "", 9, "2026-09"), ("publish", "", 11, "2026-09")],
+    },
+    "at work": {
+        "do": "compare",
+        "busy": [("publish", "running")],
+        "lacks": [(step, "", 20, "2026-09") for step in ("ingest", "build", "publish")],
+    },
+    "looking": {
+        "do": "compare",
+        "busy": [("arrivals", "running")],
+        "lacks": [(step, "", 20, "2026-09") for step in ("ingest", "build")],
+    },
+    "waiting in a paused DAG": {
+        "do": "compare",
+        "busy": [("ingest_a", "queued"), ("arrivals", "queued")],
+        "lacks": [(step, "", 20, "2026-09") for step in ("ingest", "build")],
+    },
     "both": {"do": "month", "key": "2026-09", "conf": {"month": "2026-08"}},
     "conf": {"do": "month", "conf": {"month": "2026-08"}},
     "neither": {"do": "month", "conf": {}},
@@ -253,3 +352,53 @@ def test_connections_that_airflow_keeps_are_found_and_not_shown(told: dict[str, 
     url = "https://me:s%2Fcret@desk.test/?region=eu"
     assert told["stored"]["found"] == [url, "Connection('desk')", {"region": "eu"}]
     assert "AIRFLOW_CONN_NOWHERE" in told["unknown"]["refused"]
+
+
+def test_an_event_starts_the_ingest_it_names_and_a_wrong_one_stops_no_other(
+    told: dict[str, Any],
+) -> None:
+    assert told["events"]["orders"] == [
+        {
+            "trigger_dag_id": f"ingest_{source}",
+            "trigger_run_id": f"arrived__2026-09__announced-{at}",
+            "conf": {"month": "2026-09", "announced": at},
+        }
+        for source, at in (("a", 10_000), ("b", 11_000))
+    ]
+    said = "\n".join(told["events"]["lines"])
+    assert "expected one of a, b, maybe, got 'nobody'" in said
+    assert "expected YYYY-MM such as 2026-09, got 'September'" in said
+    assert "b: not reached (who must act: operator)" in said
+
+
+def test_an_event_that_an_ingest_has_followed_starts_nothing(told: dict[str, Any]) -> None:
+    (order,) = told["events, followed"]["orders"]
+    assert order["conf"]["announced"] == 30_000
+
+
+def test_what_is_behind_is_started_and_what_needs_a_person_is_said(told: dict[str, Any]) -> None:
+    today = told["behind"]["today"]
+    ingest, build = told["behind"]["orders"]
+    assert ingest["trigger_dag_id"] == "ingest_a"
+    assert build == {
+        "trigger_dag_id": "transform",
+        "trigger_run_id": f"healed__2026-09__k__{today}",
+        "conf": {"month": "2026-09", "as_of": "2026-11"},
+    }
+    said = [line for line in told["behind"]["lines"] if "who must act: data owner" in line]
+    assert len(said) == 2
+
+
+@pytest.mark.parametrize(
+    ("case", "started"),
+    [
+        ("on its way", ["publish"]),
+        ("at work", ["ingest_a"]),
+        ("looking", ["transform"]),
+        ("waiting in a paused DAG", ["transform"]),
+    ],
+)
+def test_what_is_on_its_way_or_at_work_is_not_started_again(
+    told: dict[str, Any], case: str, started: list[str]
+) -> None:
+    assert [order["trigger_dag_id"] for order in told[case]["orders"]] == started

@@ -156,6 +156,26 @@ def test_numbers_are_those_of_the_tables(con, made):
         }[funnel]  # fmt: skip
 
 
+def test_a_total_has_its_interval_and_a_rank_its_ties_as_on_the_card(tmp_path):
+    con = overview_fixture.make()
+    table = "scorecards.scorecard_manager_months"
+    for column, value in (("total_low", 80.11), ("total_high", 99.99)):
+        con.execute(f"alter table {table} add column {column} double")
+        con.execute(f"update {table} set {column} = {value} where manager_id = 'M02'")
+    con.execute(f"update {table} set rank_low = 1, rank_high = 5 where manager_id = 'M02'")
+    managers = Page(pages(con, tmp_path)["index"]).managers
+    con.close()
+    assert managers["M02"][5][""].strip().endswith("80.1–100.0")
+    assert managers["M02"][7][""].split()[-1] == "1–5"
+    assert "tied" in managers["M02"][7][""]
+    assert "–" not in managers["M03"][5][""] + managers["M03"][7][""]
+
+
+def test_the_head_says_how_many_kpis_may_still_change(made):
+    assert "1 KPI provisional" in made["index"]  # reopen_rate
+    assert "1 项指标暂定" in made["M01"]
+
+
 def number(cell: dict[str, str], name: str) -> float | None:
     return float(cell[name]) if name in cell else None
 
