@@ -21,6 +21,7 @@ from perfhouse.month import Month
 
 _KEY_BYTES = 32
 _CONNECTIONS = ("AIRFLOW_CONN_", "PERFHOUSE_URL_")
+_CUSTOMER_KEY = "PERFHOUSE_CUSTOMER_KEY"
 
 
 def cores() -> int:
@@ -168,6 +169,29 @@ def option(name: str, default: str | None = None) -> str | None:
     return os.environ.get(f"PERFHOUSE_{name.upper()}") or default
 
 
+def secret(variable: str) -> str | None:
+    """Return a secret variable, or what the file in <VARIABLE>_FILE holds; it is never logged.
+
+    Docker and Kubernetes give secrets as files; a line's end at the end of one is not part of it.
+
+    Raises:
+        ConfigError: both are set, or the file cannot be read or is empty (operator).
+    """
+    text, path = os.environ.get(variable), os.environ.get(f"{variable}_FILE")
+    if not path:
+        return text or None
+    if text:
+        raise ConfigError([f"{variable}: expected it or {variable}_FILE, got both"])
+    try:
+        held = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "not UTF-8"
+        raise ConfigError([f"{variable}_FILE: cannot read {path}: {why}"]) from None
+    if not held:
+        raise ConfigError([f"{variable}_FILE: {path} is empty"])
+    return held
+
+
 def threads() -> int | None:
     """Return PERFHOUSE_THREADS, or None to let the engine decide."""
     text = option("threads")
@@ -181,13 +205,14 @@ def threads() -> int | None:
 def customer_key(home: Home) -> bytes:
     """Return the key that customer identifiers are hashed with; it is never logged.
 
-    Comes from PERFHOUSE_CUSTOMER_KEY (hex, or any text of 16 characters or more), else from
-    a file made once in the home. Losing it breaks joins with earlier months, nothing else.
+    Comes from PERFHOUSE_CUSTOMER_KEY or PERFHOUSE_CUSTOMER_KEY_FILE (hex, or any text of 16
+    characters or more), else from a file made once in the home. Losing it breaks joins with
+    earlier months, nothing else.
     """
-    text = os.environ.get("PERFHOUSE_CUSTOMER_KEY")
+    text = secret(_CUSTOMER_KEY)
     if text:
         if len(text) < 16:
-            raise ConfigError(["PERFHOUSE_CUSTOMER_KEY: expected 16 characters or more"])
+            raise ConfigError([f"{_CUSTOMER_KEY}: expected 16 characters or more"])
         return text.encode()
     return _kept_key(home, "customer.key")
 
@@ -284,7 +309,8 @@ class Connection:
 def connection(name: str) -> Connection:
     """Return a named connection: AIRFLOW_CONN_<NAME> (URI or JSON) or PERFHOUSE_URL_<NAME>.
 
-    Where the environment has none, Airflow's own store is asked, if Airflow runs us.
+    PERFHOUSE_URL_<NAME>_FILE names a file that holds either form. Where the environment has none,
+    Airflow's own store is asked, if Airflow runs us.
 
     Raises:
         ConfigError: there is none, or it cannot be read; the message never holds it (operator).
@@ -329,7 +355,7 @@ def _variables(name: str) -> tuple[str, str]:
 
 def _environment_text(name: str) -> str | None:
     airflow, own = _variables(name)
-    return os.environ.get(own) or os.environ.get(airflow) or None
+    return secret(own) or os.environ.get(airflow) or None
 
 
 def _provided(name: str) -> Connection:
@@ -395,7 +421,7 @@ def without_secrets(variables: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in variables.items()
-        if not name.startswith(_CONNECTIONS) and name != "PERFHOUSE_CUSTOMER_KEY"
+        if not name.startswith((*_CONNECTIONS, _CUSTOMER_KEY))
     }
 
 

@@ -150,7 +150,38 @@ def test_a_store_is_asked_after_the_environment(monkeypatch: pytest.MonkeyPatch)
     assert settings.connection("vault").host == "nearer.test"
 
 
+def test_a_secret_may_lie_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "key"
+    file.write_text("k" * 16 + "\n", encoding="utf-8")
+    monkeypatch.setenv("PERFHOUSE_CUSTOMER_KEY_FILE", str(file))
+    monkeypatch.delenv("PERFHOUSE_CUSTOMER_KEY", raising=False)
+    assert settings.customer_key(Home(tmp_path)) == b"k" * 16
+    desk = tmp_path / "desk"
+    desk.write_text("postgresql://u:p@h/db", encoding="utf-8")
+    monkeypatch.setenv("PERFHOUSE_URL_HELP_DESK_FILE", str(desk))
+    assert settings.connection("help-desk").password == "p"
+
+
+def test_a_secret_file_that_is_gone_or_doubled_is_refused_and_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another key made in its place would part this month's customers from earlier months'."""
+    monkeypatch.delenv("PERFHOUSE_CUSTOMER_KEY", raising=False)
+    monkeypatch.setenv("PERFHOUSE_CUSTOMER_KEY_FILE", str(tmp_path / "gone"))
+    with pytest.raises(ConfigError, match=r"CUSTOMER_KEY_FILE: cannot read .*gone: No such file"):
+        settings.customer_key(Home(tmp_path))
+    (tmp_path / "empty").touch()
+    monkeypatch.setenv("PERFHOUSE_CUSTOMER_KEY_FILE", str(tmp_path / "empty"))
+    with pytest.raises(ConfigError, match=r"CUSTOMER_KEY_FILE: .*empty is empty"):
+        settings.customer_key(Home(tmp_path))
+    monkeypatch.setenv("PERFHOUSE_CUSTOMER_KEY", "a" * 16)
+    with pytest.raises(ConfigError, match="got both") as caught:
+        settings.customer_key(Home(tmp_path))
+    assert "aaaa" not in str(caught.value)
+
+
 def test_a_process_that_needs_no_secret_gets_none() -> None:
     kept = {"PATH": "/bin", "PERFHOUSE_HOME": "data", "AIRFLOW__CORE__EXECUTOR": "LocalExecutor"}
     secret = {"AIRFLOW_CONN_DESK": "a", "PERFHOUSE_URL_DESK": "b", "PERFHOUSE_CUSTOMER_KEY": "c"}
+    secret |= {f"{name}_FILE": "/run/secrets/x" for name in secret}
     assert settings.without_secrets({**kept, **secret}) == kept
