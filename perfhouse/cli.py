@@ -379,6 +379,11 @@ def _airflow(args: argparse.Namespace) -> int:
         embedded.down(_home(args), echo)
         return 0
     ws = _workspace(args)
+    if args.action == "roles":
+        from perfhouse import access
+
+        access.set_up(echo, ws.company.sign_off.signers if ws.company.sign_off else ())
+        return 0
     if args.action == "up":
         return int(embedded.up(ws, echo) or 0)
     return int(embedded.run(ws, echo) or 0)
@@ -484,7 +489,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_metrics.add(commands, _paths)
     _demo_command(commands)
     airflow = commands.add_parser("airflow", help="the DAGs under a real embedded scheduler")
-    airflow.add_argument("action", choices=["run", "up", "down"])
+    airflow.add_argument("action", choices=["run", "up", "down", "roles"])
     _paths(airflow)
     airflow.set_defaults(func=_airflow)
     return parser
