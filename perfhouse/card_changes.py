@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from perfhouse.month import Month
 
+REASON_LENGTH = 120  # letters; all of it is in the table `releases`
 # By manager, by KPI (None: the total), by column: what the release before said.
 Restated = Mapping[str, Mapping[str | None, Mapping[str, str | None]]]
 _MOVES: scorecards.Columns = {
@@ -82,6 +83,12 @@ def read_restated(con: duckdb.DuckDBPyConnection, file: Path) -> Restated:
         for manager, kpi, column, old in con.execute(_RESTATED, [str(file)]).fetchall():
             found[manager][kpi][column] = old
     return found
+
+
+def told_reason(reason: str | None) -> str | None:
+    """Return why a month was restated on one line, the end of a long one cut."""
+    text = " ".join((reason or "").split())
+    return (text if len(text) <= REASON_LENGTH else text[: REASON_LENGTH - 1] + "…") or None
 
 
 def why(move: Move | None, score: KpiScore, unit: str) -> tuple[str, str] | None:

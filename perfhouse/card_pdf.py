@@ -34,11 +34,11 @@ _AS_SEEN = (
         "title_zh",
         "title_en",
         "head",
+        "movers",
         "contribution",
         "has_median",
         "has_interval",
         "is_shrunk",
-        "parts",
     ),
     *("parts", "appeals", "appeal_by", "release", "command"),
 )

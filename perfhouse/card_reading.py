@@ -27,8 +27,9 @@ def read_sheet(
     Args:
         con: the warehouse, read only.
         month: months before it are read for the trend, later ones never.
-        release: what the cards are published as: `number`, and `restated`, the numbers that the
-            release before had otherwise (`card_changes.read_restated`).
+        release: what the cards are published as: `number`; `restated`, the numbers that the
+            release before had otherwise (`card_changes.read_restated`); `reason`, why the month
+            was restated.
     """
     everyone = scorecards.totals(con, month, back=scorecards.TREND_MONTHS - 1)
     history: dict[str, list[scorecards.Total]] = defaultdict(list)
@@ -45,6 +46,7 @@ def read_sheet(
         history=history,
         peer_totals=_peer_totals(con, month),
         scores=scorecards.kpi_scores(con, month),
+        before=scorecards.kpi_scores(con, month.plus(-1)),
         peer_values=_peer_values(con, month),
         definitions=scorecards.definitions(con),
         people=_people(con, month),
@@ -54,6 +56,7 @@ def read_sheet(
         alerts=card_alerts.read(con, month, managers, RUN_BEFORE_CARDS),
         moves=card_changes.read(con, month),
         restated=(release or {}).get("restated", {}),
+        reason=card_changes.told_reason((release or {}).get("reason")),
         parts=scorecards.team_parts(con, month),
         appeals=card_appeals.read(con, month),
         appeal_by=card_appeals.deadline(con, month),

@@ -42,7 +42,8 @@ class Sheet:
     """Everything known about one month that cards draw on; `names` are those of employees.
 
     `peer_totals` by month and role and `peer_values` by role and KPI are ascending, and never
-    shown as they are: `card_peers` says what of them a card may tell.
+    shown as they are: `card_peers` says what of them a card may tell. `reason`: why the month was
+    restated, in the words that were published. `before`: the scores of the month before.
     """
 
     month: date
@@ -59,6 +60,8 @@ class Sheet:
     alerts: Mapping[str, Alerts] = field(default_factory=dict)
     moves: Mapping[str, Mapping[str, Move]] = field(default_factory=dict)
     restated: Restated = field(default_factory=dict)
+    reason: str | None = None
+    before: Mapping[str, Sequence[KpiScore]] = field(default_factory=dict)
     parts: Mapping[str, Sequence[TeamPart]] = field(default_factory=dict)
     appeals: Mapping[str, Sequence[Appeal]] = field(default_factory=dict)
     appeal_by: date | None = None

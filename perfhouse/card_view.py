@@ -14,6 +14,7 @@ from perfhouse import (
     card_alerts,
     card_appeals,
     card_kpis,
+    card_movers,
     card_teams,
     card_training,
     scorecards,
@@ -55,6 +56,10 @@ def card(sheet: Sheet, total: Total, agent_limit: int, with_definitions: bool) -
         "role_name": role_name(total.role),
         "team": person.team,
         "head": _head(sheet, total, rows),
+        "movers": card_movers.of_manager(
+            *(total, scores, sheet.before.get(total.manager_id, ())),
+            *(shares, sheet.definitions),
+        ),
         "trend": trend(sheet.history.get(total.manager_id, ()), sheet.peer_totals),
         "groups": groups,
         "contribution": _sum(r["contribution_value"] for r in rows),
@@ -107,6 +112,8 @@ def _head(sheet: Sheet, total: Total, rows: Sequence[Mapping[str, Any]]) -> dict
         "change_known": total.change_status is not None,
         "interval": total_interval(total),
         "restated": _restated_total(sheet, total),
+        "reason": sheet.reason,
+        "is_untouched": not sheet.restated.get(total.manager_id),
         "provisional": sum(r["is_provisional"] for r in weighted),
         "previous": None
         if total.previous_total_score is None

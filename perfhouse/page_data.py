@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from perfhouse import scorecards
+from perfhouse import card_changes, scorecards
 from perfhouse.scorecards import Definition, Total
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ class Manager:
 class Overview:
     """A month of some managers, best total first; `below` names whom each of them is above.
 
-    Everybody is below themselves, so that who has a subtree has more than one.
+    Everybody is below themselves, so that who has a subtree has more than one. `reason`: why the
+    month was restated; `restated`: whose numbers the release before had otherwise.
     """
 
     month: Month
@@ -111,6 +112,8 @@ class Overview:
     kpis: Sequence[Kpi]
     below: Mapping[str, frozenset[str]]
     release: str | None
+    reason: str | None = None
+    restated: frozenset[str] = frozenset()
 
     def of(self, ancestor_id: str) -> Overview:
         """Return what one manager may see: themselves and those below, and the KPIs of these."""
@@ -125,8 +128,11 @@ class Overview:
         return sorted(name for name, ids in self.below.items() if len(ids) > 1)
 
 
-def read(con: duckdb.DuckDBPyConnection, month: Month, release: str | None) -> Overview:
-    """Read a month's overview of every manager."""
+def read(
+    con: duckdb.DuckDBPyConnection, month: Month, release: Mapping[str, Any] | None = None
+) -> Overview:
+    """Read a month's overview of every manager; `release` is that of `card_reading.read_sheet`."""
+    said = release or {}
     totals = [t for t in scorecards.totals(con, month) if t.month == month.start]
     cells = _cells(con, month)
     people = {
@@ -148,7 +154,15 @@ def read(con: duckdb.DuckDBPyConnection, month: Month, release: str | None) -> O
         )
     kpis = _kpis(con, month, [cell for own in cells.values() for cell in own.values()])
     below = _below(con, month, {total.manager_id for total in totals})
-    return Overview(month, managers, _of_managers(kpis, managers), below, release)
+    return Overview(
+        month,
+        managers,
+        _of_managers(kpis, managers),
+        below,
+        release=f"{month}.r{said['number']}" if said.get("number") else None,
+        reason=card_changes.told_reason(said.get("reason")),
+        restated=frozenset(said.get("restated", ())),
+    )
 
 
 def _best_first(total: Total) -> tuple[bool, float, str]:

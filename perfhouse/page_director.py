@@ -48,10 +48,9 @@ def render_all(
         con: the warehouse, read only.
         month: of this month alone is told.
         out_dir: created when missing; cards are expected in `cards` beside it.
-        release: what the page is published as; only its `number` is shown.
+        release: what the page is published as, of `card_reading.read_sheet`.
     """
-    name = f"{month}.r{release['number']}" if release and release.get("number") else None
-    everyone = page_data.read(con, month, name)
+    everyone = page_data.read(con, month, release)
     files = cards.file_names(manager.total.manager_id for manager in everyone.managers)
     out_dir.mkdir(parents=True, exist_ok=True)
     paths = [out_dir / INDEX]
@@ -79,6 +78,8 @@ def render(overview: Overview, files: Mapping[str, str], director: str | None = 
             release=overview.release,
             director=_director(overview, director),
             provisional=_provisional(overview),
+            reason=overview.reason,
+            restated=sum(m.total.manager_id in overview.restated for m in overview.managers),
             groups=_groups(overview.kpis),
             kpis=[_kpi(kpi) for kpi in overview.kpis],
             managers=[_manager(m, overview, files, director) for m in overview.managers],

@@ -48,11 +48,11 @@ def stage_cards(home: Home, label: Label, folder: Path) -> None:
     """Render one card per manager, and the overviews of HR and directors, from the warehouse."""
     from perfhouse import cards, page_director
 
-    month, number, pdf = label.month, label.number, label.company.cards.pdf
+    month, pdf = label.month, label.company.cards.pdf
     with warehouse.connect(home.warehouse, read_only=True) as con:
-        said = _published_as(con, number, folder)
+        said = _published_as(con, label, folder)
         cards.render_all(con, month, folder / "cards", release=said, pdf=pdf)
-        page_director.render_all(con, month, folder / "pages", release={"number": number})
+        page_director.render_all(con, month, folder / "pages", release=said)
 
 
 def stage_pdfs(
@@ -63,16 +63,24 @@ def stage_pdfs(
     from perfhouse.card_reading import read_sheet
 
     with warehouse.connect(home.warehouse, read_only=True) as con:
-        sheet = read_sheet(con, label.month, _published_as(con, label.number, folder))
+        sheet = read_sheet(con, label.month, _published_as(con, label, folder))
     card_pdf.write_all(sheet, label.as_of, folder / "cards", progress)
 
 
-def _published_as(con: DuckDBPyConnection, number: int, folder: Path) -> dict[str, Any]:
-    """Return what cards say of their release: its number, and what the one before had otherwise."""
+def _published_as(con: DuckDBPyConnection, label: Label, folder: Path) -> dict[str, Any]:
+    """Return what pages say of their release.
+
+    Its number; what the one before had otherwise; of a restatement the reason, but not who decided.
+    """
     from perfhouse import card_changes
 
     changes = folder / restatement.FOLDER / "changes.parquet"
-    return {"number": number, "restated": card_changes.read_restated(con, changes)}
+    why = label.succession and label.succession.reason
+    return {
+        "number": label.number,
+        "restated": card_changes.read_restated(con, changes),
+        "reason": why.reason if why else None,
+    }
 
 
 def make_read_only(folder: Path) -> None:

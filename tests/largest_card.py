@@ -58,6 +58,19 @@ from (select *, row_number() over (partition by manager_id order by kpi_id) as n
 join chosen as c on o.n = c.position % 8 + 1;
 update scorecards.scorecard_manager_months set role = 'manager_of_managers', total_low = 80.11,
     total_high = 99.99, rank_low = 1, rank_high = 8, change_status = 'no_clear_change';
+-- A month before of other scores: two KPIs came, one had another target, the others shared more.
+delete from scorecards.scorecard_kpi_months where month = date '2026-08-01';
+insert into scorecards.scorecard_kpi_months by name
+select k.* replace (date '2026-08-01' as month, 40 + 4 * c.position as score,
+    case when c.position = 5 then 0.9 * k.floor else k.floor end as floor)
+from scorecards.scorecard_kpi_months as k join chosen as c using (kpi_id)
+where k.month = date '2026-09-01' and c.position < 18;
+update scorecards.scorecard_manager_months as m set total_score = 87.5,
+    previous_total_score = t.was, change = 87.5 - t.was
+from (select manager_id, sum(score * s.share) as was from (select *, weight / sum(weight) over
+        (partition by manager_id) as share from scorecards.scorecard_kpi_months
+    where month = date '2026-08-01') as s group by all) as t
+where m.manager_id = t.manager_id and m.manager_id = 'M04' and m.month = date '2026-09-01';
 update scorecards.scorecard_appeals set kpi_id =
     (select kpi_id from chosen where position = raised_on - date '2026-10-09')
     where kpi_id is not null and kpi_id <> '*';
@@ -146,7 +159,8 @@ def restated(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     kpis = [row[0] for row in con.execute(asked).fetchall()]
     was: dict[str | None, dict[str, str]] = {kpi: {"value": "0.5", "score": "12"} for kpi in kpis}
     was[None] = {"total_score": "12.3456", "grade": "D"}
-    return {**RELEASE, "restated": {MANAGER: was}}
+    reason = "九月问卷组补交的答卷与更正后的排班一并计入,工单归属按新名单重算;" * 7
+    return {**RELEASE, "restated": {MANAGER: was}, "reason": reason}
 
 
 def catalogue() -> list[dict[str, Any]]:

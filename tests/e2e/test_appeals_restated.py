@@ -168,8 +168,11 @@ def test_card_and_export_show_them(place: Place) -> None:
         ),
         "Appeals are open until 2026-10-13.",
         *("restated, was 50%, 0 points", "Restated, was 60.0, grade C"),
+        "This month was restated:</i> appeals A-1, A-4",
     ):
         assert words in card, words
+    overview = (place.restated / "pages" / "index.html").read_text(encoding="utf-8")
+    assert "This month was restated:</i> appeals A-1, A-4" in overview
     assert "the KPI is left out" in place.card("MB")
     assert "decision by 2026-10-26" in place.card("MB")
     assert "Left out by an appeal" in place.card("MB")

@@ -17,6 +17,7 @@ from perfhouse import (
     card_changes,
     card_fit,
     card_numbers,
+    card_pdf,
     card_roles,
     cards,
     company_monitors,
@@ -85,7 +86,7 @@ def test_the_largest_honest_card_keeps_the_limit_with_all_its_kpis(text: str) ->
     assert text.count("<rect class=d") == largest.KPIS
     for title in ("Appeals about", "By team", "Coaching", "Recommended", "Please look at"):
         assert "<tbody>" in section(text, title), title
-    assert "25 more agents are not listed" in text
+    assert "27 more agents are not listed" in text
 
 
 def test_even_what_no_company_has_keeps_the_limit(big: duckdb.DuckDBPyConnection) -> None:
@@ -252,6 +253,26 @@ def test_restated_numbers_are_marked_with_what_they_were(tmp_path: Path) -> None
     assert "Restated, was 12.3<" in page
     assert page.count("estated, was") == 3
     assert "estated" not in other
+
+
+def test_a_card_says_why_its_month_was_restated_in_the_words_that_were_published(
+    small: duckdb.DuckDBPyConnection,
+) -> None:
+    was = {"M02": {"csat_rate": {"score": "1.5"}}}
+    why = "Late answers\n of the <survey> desk"
+    read = cards.read_sheet(small, MONTH, {"number": 2, "restated": was, "reason": why})
+    mine, other = card_of(read, "M02"), card_of(read, "M03")
+    for page in (mine, other):
+        assert "本月已更正,原因:" in page
+        assert "This month was restated:</i> Late answers of the &lt;survey&gt; desk" in page
+    untouched = "no value, score or grade of this card has changed"
+    assert (untouched in mine, untouched in other) == (False, True)
+    total = next(t for t in read.totals if t.manager_id == "M03")
+    paper = card_pdf.describe(read, total)["head"]
+    assert (paper["reason"], paper["is_untouched"]) == ("Late answers of the <survey> desk", True)
+    long = cards.read_sheet(small, MONTH, {"number": 2, "reason": "x" * 999})
+    assert long.reason == "x" * 119 + "…"
+    assert "已更正" not in card_of(cards.read_sheet(small, MONTH, {"number": 2}), "M02")
 
 
 def test_a_change_that_no_reader_could_see_is_not_marked(small: duckdb.DuckDBPyConnection) -> None:

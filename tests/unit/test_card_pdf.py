@@ -94,8 +94,10 @@ def test_what_moved_or_changed_a_number_stands_below_it(sheet: Sheet) -> None:
     rows[0] |= {"why": ["较上月 +2.5 个百分点", "+2.5 on last month"]}
     rows[0] |= {"restated": ["更正,原 70%", "restated, was 70%"]}
     said["head"] |= {"restated": ["更正,上一版为 70.0", "Restated, was 70.0"], "provisional": 2}
+    said["head"] |= {"reason": "补交答卷"}
     text = text_of(card_pdf.render(said, MONTH))
     for shown in (
+        "本月已更正,原因Thismonthwasrestated:补交答卷",
         "较上月+2.5个百分点",
         "+2.5onlastmonth",
         "更正,原70%",

@@ -54,7 +54,7 @@ def page(con: duckdb.DuckDBPyConnection, manager: str, out: Path) -> str:
 class Page(HTMLParser):
     """The rows of the KPI table, and whether tags close in order."""
 
-    OPEN_ENDED = frozenset({"meta", "link", "input", "html", "th", "td", "tr", "dt", "dd"})
+    OPEN_ENDED = frozenset({"meta", "link", "input", "html", "th", "td", "tr", "dt", "dd", "li"})
 
     def __init__(self) -> None:
         super().__init__()

@@ -93,6 +93,21 @@ def test_there_is_a_page_for_hr_and_one_for_everybody_with_managers_below(made):
     assert list(made) == ["index", "M01"]
 
 
+def test_a_restated_release_says_so_with_its_reason_and_how_many_differ(con, tmp_path, made):
+    was = {name: {None: {"total_score": "70"}} for name in ("M02", "M07")}
+    said = {"number": 2, "reason": "Late <answers>\nof a desk", "restated": was}
+    page_director.render_all(con, MONTH, tmp_path, release=said)
+    for name, zh, en in (
+        ("index", "本页 8 位经理中 2 位", "2 of the 8 managers here"),
+        ("M01", "本页 5 位经理中 1 位", "1 of the 5 managers here"),
+    ):
+        page = (tmp_path / f"{name}.html").read_text(encoding="utf-8")
+        note = page[page.index("<p class=note>") : page.index("<form")]
+        for words in ("本月已更正,原因:", "restated:</i> Late &lt;answers&gt; of a desk", zh, en):
+            assert words in note
+    assert "已更正" not in made["index"]
+
+
 def test_the_structure_of_a_page_is_the_one_agreed(made):
     page = Page(made["index"])
     tags = Counter(tag for tag, _ in page.tags)
