@@ -96,19 +96,3 @@ def test_the_command_ends_with_the_code_of_who_must_act(
     said = capsys.readouterr()
     assert "make run" in said.err
     assert "operator" in said.err
-
-
-def test_the_image_copies_what_is_there_and_what_docker_may_see() -> None:
-    root = Path(bundle.__file__).parents[1]
-    lines = (root / "bi" / "Dockerfile").read_text(encoding="utf-8").splitlines()
-    copies = [line.split()[1:-1] for line in lines if line.startswith("COPY ")]
-    copied = {each for names in copies if "--from" not in names[0] for each in names}
-    seen = {
-        line[1:]
-        for line in (root / ".dockerignore").read_text(encoding="utf-8").splitlines()
-        if line.startswith("!")
-    }
-    assert copied
-    for source in copied:
-        assert (root / source).exists(), source
-        assert source.split("/")[0] in seen, source
