@@ -26,10 +26,11 @@ if COMPANY.listens:
         description="Start ingests for what arrived",
         doc_md=DOC,
         schedule=[house.places(COMPANY)],
-        default_args=house.defaults("perfhouse"),
+        default_args=house.defaults("perfhouse", execution_timeout=house.HOUR),
         tags=["perfhouse", "arrivals", COMPANY.id],
         catchup=False,
         max_active_runs=1,
+        dagrun_timeout=house.HOUR * 2,
     ):
 
         @task(priority_weight=30)

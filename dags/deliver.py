@@ -27,6 +27,7 @@ if COMPANY.receivers:
         tags=["perfhouse", "deliver", COMPANY.id],
         catchup=False,
         max_active_runs=1,
+        dagrun_timeout=house.DAY,
     ):
 
         @task

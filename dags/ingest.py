@@ -30,6 +30,7 @@ for source in COMPANY.sources:
         tags=["perfhouse", "ingest", source.connector, COMPANY.id],
         catchup=False,
         max_active_runs=1,
+        dagrun_timeout=house.DAY * 2,
     ):
 
         @task.short_circuit(outlets=[house.raw(source.id)])

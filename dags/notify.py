@@ -29,6 +29,7 @@ if COMPANY.notices:
         tags=["perfhouse", "notify", COMPANY.id],
         catchup=False,
         max_active_runs=1,
+        dagrun_timeout=house.DAY,
     ):
 
         @task

@@ -29,11 +29,14 @@ with DAG(
     tags=["perfhouse", "publish", COMPANY.id],
     catchup=False,
     max_active_runs=house.runs_at_once(COMPANY),
+    dagrun_timeout=house.DAY + house.HOUR * house.signing_hours(COMPANY),
+    deadline=house.run_deadline(COMPANY, house.signing_hours(COMPANY)),
 ):
 
     @task(
         priority_weight=20,
         outlets=[house.RELEASES],
+        pool=house.WRITER,
         max_active_tis_per_dag=1,
         trigger_rule="none_failed",  # what needs no signature skips the form
     )
@@ -44,7 +47,12 @@ with DAG(
     published = publish()
     if COMPANY.sign_off:
 
-        @task(priority_weight=20, outlets=[house.ASKED], max_active_tis_per_dag=1)
+        @task(
+            priority_weight=20,
+            outlets=[house.ASKED],
+            pool=house.WRITER,
+            max_active_tis_per_dag=1,
+        )
         def ask(**context: Any) -> dict[str, Any]:
             """Stage and audit what would go out; skipped if it needs no signature."""
             return house.ask(context)

@@ -28,10 +28,11 @@ with DAG(
     description="Heal what was lost; tell who is late",
     doc_md=DOC,
     schedule=house.every_minutes(COMPANY),
-    default_args=house.defaults("perfhouse"),
+    default_args=house.defaults("perfhouse", execution_timeout=house.HOUR),
     tags=["perfhouse", "reconcile", COMPANY.id],
     catchup=False,
     max_active_runs=1,
+    dagrun_timeout=house.HOUR * 2,
 ):
 
     @task

@@ -24,10 +24,12 @@ with DAG(
     description="Gate, build and gate a month",
     doc_md=DOC,
     schedule=house.arrived(COMPANY),
-    default_args=house.defaults("perfhouse"),
+    default_args=house.defaults("perfhouse", pool=house.WRITER),
     tags=["perfhouse", "transform", COMPANY.id],
     catchup=False,
     max_active_runs=1,
+    dagrun_timeout=house.DAY,
+    deadline=house.run_deadline(COMPANY),
 ):
 
     @task(priority_weight=10)

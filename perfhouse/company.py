@@ -19,6 +19,7 @@ from perfhouse.company_appeals import read_appeals
 from perfhouse.company_arrivals import read_arrivals
 from perfhouse.company_calendars import read_calendars
 from perfhouse.company_cards import read_cards
+from perfhouse.company_deadlines import read_deadlines
 from perfhouse.company_exports import read_receivers
 from perfhouse.company_gates import read_gates
 from perfhouse.company_identities import read_identities
@@ -194,6 +195,7 @@ def _company(folder: Path, top: Table, known: Known) -> Company:
         cards=read_cards(top),
         notices=read_notices(top),
         arrivals=read_arrivals(top),
+        deadlines=read_deadlines(top),
         sign_off=read_sign_off(top),
         mart=_mart(top),
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from perfhouse.config_reader import Table
 
 KINDS = ("email", "slack", "webhook", "wecom_app", "wecom_robot")
-EVENTS = ("alerts", "cards", "gate", "late", "sign_off", "sign_off_late")
+EVENTS = ("alerts", "cards", "gate", "late", "overdue", "sign_off", "sign_off_late")
 LANGUAGES = ("both", "en", "zh")
 PERSONAL = "{manager_id}"
 ROBOT_PER_MINUTE = 20  # WeCom refuses more

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from perfhouse.company_arrivals import Arrivals
 from perfhouse.company_cards import Cards
+from perfhouse.company_deadlines import Deadlines
 from perfhouse.company_notices import Channel
 from perfhouse.company_sign_off import SignOff
 from perfhouse.export_types import PayrollBand, Receiver
@@ -333,6 +334,7 @@ class Company:
     notices: tuple[Channel, ...] = ()
     sign_off: SignOff | None = None  # None: releases go out without anybody's signature
     arrivals: Arrivals = field(default_factory=Arrivals)
+    deadlines: Deadlines = field(default_factory=Deadlines)
     mart: str | None = None  # connection of the PostgreSQL mart that shows what is published
 
     @property

@@ -28,6 +28,7 @@ Echo = Callable[[str], None]
 _START_SECONDS = 180.0
 _USER = "admin"
 _UI_PORT = 8080
+_POOL = "warehouse"  # one slot: its file has one writer
 _COMPONENTS = ("db", "api-server", "scheduler", "dag-processor", "triggerer")
 
 
@@ -86,6 +87,7 @@ def run(
     with _alone(ws.home):
         shutil.rmtree(_root(ws.home) / "metadata", ignore_errors=True)
         with _airflow(ws, None, echo) as airflow:
+            _pause(airflow.api, "reconcile")
             logs, notices = airflow.root / "logs", bool(ws.company.notices)
             board = watch.Board(airflow.api, logs, echo, airflow.check, notices=notices)
             _deliver(ws, airflow.api, board, months, redeliveries)
@@ -178,6 +180,11 @@ def _deliver(
     board.until_published({month.key: 1 for month in months})
 
 
+def _pause(api: Client, dag_id: str) -> None:
+    """Keep a DAG from its clock: what is handed over here is all there is, and nothing is late."""
+    api.fetch("PATCH", f"/api/v2/dags/{dag_id}", body={"is_paused": True})
+
+
 def _hand_over(
     api: Client, waiting: list[tuple[Month, str]], until: Month
 ) -> list[tuple[Month, str]]:
@@ -244,9 +251,19 @@ def _airflow(ws: Workspace, preferred_port: int | None, echo: Echo) -> Iterator[
         _start(airflow, ws.home, bare, "airflow", "dag-processor")
         if ws.company.listens:  # it looks at places, so it needs their secrets
             _start(airflow, ws.home, env, "airflow", "triggerer", "--skip-serve-logs")
-        _wait(airflow, {f"ingest_{s.id}" for s in ws.company.sources} | {"transform", "publish"})
+        ours = {"transform", "publish", "reconcile"}
+        _wait(airflow, ours | {f"ingest_{s.id}" for s in ws.company.sources})
+        _make_pool(api)
         echo(f"Airflow is ready after {time.monotonic() - began:.0f} s: {url}")
         yield airflow
+
+
+def _make_pool(api: Client) -> None:
+    """Make the pool of those who write the warehouse, if this metadata has none."""
+    known = {pool["name"] for pool in watch.pages(api, "/api/v2/pools", "pools")}
+    if _POOL not in known:
+        said = {"description": "who writes the warehouse", "include_deferred": False}
+        api.post("/api/v2/pools", {"name": _POOL, "slots": 1, **said})
 
 
 def _told(body: bytes) -> str:
@@ -332,6 +349,7 @@ def _environment(ws: Workspace, root: Path, port: int) -> dict[str, str]:
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "60",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(root / "logs"),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "false",
+        "PERFHOUSE_POOL": _POOL,
         "PERFHOUSE_COMPANY": str(ws.company.folder.resolve()),
         "PERFHOUSE_DATA": str(ws.data.resolve()),
         "PERFHOUSE_HOME": str(ws.home.root.resolve()),
@@ -341,7 +359,27 @@ def _environment(ws: Workspace, root: Path, port: int) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    return child_environment(values)
+    return child_environment({**lineage_settings(ws), **values})
+
+
+def lineage_settings(ws: Workspace) -> dict[str, str]:
+    """Return what turns lineage on: events without people, a line each in a file of the home.
+
+    Whatever of it is set already stands. Events of tasks only, from a thread that is waited for as
+    long as the transport is.
+    """
+    policy = [{"scope": {}, "controls": {"emit_dag_events": False, "include_source_code": False}}]
+    transport = {"type": "perfhouse.lineage_transport.Guarded", "folder": str(ws.home.lineage)}
+    values = {
+        "TRANSPORT": json.dumps(transport),
+        "NAMESPACE": f"perfhouse://{ws.company.id}",
+        "EXTRACTORS": "perfhouse.lineage_events.Tasks",
+        "EMISSION_POLICY": json.dumps(policy),
+        "EXECUTE_IN_THREAD": "true",
+        "EXECUTION_TIMEOUT": "3",
+    }
+    named = {f"AIRFLOW__OPENLINEAGE__{key}": value for key, value in values.items()}
+    return {key: value for key, value in named.items() if key not in child_environment()}
 
 
 def _signers(ws: Workspace) -> list[str]:

@@ -239,7 +239,9 @@ def _tell(
 
 def _due(ws: Workspace, month: Month, today: date | None) -> Iterator[Notice]:
     home = ws.home
-    yield from _late(ws, month, today) if today else ()
+    if today:
+        yield from _late(ws, month, today)
+        yield from _overdue(ws, month, today)
     lines = trust.lines(home)
     entry = ledger.standing(lines).get(month.key)
     if entry is not None:
@@ -262,6 +264,14 @@ def _late(ws: Workspace, month: Month, today: date) -> Iterator[Notice]:
     for late in lateness.late(ws.company, ws.home, today):
         if late.month == month:
             yield Notice("late", month.key, late.source, {"late": late})
+
+
+def _overdue(ws: Workspace, month: Month, today: date) -> Iterator[Notice]:
+    from perfhouse import overdue
+
+    for what in overdue.of_month(ws, month, today):
+        facts = {"what": what, "waits": overdue.waits(ws, month)}
+        yield Notice("overdue", month.key, f"{what.step} {what.due}", facts)
 
 
 def _unsigned(ws: Workspace, month: Month) -> Iterator[Notice]:

@@ -25,9 +25,11 @@ from airflow.sdk import (
     RetryAction,
     RetryRule,
 )
+from airflow.sdk.definitions.callback import SyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 
-from perfhouse import report, settings, sign_off_task, stages
+from perfhouse import observed, report, settings, sign_off_task, stages
 from perfhouse.company import Company, Source
 from perfhouse.errors import ConfigError, GateFailed, TransientError
 from perfhouse.month import Month
@@ -54,6 +56,11 @@ STOPPED = Asset("stopped", group="perfhouse")
 # A final release waits for a signature: its approvers are told, or after a while the deputies.
 ASKED = Asset("asked", group="perfhouse")
 
+# Who writes the warehouse queues for its one slot, and holds no worker meanwhile, where there is
+# such a pool: a task of a pool that nobody made never runs.
+WRITER = option("pool") or "default_pool"
+# After which a run is ended; a deadline is told of long before.
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 EVENT_DAYS = timedelta(days=7)  # for which an event that no ingest has followed is remembered
 
 # Only what a retry may cure is tried again: wrong data or wrong code fails at once.
@@ -105,9 +112,24 @@ def workspace(company: Path | None = None) -> stages.Workspace:
     return stages.open_workspace(company)
 
 
-def defaults(owner: str) -> dict[str, Any]:
+def defaults(owner: str, **other: Any) -> dict[str, Any]:
     """Return the default arguments of every task: owner, time limit, retries."""
-    return {**TASK_DEFAULTS, "owner": owner}
+    return {**TASK_DEFAULTS, "owner": owner, **other}
+
+
+def run_deadline(of: Company, hours: float = 0.0) -> DeadlineAlert:
+    """Tell whoever must act when a run is not over in time; `hours` are a person's, on top."""
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=of.deadlines.run + timedelta(hours=hours),
+        callback=SyncCallback(f"{__name__}.missed"),
+        name="run_minutes",
+    )
+
+
+def signing_hours(of: Company) -> float:
+    """Return for how long a publish may wait for a person."""
+    return of.sign_off.deadline_hours if of.sign_off else 0.0
 
 
 def raw(source_id: str) -> Asset:
@@ -278,6 +300,7 @@ def ingest(source_id: str, context: Context) -> bool:
     arrivals.followed(
         ws.home, source_id, month, int((context["dag_run"].conf or {}).get("announced") or 0)
     )
+    observed.ingested(ws, month, manifest)
     facts = {"unchanged": manifest.unchanged, **_said_of(context)}
     _announce(context, raw(source_id), month, facts)
     again = complete_before and (not manifest.unchanged or context["ti"].try_number > 1)
@@ -342,7 +365,9 @@ def behind_runs(context: Context) -> list[dict[str, Any]]:
     ws, now = workspace(), clock.now()
     settled = now.timestamp() - 60.0 * ws.company.arrivals.settle_minutes
     today, orders = clock.today(ws.company), []
-    for work in reconcile.everything(ws, today, _hints(ws)):
+    behind = list(reconcile.everything(ws, today, _hints(ws)))
+    observed.compared(ws, behind)
+    for work in behind:
         dag_id = _DAGS[work.step].format(source=work.source) if not work.who else ""
         _log.log(logging.WARNING if work.who else logging.INFO, "%s", work.said)
         if dag_id and work.since <= settled and not _at_work(context, work.step, dag_id):
@@ -375,23 +400,50 @@ def _order(dag_id: str, run_id: str, month: Month, what: Arrival | Work) -> dict
 
 
 def tell_late(context: Context) -> dict[str, Any]:
-    """Tell who is late, and of cards whose day has come, once, through channels that want it."""
-    from perfhouse import clock, lateness, notice_cards, notices
+    """Tell who is late, what is overdue and whose cards' day has come, once, who wants to hear."""
+    from perfhouse import clock, lateness, notice_cards, notices, overdue
 
     ws = workspace()
     today = clock.today(ws.company)
     found = lateness.late(ws.company, ws.home, today)
     for late in found:
         _log.warning("late: %s", late.said)
+    observed.late(ws, [late.source for late in found])
+    due = overdue.releases(ws, today)
+    for each in due:
+        _log.warning("overdue: %s", each.said(overdue.waits(ws, Month(each.month))))
     if ws.company.notices:
         handed_out = notice_cards.open_months(ws.company, ws.home, today)
-        for month in sorted({late.month for late in found} | {*handed_out}):
+        months = {late.month for late in found} | {Month(each.month) for each in due}
+        for month in sorted(months | {*handed_out}):
             for told in notices.notify(
-                *(ws, month), as_chosen=True, today=today, only=("late", "cards"),
+                *(ws, month), as_chosen=True, today=today, only=("late", "overdue", "cards"),
                 progress=_log.info,
             ):  # fmt: skip
                 _log.info("%s", told.said)
     return {"late": [f"{late.month} {late.source}" for late in found]}
+
+
+def missed(context: Context) -> None:
+    """Note that a run did not end in time, and tell whoever wants to hear of it.
+
+    What Airflow calls when the deadline of `transform` or `publish` has passed.
+    """
+    from perfhouse import clock, notices, overdue
+
+    run = context["dag_run"]
+    key = run["partition_key"] or (run["conf"] or {}).get("month")
+    if not key:  # a run that names no month fails by itself
+        return
+    ws, due = workspace(), str(context["deadline"]["deadline_time"])
+    found = overdue.Overdue(str(Month(str(key))), run["dag_id"], due[:16])
+    overdue.note(ws.home, found)
+    _log.error("overdue: %s", found.said(overdue.waits(ws, Month(found.month))))
+    if ws.company.notices:
+        notices.notify(
+            *(ws, Month(found.month)), as_chosen=True, today=clock.today(ws.company),
+            only=("overdue",), progress=_log.info,
+        )  # fmt: skip
 
 
 def redelivered(context: Context) -> None:
@@ -407,7 +459,9 @@ def gate_raw(context: Context) -> dict[str, Any]:
 def build(context: Context) -> dict[str, Any]:
     """Build facts, KPIs and scorecards of the month."""
     month, as_of = month_of(context), as_of_of(context)
-    result = stages.build(stages.open_workspace(), month, as_of, _log.info)
+    ws = stages.open_workspace()
+    result = stages.build(ws, month, as_of, _log.info)
+    observed.built(ws, result)
     return {"month": month.key, "models": len(result.models)}
 
 
@@ -457,6 +511,8 @@ def publish(context: Context) -> dict[str, Any]:
 
     What somebody was asked to sign goes out only if it was signed, exactly as it was shown.
     """
+    from perfhouse import overdue
+
     month, as_of, reason = month_of(context), as_of_of(context), reason_of(context)
     ws = stages.open_workspace()
     asked = _pulled(context, "ask") if ws.company.sign_off else None
@@ -464,6 +520,8 @@ def publish(context: Context) -> dict[str, Any]:
         told = [_pulled(context, each) for each in ("sign_off", "sign_off_by_deputy")]
         sign_off_task.settle(ws, month, asked, [each for each in told if each])
     release = stages.publish(ws, month, as_of, _log.info, reason)
+    observed.published(ws, month, release)
+    overdue.settle(ws.home, month)
     facts = {
         "release": f"{month}.r{release.number}",
         "sha256": release.sha256,
@@ -504,7 +562,7 @@ def notify(context: Context) -> dict[str, Any]:
     ws, month = stages.open_workspace(), month_of(context)
     found = notices.notify(
         *(ws, month), as_chosen=True, today=clock.today(ws.company), progress=_log.info,
-        only=[event for event in EVENTS if event != "late"],  # `reconcile` tells it
+        only=[event for event in EVENTS if event not in ("late", "overdue")],  # of `reconcile`
     )  # fmt: skip
     for each in found:
         _log.info("%s", each.said)
@@ -522,9 +580,11 @@ def _judged(
     except GateFailed:
         stopped = _kept(ws.home, month, gate)
         if stopped is not None:
+            observed.judged(ws, month, gate, stopped)
             report.verdict(stopped, _log.error)
             context["ti"].xcom_push(key="verdict", value=report.facts(stopped))
         raise
+    observed.judged(ws, month, gate, verdict)
     report.verdict(verdict, _log.info)
     return report.facts(verdict)
 

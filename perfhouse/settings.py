@@ -37,6 +37,11 @@ class Home:
     root: Path
 
     @property
+    def lineage(self) -> Path:
+        """What tasks of Airflow read and made, as OpenLineage's events."""
+        return self.root / "lineage"
+
+    @property
     def raw(self) -> Path:
         """Landed Parquet by stream, month and source."""
         return self.root / "raw"
@@ -167,6 +172,13 @@ def defaults() -> Defaults:
 def option(name: str, default: str | None = None) -> str | None:
     """Return the environment variable PERFHOUSE_<NAME>; an empty one counts as absent."""
     return os.environ.get(f"PERFHOUSE_{name.upper()}") or default
+
+
+def has_lineage_server() -> bool:
+    """Say whether OpenLineage's own variables name somebody who takes its events."""
+    named = ("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG")
+    transport = any(key.startswith("OPENLINEAGE__TRANSPORT") for key in os.environ)
+    return transport or any(os.environ.get(name) for name in named)
 
 
 def secret(variable: str) -> str | None:

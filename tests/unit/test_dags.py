@@ -31,6 +31,9 @@ for dag in bag.dags.values():
             "retries": t.retries,
             "down": sorted(t.downstream_task_ids),
             "outlets": [o.name for o in t.outlets],
+            "pool": t.pool,
+            "minutes": t.execution_timeout.total_seconds() / 60 if t.execution_timeout else None,
+            "policy": [str(rule.exception) for rule in getattr(t.retry_policy, "rules", ())],
             "teardown": t.is_teardown and not t.on_failure_fail_dagrun,
         }
         for t in dag.tasks
@@ -40,6 +43,11 @@ for dag in bag.dags.values():
         "doc": dag.doc_md,
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
+        "hours": dag.dagrun_timeout.total_seconds() / 3600 if dag.dagrun_timeout else None,
+        "deadline": [
+            [type(each.reference).__name__, each.interval.total_seconds(), each.callback.path]
+            for each in dag.deadline or ()
+        ],
         "timetable": type(dag.timetable).__name__,
         "start_date": str(dag.start_date or ""),
         "schedule": str(getattr(dag.timetable, "asset_condition", "")),
@@ -54,7 +62,25 @@ print("@@" + json.dumps({"dags": dags, "errors": bag.import_errors}))
 """
 
 
-def read_bag(home: Path, company: Path | None) -> dict[str, Any]:
+EVERYTHING = """
+[sign_off]
+approvers = ["hr.lead"]
+deadline_hours = 48
+[deadlines]
+run_minutes = 90
+[[exports.hr]]
+url = "/srv/hr/in"
+plain = true
+[[notices]]
+id = "it"
+kind = "wecom_robot"
+connection = "robot"
+[arrivals]
+poll_seconds = 7
+"""
+
+
+def read_bag(home: Path, company: Path | None, **more: str) -> dict[str, Any]:
     """Parse the DAG folder as the dag-processor does, with its own AIRFLOW_HOME."""
     env = {
         "PATH": str(Path(sys.executable).parent),
@@ -63,6 +89,7 @@ def read_bag(home: Path, company: Path | None) -> dict[str, Any]:
         "AIRFLOW__CORE__UNIT_TEST_MODE": "false",
         "PERFHOUSE_HOME": str(home / "home"),
         **({"PERFHOUSE_COMPANY": str(company)} if company else {}),
+        **more,
     }
     done = subprocess.run(
         [sys.executable, "-c", READ, str(DAGS)],
@@ -96,6 +123,62 @@ def test_every_dag_says_what_it_is_and_whose(bag: dict[str, Any]) -> None:
         for task in dag["tasks"].values():
             assert task["owner"] not in ("", "airflow")
             assert task["retries"] > 0
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return every DAG there is: of a company that wants all of it, with a writer's pool."""
+    root = tmp_path_factory.mktemp("everything")
+    shutil.copytree(EXAMPLE, root / "company")
+    with (root / "company" / "perfhouse.toml").open("a", encoding="utf-8") as handle:
+        handle.write(EVERYTHING)
+    found = read_bag(root, root / "company", PERFHOUSE_POOL="warehouse")
+    assert found["errors"] == {}
+    return dict(found["dags"])
+
+
+def test_every_dag_there_is_has_words_tags_owners_and_limits(everything: dict[str, Any]) -> None:
+    rest = {dag_id for dag_id in everything if not dag_id.startswith("ingest_")}
+    assert rest == {path.stem for path in DAGS.glob("*.py")} - {"ingest"}
+    for dag_id, dag in everything.items():
+        assert len(dag["doc"]) > 200, dag_id
+        assert {"perfhouse", dag_id.split("_")[0]} <= set(dag["tags"]), dag_id
+        for task_id, task in dag["tasks"].items():
+            assert task["owner"] not in ("", "airflow")
+            assert 0 < task["minutes"] <= 60 * dag["hours"], (dag_id, task_id)
+            assert [each.strip("'>").rpartition(".")[2] for each in task["policy"]] == [
+                "TransientError"
+            ]
+
+
+def test_who_writes_the_warehouse_queues_for_its_one_slot_where_there_is_such_a_pool(
+    everything: dict[str, Any], bag: dict[str, Any]
+) -> None:
+    writers = {
+        (dag_id, task_id)
+        for dag_id, dag in everything.items()
+        for task_id, task in dag["tasks"].items()
+        if task["pool"] == "warehouse"
+    }
+    gates = {"gate_raw", "build", "gate_facts", "gate_scorecards", "stopped"}
+    assert writers == {
+        *(("transform", each) for each in gates), ("publish", "ask"), ("publish", "publish"),
+    }  # fmt: skip
+    pools = {task["pool"] for dag in bag["dags"].values() for task in dag["tasks"].values()}
+    assert pools == {"default_pool"}, "a pool that nobody made lets nothing run"
+
+
+def test_a_run_that_takes_too_long_is_told_of_and_a_persons_hours_come_on_top(
+    everything: dict[str, Any], bag: dict[str, Any]
+) -> None:
+    told = {dag_id: dag["deadline"] for dag_id, dag in everything.items() if dag["deadline"]}
+    reference, callback = "DagRunQueuedAtDeadline", "perfhouse.orchestration.missed"
+    assert told == {
+        "transform": [[reference, 90 * 60, callback]],
+        "publish": [[reference, 90 * 60 + 48 * 3600, callback]],
+    }
+    assert everything["publish"]["hours"] > 48
+    assert bag["dags"]["publish"]["deadline"] == [[reference, 6 * 3600, callback]]
 
 
 def test_an_ingest_is_owned_by_the_owner_of_its_source(bag: dict[str, Any]) -> None:
