@@ -95,7 +95,8 @@ def _shown(column: str) -> str:
     """Return SQL that writes a value in its KPI's unit; what is missing is a dash, never 0."""
     return (
         f"case when {column} is null then '—' "
-        f"when d.unit in ('rate', 'ratio') then round({column} * 100, 1) || '%' "
+        f"when d.unit in ('rate', 'ratio', 'net_rate') then round({column} * 100, 1) "
+        "|| case d.unit when 'net_rate' then '' else '%' end "
         f"when d.unit = 'seconds' then round({column}, 0) || ' s' "
         f"else round({column}, 2)::text end"
     )
@@ -168,7 +169,8 @@ def _kpi_metrics(about: Words, ones: Sequence[str] = ()) -> tuple[Metric, ...]:
         Metric("kpi_value", ("数值（单项指标）", "Value (of one KPI)"), value, ",.3f", about),
         Metric(
             "kpi_value_text", ("数值", "Value"),
-            f"case when max(unit) in ('rate', 'ratio') then round(100 * {value}, 1) || '%' "
+            f"case when max(unit) in ('rate', 'ratio', 'net_rate') then round(100 * {value}, 1) "
+            "|| case max(unit) when 'net_rate' then '' else '%' end "
             f"when max(unit) = 'seconds' then round({value}, 0) || ' s' "
             f"else round({value}, 2)::text end",
             "", about,

@@ -145,7 +145,8 @@ def _kpi_rules() -> list[Rule]:
             "select k.manager_id, k.kpi_id, k.value, k.adjusted_value, k.shrunk_value, k.ci_low, "
             "k.ci_high from batch k join definitions d "
             "on d.kpi_id = k.kpi_id and d.version = k.kpi_version "
-            "where (d.unit = 'rate' or d.kind = 'proportion') and k.status = 'scored' "
+            "where (d.unit in ('rate', 'net_rate') or d.kind = 'proportion') "
+            "and k.status = 'scored' "
             "and (greatest(k.value, k.adjusted_value, k.shrunk_value, k.ci_low, k.ci_high) > 1 "
             "or least(k.value, k.adjusted_value, k.shrunk_value, k.ci_low, k.ci_high) "
             "< case when d.is_signed then -1 else 0 end)",

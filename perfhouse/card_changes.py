@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perfhouse import scorecards
-from perfhouse.card_numbers import signed
+from perfhouse.card_numbers import HUNDREDTHS, signed
 from perfhouse.scorecards import KpiScore
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ _STATUSES = {
 _DIFFERENCES = {
     "rate": (" 个百分点", " percentage points"),
     "ratio": (" 个百分点", " percentage points"),
+    "net_rate": (" 点", " points"),
     "seconds": (" 秒", " s"),
     "minutes": (" 分钟", " min"),
 }
@@ -114,8 +115,8 @@ def why(move: Move | None, score: KpiScore, unit: str) -> tuple[str, str] | None
 
 
 def _rounded(value: float, unit: str) -> Decimal:
-    """Round as `scorecard_explanations` does: shares to a tenth of a percent, the rest to 0.01."""
+    """Round as `scorecard_explanations` does: shares to a tenth of a hundredth, others to 0.01."""
     exact = Decimal(f"{value:.6f}")
-    if unit in ("rate", "ratio"):
+    if unit in HUNDREDTHS:
         return (exact * 100).quantize(Decimal("0.1"), ROUND_HALF_UP)
     return exact.quantize(Decimal("0.01"), ROUND_HALF_UP)

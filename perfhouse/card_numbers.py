@@ -10,14 +10,16 @@ from decimal import Decimal
 from perfhouse.card_figures import DASH
 
 _PERCENTAGES = frozenset({"rate", "ratio"})  # a ratio may pass 100 %, a rate may not
+# A net rate is a share less another, from -1 to 1: people call it points, from -100 to 100.
+HUNDREDTHS = _PERCENTAGES | {"net_rate"}
 
 
 def show(value: float | None, unit: str, bare: bool = False) -> str:
     """Write a value in its unit; signs and symbols read the same in both languages."""
     if value is None:
         return DASH
-    if unit in _PERCENTAGES:
-        return f"{_trim(value * 100, 1)}%"
+    if unit in HUNDREDTHS:
+        return f"{_trim(value * 100, 1)}{'%' if unit in _PERCENTAGES else ''}"
     sign = "" if bare else unit_sign(unit)
     digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
     return f"{_trim(value, digits)}{sign}"

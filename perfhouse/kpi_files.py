@@ -28,6 +28,7 @@ _CUSTOMERS = frozenset(
     {"is_csat_rated", "is_satisfied", "is_nps_answered", "is_ces_answered", "is_easy"}
     | {"is_attitude_rated", "is_invitation", "is_invitation_answered", "rater_type"}
 )
+_SHARES = ("rate", "net_rate")  # units with bounds
 _LEAST_ANSWERS = 3  # of a confidential KPI, below which nothing of it is shown
 _ID = re.compile(r"^[a-z][a-z0-9_]*$")
 _MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
@@ -317,7 +318,8 @@ def _confidential(kpi: Table, kind: str, minimum: int, parts: Iterable[_Measure 
         kpi.problem("is_suppressed", f"{told} (or count those of customers: {customers})")
     if suppressed and minimum < _LEAST_ANSWERS:
         kpi.problem("minimum_sample", f"a whole number from {_LEAST_ANSWERS}", minimum)
-    if suppressed and not (kind == "proportion" or (kind, kpi.take("unit")) == ("score", "rate")):
+    is_bounded = kind == "proportion" or (kind == "score" and kpi.take("unit") in _SHARES)
+    if suppressed and not is_bounded:
         told = "proportion, or score with `unit: rate`, of confidential answers: an interval that"
         kpi.problem("kind", f"{told} may borrow from nobody needs the bounds of an answer", kind)
 

@@ -52,7 +52,7 @@ KPIS = [
 csat_rate|客户满意度|Customer satisfaction|result|rate|10|.7|.9|.96|.15
 complaint_on_time_rate|投诉处理及时率|Complaints handled on time|result|rate|10|.8|.95|1|.1
 ticket_closure_rate|问题闭环率|Tickets closed for good|result|rate|30|.8|.93|.98|.1
-nps|净推荐值|Net promoter score|quality|rate|10|0|.4|.6|.05
+nps|净推荐值|Net promoter score|quality|net_rate|10|0|.4|.6|.05
 reopen_rate|重开率|Reopened tickets|quality|rate|30|.15|.06|.03|.08
 first_reply_on_time_rate|平均响应时间|First replies on time|efficiency|rate|30|.7|.9|.96|.1
 resolution_on_time_rate|工单处理时效|Resolutions on time|efficiency|rate|30|.7|.88|.95|.08
@@ -242,7 +242,7 @@ def _kpi(start: date, m: int, n: int, at: int, kpi: Kpi, last: bool) -> list[Any
     cases = max(kpi.minimum - 3, 2) if thin else 40 * (n % 4 + 1) + 20
     reach = 0.45 + ((m * 7 + n * 5 + at * 3) % 17) / 17
     wish = cases * (kpi.floor + (kpi.target - kpi.floor) * reach)
-    numerator = min(round(wish), cases) if kpi.unit == "rate" else wish
+    numerator = min(round(wish), cases) if kpi.unit.endswith("rate") else wish
     value = numerator / cases
     score = None if thin else round(kpi.score(value), 6)
     status = "insufficient_data" if thin else "scored"

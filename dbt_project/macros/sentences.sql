@@ -1,10 +1,10 @@
 {# Numbers and sentences of explanations, in English and Chinese. What a reader adds up has been rounded
    before it is added: the parts of a change sum to the change as it is shown, too. #}
 
-{# A value as it is shown: percent with one decimal for rates, two decimals for everything else. #}
+{# A value as it is shown: hundredths with one decimal for shares, two decimals for everything else. #}
 {% macro shown(x, unit) -%}
     case
-        when {{ unit }} in ('rate', 'ratio') then cast(round(100 * {{ x }}, 1) as numeric(18, 2))
+        when {{ unit }} in ('rate', 'ratio', 'net_rate') then cast(round(100 * {{ x }}, 1) as numeric(18, 2))
         else cast(round({{ x }}, 2) as numeric(18, 2))
     end
 {%- endmacro %}
@@ -37,6 +37,7 @@
     case {{ unit }}
         when 'rate' then '{{ ' percentage points' if language == 'en' else ' 个百分点' }}'
         when 'ratio' then '{{ ' percentage points' if language == 'en' else ' 个百分点' }}'
+        when 'net_rate' then '{{ ' points' if language == 'en' else ' 点' }}'
         when 'seconds' then '{{ ' s' if language == 'en' else ' 秒' }}'
         when 'minutes' then '{{ ' min' if language == 'en' else ' 分钟' }}'
         else ''

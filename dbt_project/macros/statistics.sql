@@ -43,11 +43,11 @@
 
 {# The least and the greatest value of a KPI of `d`, a row of kpi_definitions; null where its unit has no bounds. #}
 {% macro least_value(d) -%}
-    case when {{ d }}.kind = 'proportion' or {{ d }}.unit = 'rate' then case when {{ d }}.is_signed then -1 else 0 end end
+    case when {{ d }}.kind = 'proportion' or {{ d }}.unit in ('rate', 'net_rate') then case when {{ d }}.is_signed then -1 else 0 end end
 {%- endmacro %}
 
 {% macro greatest_value(d) -%}
-    case when {{ d }}.kind = 'proportion' or {{ d }}.unit = 'rate' then 1 end
+    case when {{ d }}.kind = 'proportion' or {{ d }}.unit in ('rate', 'net_rate') then 1 end
 {%- endmacro %}
 
 {# A value kept within bounds that may be null; null stays null. #}

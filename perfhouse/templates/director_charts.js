@@ -228,7 +228,8 @@ function funnel(all) {
   const least = Math.min(most, ...seen.map(r => at(r).cases)) * .9;
   const wide = n => Math.sqrt(k.within / n + k.between);
   const xs = Array.from({ length: 49 }, (_, i) => least * (most * 1.1 / least) ** (i / 48));
-  const clamp = y => k.unit === "rate" && k.reference >= 0 ? Math.min(Math.max(y, 0), 1) : y;
+  const lowest = { rate: k?.reference >= 0 ? 0 : -1, net_rate: -1 }[k?.unit];
+  const clamp = y => lowest === undefined ? y : Math.min(Math.max(y, lowest), 1);
   const far = most > least * 20, on = far ? Math.log2 : x => x;  // doublings, where cases differ much
   const line = (z, type, width) => ({ type: "line", symbol: "none", silent: true,
     lineStyle: { color: c.mut, type, width },

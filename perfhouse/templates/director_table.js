@@ -29,7 +29,8 @@ const plain = text => String(text).replace(/[{}]/g, c => c === "{" ? "｛" : "�
 const fixed = (x, digits) => x.toFixed(digits).replace(/^-/, "−");
 const trim = (x, digits) => fixed(Number(x.toFixed(digits)), digits)
   .replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
-const shown = (x, unit) => unit === "rate" || unit === "ratio" ? trim(x * 100, 1) + "%"
+const SHARES = { rate: "%", ratio: "%", net_rate: "" };  // a net rate is points, -100 to 100
+const shown = (x, unit) => unit in SHARES ? trim(x * 100, 1) + SHARES[unit]
   : trim(x, Math.abs(x) < 10 ? 2 : Math.abs(x) < 100 ? 1 : 0)
     + ({ minutes: " min", seconds: " s" }[unit] || "");
 const colour = points => SCALE.find(step => points < step[0]);

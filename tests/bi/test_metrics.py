@@ -30,7 +30,7 @@ TEAMS = [  # month, team, manager, KPI, version, numerator, denominator
 ]
 OWN = [*((month, who, *rest) for month, _, who, *rest in TEAMS),
        (MAY, "D", "csat_rate", "1", 18, 50)]  # fmt: skip
-UNITS = {"csat_rate": "rate", "turnover_rate": "ratio", "enps": "rate", "nps": "rate",
+UNITS = {"csat_rate": "rate", "turnover_rate": "ratio", "enps": "net_rate", "nps": "net_rate",
          "of_our_own": "seconds"}  # fmt: skip
 TOTALS = [(MAY, "A", "cs_manager", 60), (MAY, "B", "cs_manager", 90), (MAY, "C", "cs_manager", 96),
           (MAY, "D", "manager_of_managers", 20)]  # fmt: skip
@@ -119,6 +119,8 @@ def test_there_is_no_total_of_a_part_nor_of_two_definitions_or_kpis(
     assert value(world, TEAM_MONTHS, "enps") is None, "B's answers are hidden"
     assert value(world, TEAM_MONTHS, "nps", f"month = '{MAY}'") == round(1 / 6, 6)
     assert value(world, TEAM_MONTHS, "nps") is None, "two definitions"
+    one = f"month = '{MAY}' and kpi_id = 'nps'"
+    assert value(world, TEAM_MONTHS, "kpi_value_text", one) == "16.7", "points, no per cent"
     assert value(world, TEAM_MONTHS, "kpi_value", f"month = '{MAY}'") is None
     assert value(world, TEAM_MONTHS, "kpi_value_text", f"month = '{MAY}'") is None
     assert value(world, TEAM_MONTHS, "sample", f"month = '{MAY}'") is None

@@ -164,6 +164,11 @@ def test_each_step_down_leaves_a_smaller_card_and_counts_what_it_leaves_out() ->
             "无明显变化,较上月 +8.65 秒",
             "No clear change: +8.65 s",
         ),
+        (
+            Move(-0.05, -0.02), 0.25, "worse", "net_rate",
+            "变差,较上月 −5 点:自身表现 −3,业务构成 −2",
+            "Worse: −5 points, own results −3, mix −2",
+        ),
         (Move(0.5, None), 2.0, None, "per_head", "较上月 +0.5", "Moved by +0.5"),
         (Move(0.0004, 0.0), 0.6, "no_clear_change", "rate", "与上月持平", "As it was last month"),
     ],

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import largest_card
 import pytest
 import scorecard_fixture as fixture
 
@@ -356,7 +357,7 @@ def test_the_parts_of_a_month_are_a_table_of_who_led_several_teams(con, tmp_path
     assert nps
     first, second = nps.group().split("<td")[1:]
     assert "<b>" in first
-    assert "40% · " in first
+    assert "40 · " in first
     assert "<b>" not in second
     assert "20%" not in second, "a value of too few cases says nothing"
     assert "few cases" in second
@@ -466,6 +467,8 @@ def test_weights_are_shared_inside_the_category_then_across():
         (0.9, "rate", "90%"),
         (1.25, "ratio", "125%"),
         (-0.123, "rate", "−12.3%"),
+        (-0.123, "net_rate", "−12.3"),
+        (0.42, "net_rate", "42"),
         (426.4, "seconds", "426 s"),
         (3.075, "minutes", "3.08 min"),
         (0.0, "per_head", "0"),
@@ -474,6 +477,17 @@ def test_weights_are_shared_inside_the_category_then_across():
 )
 def test_values_are_written_in_their_unit(value, unit, text):
     assert card_numbers.show(value, unit) == text
+
+
+def test_a_net_promoter_score_is_points_and_no_page_says_per_cent_of_it(con, tmp_path):
+    signed = [kpi for kpi in largest_card.catalogue() if kpi.get("is_signed")]
+    assert {kpi["id"]: kpi["unit"] for kpi in signed} == {"nps": "net_rate", "enps": "net_rate"}
+    row = re.search(r"净推荐值.*?(?=<tr|</tbody>)", page(con, "M02", tmp_path), re.DOTALL)
+    assert row
+    value, target = re.findall(r"<td>([^<]*)", row.group())[1:3]
+    assert (float(value), target) == (pytest.approx(27.2), "40")
+    assert "<div>0<b>40</b><b>60</b></div>" in row.group()
+    assert "%" not in re.sub(r"<svg.*?</svg>", "", row.group()).rsplit("<td>", 2)[0]
 
 
 def test_one_warning_is_one_and_kpis_without_a_target_are_under_no_version(changed, tmp_path):
