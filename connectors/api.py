@@ -115,6 +115,7 @@ def _answers(
             totals[endpoint.name] = tally.facts(endpoint)
     body = msgspec.json.encode(totals, order="sorted")
     yield Extracted((), CONTROL, "json", partial(_save, body, []))
+    yield from context.part(month)
 
 
 def plan(system: System, source: Source, month: Month, context: ExtractContext) -> Iterator[str]:
@@ -139,11 +140,10 @@ def plan(system: System, source: Source, month: Month, context: ExtractContext) 
 
 
 def window(source: Source, month: Month, context: ExtractContext) -> Window:
-    """Return a month of the company's zone as half-open UTC instants."""
+    """Return what may be asked for of a month, in the company's zone, as half-open UTC instants."""
     zone = ZoneInfo(context.company.time_zone)
-    start, end = (
-        datetime.combine(day, time(), zone).astimezone(UTC) for day in (month.start, month.end)
-    )
+    days = (month.start, context.end(month))
+    start, end = (datetime.combine(day, time(), zone).astimezone(UTC) for day in days)
     return Window(month, start, end)
 
 

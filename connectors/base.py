@@ -8,11 +8,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from perfhouse import lake
 from perfhouse.company import ColumnMapping, Company, Source, StreamMapping
 from perfhouse.company_sources import ConnectorKeys
 from perfhouse.errors import ConfigError
@@ -32,12 +33,31 @@ def quiet(_: str) -> None:
 
 @dataclass(frozen=True)
 class ExtractContext:
-    """What an extraction may need: the company, where file sources lie, a scratch folder."""
+    """What an extraction may need: the company, where file sources lie, a scratch folder.
+
+    `until`: the company's day, where a month under way may be asked for: the days before it are.
+    None: months are asked for whole.
+    """
 
     company: Company
     data: Path
     tmp: Path
     progress: Progress = quiet
+    until: date | None = None
+
+    def end(self, month: Month) -> date:
+        """Return the day after the last of a month that may be asked for.
+
+        A month whose first day is not over is asked for whole, and so is waited for.
+        """
+        if self.until is None or self.until <= month.start:
+            return month.end
+        return min(month.end, self.until)
+
+    def part(self, month: Month) -> Iterator[Extracted]:
+        """Yield what marks a delivery that ends before its month does; nothing for a whole one."""
+        if self.end(month) < month.end:
+            yield Extracted((), lake.part_name(self.end(month)), "json", _mark)
 
 
 @dataclass(frozen=True)
@@ -56,6 +76,10 @@ class Extracted:
     name: str
     format: str
     save: Callable[[Path], None]
+
+
+def _mark(target: Path) -> None:
+    target.write_bytes(b"{}")  # its name says it all
 
 
 @dataclass(frozen=True)

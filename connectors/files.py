@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -17,7 +17,7 @@ from typing import Any
 from connectors import completeness, remote
 from connectors.base import Connector, ExtractContext, Extracted, Sight
 from connectors.completeness import Wanted, is_data
-from connectors.path_templates import BRACED, bounds, paths
+from connectors.path_templates import BRACED, bounds, has_days, paths
 from connectors.remote import Drop, Entry
 from perfhouse.company import Company, Source, StreamMapping
 from perfhouse.errors import ConfigError, SourceChanged, SourceMissing
@@ -53,7 +53,7 @@ def extract(source: Source, month: Month, context: ExtractContext) -> Iterator[E
     try:
         taken: set[str] = set()
         for stream in source.streams:
-            wanted = _delivered(drop, source, stream, month, context.company)
+            wanted = _delivered(drop, source, stream, month, context)
             formats = {item.path: format_of(item.path, stream) for item in wanted}
             known = [item for item in wanted if item.path in taken]  # by the stream before
             fresh = [item for item in wanted if item.path not in taken]
@@ -61,6 +61,8 @@ def extract(source: Source, month: Month, context: ExtractContext) -> Iterator[E
             for item, save in chain(_one_by_one(drop, known), ahead or _one_by_one(drop, fresh)):
                 yield Extracted((stream.stream,), item.path, formats[item.path], save)
             taken.update(formats)
+        if any(has_days(_template(source, stream)) for stream in source.streams):
+            yield from context.part(month)
     finally:
         drop.close()
 
@@ -78,7 +80,7 @@ def look(source: Source, months: Sequence[Month], context: ExtractContext) -> It
                 entries = [
                     item.entry
                     for stream in source.streams
-                    for item in _delivered(drop, source, stream, month, context.company)
+                    for item in _delivered(drop, source, stream, month, context)
                 ]
             except SourceMissing as missing:
                 yield Sight(month, waits=str(missing))
@@ -99,7 +101,8 @@ def plan(source: Source, month: Month, context: ExtractContext) -> Iterator[str]
     """Say which files would be looked for, and where."""
     where = remote.address(source) or context.data
     for stream in source.streams:
-        names = paths(_template(source, stream), source, context.company, month)
+        template, until = _template(source, stream), context.end(month)
+        names = paths(template, source, context.company, month, until)
         more = f" ... {names[-1]} ({len(names):,} patterns)" if len(names) > 1 else ""
         yield f"{where}: {names[0]}{more} -> {stream.stream}"
 
@@ -132,16 +135,16 @@ def _template(source: Source, stream: StreamMapping) -> str:
 
 
 def _delivered(
-    drop: Drop, source: Source, stream: StreamMapping, month: Month, company: Company
+    drop: Drop, source: Source, stream: StreamMapping, month: Month, context: ExtractContext
 ) -> list[Wanted]:
-    template = _template(source, stream)
+    template, company, until = _template(source, stream), context.company, context.end(month)
     mode, settle = completeness.asked_of(drop, source, stream)
-    names = paths(template, source, company, month)
-    drop.expect(_days(template, source, company, month))
+    names = paths(template, source, company, month, until)
+    drop.expect(_days(template, source, company, month, until))
     entries = [entry for entry in remote.find(drop, names) if is_data(entry.name)]
     waits = drop.is_remote or mode != "none"
-    if waits and {"dd", "hh"} & set(BRACED.findall(template)):
-        _check_watermark(drop, source, month, bounds(company, month)[1] + settle)
+    if waits and has_days(template):
+        _check_watermark(drop, source, month, bounds(company, month, until)[1] + settle)
     if not entries:
         raise SourceMissing(
             f"{source.id} {month}: no file for {stream.stream} at {template} "
@@ -151,14 +154,14 @@ def _delivered(
     return completeness.complete(drop, entries, mode, settle, f"{source.id} {month}", source.owner)
 
 
-def _days(template: str, source: Source, company: Company, month: Month) -> list[str]:
+def _days(template: str, source: Source, company: Company, month: Month, until: date) -> list[str]:
     """Return the folders of days above folders of hours, so that a day is listed at once."""
     parts = PurePosixPath(template).parts
     hour = next((at for at, part in enumerate(parts) if "{hh}" in part), 0)
     above = "/".join(parts[:hour])
     if "{dd}" not in above or remote.is_wild(above):
         return []
-    return paths(above, source, company, month)
+    return paths(above, source, company, month, until)
 
 
 def _check_watermark(drop: Drop, source: Source, month: Month, until: datetime) -> None:

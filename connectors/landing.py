@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,11 @@ def ingest(
     home: Home,
     progress: Progress = quiet,
     accept_loss: bool = False,
+    until: date | None = None,
 ) -> lake.Manifest:
     """Extract a source's month, archive the bytes, land them; a repeat changes nothing.
+
+    `until`: the company's day, where a month under way may be taken up to the day before.
 
     Raises:
         SourceMissing: not delivered yet (source owner).
@@ -53,7 +57,7 @@ def ingest(
     lake.recover(home, source.id, month)
     staging = lake.staging(home, source.id, month)
     with _scratch(staging):
-        context = ExtractContext(company, data, staging, progress)
+        context = ExtractContext(company, data, staging, progress, until)
         receipt = _archive(source, month, home, staging, context)
         return _land(source, company, month, home, receipt, progress, accept_loss)
 

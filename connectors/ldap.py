@@ -98,6 +98,7 @@ def extract(source: Source, month: Month, context: ExtractContext) -> Iterator[E
                     context.progress(f"{source.id} {month}: {found:,} entries")
     except LDAPException as error:
         raise TransientError(f"{source.id}: the directory: {type(error).__name__}") from None
+    yield from context.part(month)
     if not found:
         raise ConfigError(
             [

@@ -45,12 +45,13 @@ def extract(source: Source, month: Month, context: ExtractContext) -> Iterator[E
     """
     queries = _queries(source)
     for stream in source.streams:
-        sql_query.bounds(source, stream, context.company, month)
+        sql_query.bounds(source, stream, context.company, month, context.end(month))
     with closing(_session(source, month, context)) as session:
         _wait(source, month, context, session)
         for stream in source.streams:
             save = partial(_save, source, stream, queries, month, context, session)
             yield Extracted((stream.stream,), f"{stream.stream}.parquet", "parquet", save)
+        yield from context.part(month)
 
 
 def plan(source: Source, month: Month, context: ExtractContext) -> Iterator[str]:
@@ -59,7 +60,7 @@ def plan(source: Source, month: Month, context: ExtractContext) -> Iterator[str]
     yield f"from {sql_sessions.place(url)}, read only"
     for name, query in _queries(source).items():
         stream = next((s for s in source.streams if s.stream == name.split(".")[0]), None)
-        bound = sql_query.bounds(source, stream, context.company, month)
+        bound = sql_query.bounds(source, stream, context.company, month, context.end(month))
         text = sql_query.rendered(query, bound, url.get_backend_name())
         first, *rest = cleandoc(text).splitlines() or [""]
         yield f"{name}: {first}"
@@ -111,7 +112,7 @@ def _wait(source: Source, month: Month, context: ExtractContext, session: Sessio
     query = watermark or session.clock
     if not query:
         return
-    bound = sql_query.bounds(source, None, context.company, month)
+    bound = sql_query.bounds(source, None, context.company, month, context.end(month))
     reached = _instant(session.scalar(query, bound), source)
     if reached is None or reached < bound.end:
         session.close()
@@ -119,8 +120,10 @@ def _wait(source: Source, month: Month, context: ExtractContext, session: Sessio
         until = (
             f"{what} {reached:%Y-%m-%d %H:%M:%S} UTC" if reached else "the source is still empty"
         )
+        is_part = context.end(month) < month.end
+        asked = "what is asked for" if is_part else "the month"
         raise SourceMissing(
-            f"{source.id} {month}: {until}, the month ends at "
+            f"{source.id} {month}: {until}, {asked} ends at "
             f"{bound.end:%Y-%m-%d %H:%M:%S} UTC; ask the source's owner: {source.owner}"
         )
 
@@ -154,7 +157,7 @@ def _save(
     target: Path,
 ) -> None:
     told = f"{source.id} {month}: {stream.stream}"
-    bound = sql_query.bounds(source, stream, context.company, month)
+    bound = sql_query.bounds(source, stream, context.company, month, context.end(month))
     control = queries.get(f"{stream.stream}.control")
     try:
         expected = session.scalar(control, bound) if control else None

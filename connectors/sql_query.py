@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -59,10 +59,20 @@ class Bounds:
         return found
 
 
-def bounds(source: Source, stream: StreamMapping | None, company: Company, month: Month) -> Bounds:
-    """Return the bounds of a month in the company's zone; a stream's lookback moves the start."""
+def bounds(
+    source: Source,
+    stream: StreamMapping | None,
+    company: Company,
+    month: Month,
+    until: date | None = None,
+) -> Bounds:
+    """Return the bounds of a month in the company's zone; a stream's lookback moves the start.
+
+    `until`: the day after the last that is asked for, where the month is under way.
+    """
     home = ZoneInfo(company.time_zone)
-    start, end = (datetime.combine(day, time(), home) for day in (month.start, month.end))
+    days = (month.start, until or month.end)
+    start, end = (datetime.combine(day, time(), home) for day in days)
     back = _lookback(source, stream) if stream is not None else timedelta(0)
     form = stream.options.get("time_format") if stream is not None else None
     return Bounds(

@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from perfhouse import lake
 from perfhouse.errors import ConfigError, PerfhouseError
 from perfhouse.hashing import sha256_of
 from perfhouse.month import Month
@@ -65,7 +66,8 @@ def window(ws: Workspace, today: date) -> list[Month]:
 def look(ws: Workspace, today: date, hints: Collection[Arrival] = ()) -> Seen:
     """Look at every watched place, and at what events named; one that fails stops no other.
 
-    A source that cannot be listed is taken at an event's word: its ingest finds out.
+    A source that cannot be listed is taken at an event's word: its ingest finds out. Month to date,
+    it is asked once a day for the days before.
     """
     arrived: list[Arrival] = []
     waiting: list[str] = []
@@ -73,7 +75,8 @@ def look(ws: Workspace, today: date, hints: Collection[Arrival] = ()) -> Seen:
     for source in ws.company.sources:
         told = _told(ws, source, hints, today, waiting)
         if not source.watch:
-            arrived.extend(told[month] for month in sorted(told))
+            known = {arrival.month: arrival for arrival in _to_date(ws, source, today)} | told
+            arrived.extend(known[month] for month in sorted(known))
             continue
         try:
             for sight in _sights(ws, source, sorted({*window(ws, today), *told})):
@@ -99,6 +102,23 @@ def _told(
             continue
         found[hint.month] = hint
     return found
+
+
+def _to_date(ws: Workspace, source: Source, today: date) -> Iterator[Arrival]:
+    """Yield months of which a source that cannot be listed has told less than it knows by now."""
+    from connectors import base
+
+    if not ws.company.arrivals.month_to_date or base.get(source.connector).look is not None:
+        return
+    for month in window(ws, today):
+        known = min(today, month.end)
+        landed = lake.read_manifest(ws.home, source.id, month)
+        until = lake.part_until(landed) if landed else month.start
+        # A month that is over and was never asked for is its clock's, or its owner's.
+        if until is None or until >= known or (landed is None and known == month.end):
+            continue
+        why = f"told up to {until}, and {known} is reached"
+        yield Arrival(source.id, month, why, f"to-date-{known}")
 
 
 def _arrival(source: Source, sight: Sight) -> Arrival:

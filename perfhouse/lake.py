@@ -10,11 +10,12 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _AS_EVER: Mapping[str, int] = {}
 _CHUNK = 1 << 20
+# Archived beside a delivery of a month under way: the day after the last that it tells of.
+_PART = re.compile(r"part-until-(\d{4}-\d{2}-\d{2})\.json")
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,17 @@ def manifest_path(home: Home, source: str, month: Month) -> Path:
 def staging(home: Home, source: str, month: Month) -> Path:
     """Return the folder where a landing is made before it is committed."""
     return home.tmp / f"landing-{month}-{source}"
+
+
+def part_name(until: date) -> str:
+    """Return the name of the archived file that marks a part of a month."""
+    return f"part-until-{until}.json"
+
+
+def part_until(manifest: Manifest) -> date | None:
+    """Return the day after the last that a delivery tells of, if it is a part of its month."""
+    marks = (_PART.fullmatch(file.name) for file in manifest.archive if not file.streams)
+    return next((date.fromisoformat(mark[1]) for mark in marks if mark), None)
 
 
 # --- archive -----------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from perfhouse.settings import Home
 
 @dataclass(frozen=True)
 class Late:
-    """A required source that has not delivered a month, on a day on which it was due.
+    """A required source that has not delivered a month whole, on a day on which it was due.
 
     `last_*` tell of the newest month it did deliver: which, when it was taken (UTC), with how
     many rows; None and 0 where it never delivered.
@@ -64,9 +64,14 @@ def late(company: Company, home: Home, today: date) -> list[Late]:
         _late(home, source, month, due)
         for month in first.until(last)
         for source in company.sources
-        if source.required and not lake.manifest_path(home, source.id, month).exists()
+        if source.required and not _is_whole(home, source.id, month)
         if today >= (due := due_on(company, home, source, month))
     ]
+
+
+def _is_whole(home: Home, source: str, month: Month) -> bool:
+    landed = lake.read_manifest(home, source, month)
+    return landed is not None and lake.part_until(landed) is None
 
 
 def _late(home: Home, source: Source, month: Month, due: date) -> Late:

@@ -9,19 +9,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from perfhouse import lake, ledger, warehouse
 from perfhouse.company_types import Company
+from perfhouse.lake import Manifest
 from perfhouse.month import Month
 from perfhouse.settings import Home
 
 OPEN, PROVISIONAL, CLOSED, RESTATED = "open", "provisional", "closed", "restated"
 _CLOCKED = {"tickets", "ticket_events"}  # streams whose events are due at some instant
 _MANIFEST = "release.json"
+PARTS = "month_to_date"  # in a release.json: what `parts` says of it, if anything
 _KPI_MONTHS = "parquet/scorecard_kpi_months.parquet"
 
 
@@ -58,9 +60,7 @@ def closing(company: Company, home: Home, month: Month) -> date:
 
 def known_until(company: Company, home: Home) -> date | None:
     """Return the day after the newest month that every required source has delivered."""
-    required = {source.id for source in company.sources if source.required} or {
-        source.id for source in company.sources
-    }
+    required = _required(company)
     keys = {path.name.removeprefix("month=") for path in home.manifests.glob("month=*")}
     complete = [
         month
@@ -79,28 +79,45 @@ def told_until(company: Company, home: Home, month: Month) -> date:
     if not company.arrivals.month_to_date:
         return month.end
     zone = ZoneInfo(company.time_zone)
-    taken = [
-        datetime.fromisoformat(manifest.landed_at).astimezone(zone).date()
+    told = [
+        lake.part_until(manifest) or _taken(manifest).astimezone(zone).date()
         for manifest in lake.manifests(home, month, month)
     ]
-    return min(month.end, max(taken, default=month.end))
+    return min(month.end, max(told, default=month.end))
+
+
+def parts(company: Company, home: Home, month: Month) -> dict[str, str]:
+    """Return the required sources that tell of a part of a month, with the day after its last."""
+    required = _required(company)
+    found = {m.source: lake.part_until(m) for m in lake.manifests(home, month, month)}
+    return {each: str(day) for each, day in sorted(found.items()) if day and each in required}
+
+
+def _required(company: Company) -> set[str]:
+    required = {source.id for source in company.sources if source.required}
+    return required or {source.id for source in company.sources}
+
+
+def _taken(manifest: Manifest) -> datetime:
+    return datetime.fromisoformat(manifest.landed_at)
 
 
 def read_at(company: Company, home: Home, month: Month) -> datetime | None:
-    """Return when the tickets of a month under way were read: clocks that run are read there.
+    """Return up to when tickets of a month under way are told: clocks that run are read there.
 
     The company's `clocks_stop_at` where it has one; None where the month was over, or month to date
     is not asked for.
     """
     if company.clocks_stop_at is not None or not company.arrivals.month_to_date:
         return company.clocks_stop_at
-    taken = [
-        datetime.fromisoformat(manifest.landed_at)
-        for manifest in lake.manifests(home, month, month)
-        if _CLOCKED & set(manifest.streams)
-    ]
-    at = min(taken, default=None)
     zone = ZoneInfo(company.time_zone)
+    read = []
+    for manifest in lake.manifests(home, month, month):
+        if _CLOCKED & set(manifest.streams):
+            until = lake.part_until(manifest)
+            midnight = datetime.combine(until, time(), zone).astimezone(UTC) if until else None
+            read.append(midnight or _taken(manifest))
+    at = min(read, default=None)
     return at if at is not None and at.astimezone(zone).date() < month.end else None
 
 
@@ -109,8 +126,12 @@ def is_past_close(company: Company, home: Home, month: Month, as_of: Month) -> b
 
     It has when data of later is known, counted in `as_of` or was in any release, when what was
     delivered since the month's release was taken from its source on that day or later, and once it
-    was restated.
+    was restated. A month of which a required source told some days only does not close on them,
+    nor on a release that was made of them.
     """
+    entry = ledger.latest(home, month)
+    if parts(company, home, month) or (entry and _said(home, entry).get(PARTS)):
+        return False
     closed_on = closing(company, home, month)
     # What was published is known for good, though a source that is new has not delivered it.
     days = [
@@ -119,7 +140,6 @@ def is_past_close(company: Company, home: Home, month: Month, as_of: Month) -> b
     ]
     if max(day for day in days if day is not None) >= closed_on:
         return True
-    entry = ledger.latest(home, month)
     if entry is None or entry.reason is not None:
         return entry is not None
     corrected = _corrected_on(company, home, entry, as_of)

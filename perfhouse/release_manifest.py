@@ -60,6 +60,7 @@ def seal(folder: Path, home: Home, label: Label, verdicts: Sequence[Verdict]) ->
         "as_of": as_of.key,
         "after": ledger.head(ledger.lines(ledger.ledger_path(home))),
         "closes_on": months.closing(label.company, home, month).isoformat(),
+        **({months.PARTS: parts} if (parts := months.parts(label.company, home, month)) else {}),
         **(label.succession.as_json() if label.succession else {}),
         "inputs": lake.inputs(home, month, as_of, label.company.look_back),
         "earlier_months": _earlier_months(home, month),

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import company_identities, lake, warehouse
+from perfhouse import clock, company_identities, lake, warehouse
 from perfhouse.errors import ConfigError, ReleaseError
 from perfhouse.month import Month
 
@@ -142,7 +142,8 @@ def plan(ws: Workspace, source: Source, month: Month, echo: Echo) -> None:
 
     connector = base.get(source.connector)
     echo(f"{source.id} {month}: {connector.reads}")
-    context = base.ExtractContext(ws.company, ws.data, ws.home.tmp)
+    until = clock.today(ws.company) if ws.company.arrivals.month_to_date else None
+    context = base.ExtractContext(ws.company, ws.data, ws.home.tmp, until=until)
     for line in connector.planned(base.effective(source), month, context):
         echo(f"  {line}")
 

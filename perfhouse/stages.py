@@ -115,16 +115,18 @@ def ingest(
     `accept_loss` says who lets a delivery land that lost many rows, and why: it goes on record.
     """
     from connectors import landing
-    from perfhouse import arrivals, step_times
+    from perfhouse import arrivals, clock, step_times
 
     source, accepts = source_of(ws, source_id), accept_loss is not None
+    until = clock.today(ws.company) if ws.company.arrivals.month_to_date else None
     _sayable(ws.home, accept_loss)
     with (
         exclusive(ws.home, f"ingest-{source_id}-{month}"),
         step_times.timed(ws.home, month, step_times.INGEST, source_id),
     ):
         seen = arrivals.sight(ws, source, month)
-        landed = landing.ingest(source, ws.company, month, ws.data, ws.home, progress, accepts)
+        told = (ws.company, month, ws.data, ws.home, progress, accepts, until)
+        landed = landing.ingest(source, *told)
         if seen is not None and not seen.waits:
             arrivals.note(ws.home, source.id, seen)
         return _with_loss(ws, landed, accept_loss)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from perfhouse import lake, months, stages
+from perfhouse import lake, lateness, months, stages
 from perfhouse.lake import StreamLanding
 from perfhouse.month import Month
-from tests.e2e import tiny
+from tests import tiny
 
 SEPTEMBER, OCTOBER = Month("2026-09"), Month("2026-10")
 NOTHING = StreamLanding((), 0, 0, 0, 0, 0, 0, {}, (), {}, None, {})
@@ -25,12 +25,16 @@ def ws(tmp_path: Path) -> stages.Workspace:
     return stages.open_workspace(company, tmp_path, tmp_path / "home")
 
 
-def land(ws: stages.Workspace, month: Month, taken: str, *names: str) -> None:
-    """Land a month of some sources, all by default, as taken at an instant."""
+def land(
+    ws: stages.Workspace, month: Month, taken: str, *names: str, until: date | None = None
+) -> None:
+    """Land a month of some sources, all by default, as taken at an instant, or up to a day."""
+    mark = lake.part_name(until) if until else ""
+    kept = (lake.ArchivedFile(mark, "", 2, (), "json"),) if mark else ()
     streams = {"desk": "tickets", "survey": "survey_responses", "hr": "hr_roster"}
     for name in names or streams:
         manifest = lake.Manifest(
-            *(name, "files", month.key, "m", taken, (), {streams[name]: NOTHING}),
+            *(name, "files", month.key, "m", taken, kept, {streams[name]: NOTHING}),
             *(taken, ""),
         )
         lake.commit(ws.home, manifest, {})
@@ -75,3 +79,26 @@ def test_clocks_that_run_stop_where_the_tickets_of_a_month_under_way_were_read(
     land(ws, OCTOBER, "2026-11-02T02:00:00+00:00", "desk")
     assert months.read_at(ws.company, ws.home, OCTOBER) is None, "the month was over"
     assert months.read_at(ws.company, ws.home, SEPTEMBER) is None, "nothing is landed"
+
+
+def test_a_part_tells_up_to_its_day_and_its_clocks_stop_at_that_midnight(
+    ws: stages.Workspace,
+) -> None:
+    land(ws, OCTOBER, "2026-10-20T02:00:00+00:00", until=date(2026, 10, 19))
+    assert months.told_until(ws.company, ws.home, OCTOBER) == date(2026, 10, 19)
+    midnight = datetime(2026, 10, 18, 16, tzinfo=UTC)  # in Shanghai
+    assert months.read_at(ws.company, ws.home, OCTOBER) == midnight
+
+
+def test_a_month_does_not_close_on_a_part_and_its_source_is_late(ws: stages.Workspace) -> None:
+    day = date(2026, 11, 9)
+    land(ws, OCTOBER, "2026-11-01T02:00:00+00:00", "desk", "hr")
+    land(ws, OCTOBER, "2026-10-31T02:00:00+00:00", "survey", until=date(2026, 10, 31))
+    land(ws, Month("2026-11"), "2026-11-09T02:00:00+00:00")
+    assert months.parts(ws.company, ws.home, OCTOBER) == {"survey": "2026-10-31"}
+    assert not months.is_past_close(ws.company, ws.home, OCTOBER, OCTOBER)
+    late = [(each.source, each.month) for each in lateness.late(ws.company, ws.home, day)]
+    assert late == [("survey", OCTOBER)]
+    land(ws, OCTOBER, "2026-11-09T03:00:00+00:00", "survey")
+    assert months.is_past_close(ws.company, ws.home, OCTOBER, OCTOBER)
+    assert lateness.late(ws.company, ws.home, day) == []
