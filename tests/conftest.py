@@ -11,7 +11,8 @@ import pytest
 gc.set_threshold(100_000, 50, 100)
 
 SERVERS = (
-    "kamailio", "mariadb", "moto", "postgres", "prism", "ralph", "rt", "scim", "slapd", "sshd",
+    "kamailio", "mariadb", "moto", "postgres", "prism", "prometheus", "ralph", "rt", "scim",
+    "slapd", "sshd",
 )  # fmt: skip
 pytest_plugins = ("played_back", *(f"servers.{name}" for name in SERVERS))
 

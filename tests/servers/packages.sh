@@ -9,6 +9,7 @@ wanted=(
   postgresql redis-server mariadb-server-core mariadb-client-core   # databases
   openssh-server openssh-client slapd                               # drops and directories
   kamailio kamailio-postgres-modules sip-tester                     # telephony
+  prometheus                                                        # metrics
   request-tracker5 rt5-db-postgresql rt5-standalone libdbd-pg-perl  # tickets
 )
 need=()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -17,11 +20,13 @@ import psycopg
 import pymysql
 import pytest
 
+from servers import process
 from servers.kamailio import Kamailio
 from servers.mariadb import MariaDB
 from servers.moto import S3
 from servers.postgres import Postgres
 from servers.prism import Mock
+from servers.prometheus import MONITORING, Prometheus
 from servers.ralph import Lrs
 from servers.rt import RequestTracker
 from servers.scim import ENTERPRISE, Scim
@@ -204,3 +209,38 @@ def test_kamailio_wrote_a_row_for_every_call_that_was_made(kamailio: Kamailio) -
     assert sum(call.answered for call in kamailio.calls) == 100
     assert missed == [("busy", "486")] * 20
     assert days == [(date(2026, 9, 10),)]
+
+
+def test_prometheus_reads_packets_through_our_mapping(prometheus: Prometheus) -> None:
+    packets = (
+        "airflow.perfhouse.rows,source=fixture,fate=landed:7|g",
+        "airflow.task.duration,dag_id=fixture:1500|ms\nairflow.task.duration,dag_id=fixture:500|ms",
+        "airflow.ti_successes,dag_id=fixture:1|c",
+        "airflow.ti_successes,dag_id=fixture:2|c",
+        "airflow.scheduler.dag_bag.cache_hit:1|c",
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
+        for packet in packets:
+            sending.sendto(packet.encode(), ("127.0.0.1", prometheus.statsd_port))
+    wanted = {
+        'perfhouse_rows{source="fixture"}': "7",
+        'airflow_task_duration_sum{dag_id="fixture"}': "2",
+        'airflow_task_duration_bucket{dag_id="fixture",le="0.5"}': "1",
+        'airflow_ti_successes{dag_id="fixture"}': "3",
+    }
+    deadline = time.monotonic() + 30
+    found: dict[str, str] = {}
+    while found != wanted and time.monotonic() < deadline:
+        found = {q: s["value"][1] for q in wanted for s in prometheus.query(q)}
+        time.sleep(0.2)
+    assert found == wanted
+    assert prometheus.query("airflow_scheduler_dag_bag_cache_hit") == []
+
+
+def test_our_alerts_fire_for_their_causes_and_not_before() -> None:
+    promtool = process.program("promtool", package="prometheus")
+    for words in (["check", "config", "prometheus.yml"], ["test", "rules", "alerts_test.yml"]):
+        done = subprocess.run(
+            [promtool, *words], cwd=MONITORING, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
