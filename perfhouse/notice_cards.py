@@ -63,6 +63,19 @@ class Cards:
         """Say whether the day has not come on which cards are handed out; None: it has."""
         return today is not None and today < self.handed_out_on
 
+    def silence(self, today: date | None, *, provisional: bool, newest_months: int) -> str:
+        """Say why nobody hears of these cards yet, or any more; empty where they are news.
+
+        `provisional` and `newest_months` are what a channel asks for.
+        """
+        if self.is_provisional(today) and not provisional:
+            return f"cards of {self.month} are handed out on {self.handed_out_on}"
+        if self.managers(today, newest_months):
+            return ""
+        if not self.news:
+            return f"{self.release} has no cards"
+        return f"of {self.month} only corrected cards are news by now (newest_months)"
+
     def managers(self, today: date | None, newest_months: int) -> tuple[str, ...]:
         """Return whose cards are news: of old months only those that a person had corrected."""
         is_old = today is not None and self.month.plus(newest_months) < Month.of(today)

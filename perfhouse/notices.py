@@ -51,6 +51,7 @@ class Outcome:
     """How many notices of an event a channel got, or would get; `known` went out before.
 
     `preview` is the first of them as it would go; it may name its receiver, so no log shows it.
+    `why` says why there is none, where the day or the month decides that.
     """
 
     channel: str
@@ -59,13 +60,15 @@ class Outcome:
     known: int
     is_sent: bool
     preview: Message | None = field(default=None, repr=False)
+    why: str = ""
 
     @property
     def said(self) -> str:
         """Return a line for people."""
         verb = "sent" if self.is_sent else "would send"
         before = f", {self.known} went out before" if self.known else ""
-        return f"{self.channel:<16} {self.event:<7} {verb} {self.count}{before}"
+        why = f": {self.why}" if self.why else ""
+        return f"{self.channel:<16} {self.event:<7} {verb} {self.count}{before}{why}"
 
     @property
     def shown(self) -> str:
@@ -150,9 +153,15 @@ def _message(channel: Channel, notice: Notice, receiver: str, manager: str = "")
     return Message(key, subject, body.strip() + "\n", receiver)
 
 
+def _silence(channel: Channel, cards: Cards, today: date | None) -> str:
+    return cards.silence(
+        today, provisional=channel.provisional, newest_months=channel.newest_months
+    )
+
+
 def _of_each(channel: Channel, cards: Cards, today: date | None) -> Iterator[tuple[str, Notice]]:
     """Yield what to tell each manager: of the release that brought the card's numbers."""
-    if cards.is_provisional(today) and not channel.provisional:
+    if _silence(channel, cards, today):
         return
     for manager in cards.managers(today, channel.newest_months):
         yield manager, _notice(cards, cards.news[manager], 1, today)
@@ -160,7 +169,7 @@ def _of_each(channel: Channel, cards: Cards, today: date | None) -> Iterator[tup
 
 def _of_all(channel: Channel, cards: Cards, today: date | None) -> Notice | None:
     """Return what to tell a group: how many cards the release brought; None if it brought none."""
-    if cards.is_provisional(today) and not channel.provisional:
+    if _silence(channel, cards, today):
         return None
     told = cards.managers(today, channel.newest_months)
     count = sum(cards.news[manager].subject == cards.whole.subject for manager in told)
@@ -231,7 +240,12 @@ def _tell(
     if refused:
         raise next((each for each in refused if isinstance(each, TransientError)), refused[0])
     first = due[0] if due else None
-    return Outcome(channel.id, notice.event, len(due), len(made) - len(due), way is not None, first)
+    why = ""
+    if notice.cards and not made:
+        why = _silence(channel, notice.cards, today) or "it brought nobody a card of other numbers"
+    return Outcome(
+        *(channel.id, notice.event, len(due), len(made) - len(due), way is not None, first), why
+    )
 
 
 # ---------------------------------------------------------------- what is due

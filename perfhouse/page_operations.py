@@ -20,6 +20,7 @@ from perfhouse import (
     months,
     page_lineage,
     page_parts,
+    quarantine_words,
     scorecards,
     step_times,
     warehouse,
@@ -133,11 +134,12 @@ def _flow(
             }
 
 
-def _reasons(landed: Sequence[Manifest]) -> Iterator[tuple[str, str, str, int]]:
+def _reasons(landed: Sequence[Manifest]) -> Iterator[tuple[str, str, tuple[str, str], int]]:
+    """Yield why rows were quarantined, in Chinese and English, by source and stream."""
     for manifest in landed:
         for stream, at in sorted(manifest.streams.items()):
             for reason, rows in sorted(at.reasons.items(), key=lambda pair: (-pair[1], pair[0])):
-                yield manifest.source, stream, reason, rows
+                yield manifest.source, stream, (quarantine_words.chinese(reason), reason), rows
 
 
 def _reconciled(con: duckdb.DuckDBPyConnection, month: Month) -> list[tuple[Any, ...]]:

@@ -452,6 +452,24 @@ def test_the_command_rehearses_unless_told_to_send(
     assert len(mailbox.taken) == 4
 
 
+def test_a_rehearsal_says_why_nobody_would_hear_of_cards(
+    place: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    early = replace(MAIL, id="early", provisional=True)
+    ws = replace(place, company=replace(place.company, notices=(MAIL, early)))
+    monkeypatch.setattr("perfhouse.stages.open_workspace", lambda *_: ws)
+    for day, why in (
+        (date(2026, 10, 5), "cards of 2026-09 are handed out on 2026-10-06"),
+        (date(2027, 3, 1), "of 2026-09 only corrected cards are news by now (newest_months)"),
+    ):
+        monkeypatch.setattr("perfhouse.clock.today", lambda _, day=day: day)
+        assert cli.main(["notify", "--month", "2026-09"]) == 0
+        said = capsys.readouterr().out
+        assert f"mail             cards   would send 0: {why}\n" in said
+        heard = "early            cards   would send 3\n" in said
+        assert heard == (day.year == 2026), "who asks for provisional cards hears of them"
+
+
 def test_every_problem_of_a_channel_is_told() -> None:
     problems: list[str] = []
     good = {"id": "hr", "kind": "wecom_robot", "connection": "robot"}

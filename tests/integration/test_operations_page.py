@@ -151,6 +151,7 @@ def test_every_reason_of_the_quarantine_is_told_and_none_is_markup(page: str) ->
         ["calls", "calls", "ended_at: expected a time", "3"],
         ["calls", "calls", "&lt;script&gt;alert(1)&lt;/script&gt;", "1"],
     ]
+    assert "<i lang=zh>ended_at: 应为时间</i><i lang=en>ended_at: expected a time</i>" in page
     assert "<script" not in page
     assert "script-src &#39;none&#39;" in page
 
