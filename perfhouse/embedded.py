@@ -87,7 +87,7 @@ def run(
     with _alone(ws.home):
         shutil.rmtree(_root(ws.home) / "metadata", ignore_errors=True)
         with _airflow(ws, None, echo) as airflow:
-            _pause(airflow.api, "reconcile")
+            _clock(airflow.api, on=False)
             logs, notices = airflow.root / "logs", bool(ws.company.notices)
             board = watch.Board(airflow.api, logs, echo, airflow.check, notices=notices)
             _deliver(ws, airflow.api, board, months, redeliveries)
@@ -98,6 +98,7 @@ def run(
 def up(ws: Workspace, echo: Echo) -> int:
     """Serve Airflow's UI with the DAGs unpaused until Ctrl-C or `down`."""
     with _alone(ws.home), _airflow(ws, _UI_PORT, echo) as airflow:
+        _clock(airflow.api, on=True)
         echo("")
         echo(f"Airflow:   {airflow.url}")
         echo(f"login:     {airflow.user} / {airflow.password}")
@@ -180,9 +181,9 @@ def _deliver(
     board.until_published({month.key: 1 for month in months})
 
 
-def _pause(api: Client, dag_id: str) -> None:
-    """Keep a DAG from its clock: what is handed over here is all there is, and nothing is late."""
-    api.fetch("PATCH", f"/api/v2/dags/{dag_id}", body={"is_paused": True})
+def _clock(api: Client, *, on: bool) -> None:
+    """Let `reconcile` run by the clock, or not: what a run hands over is all, and nothing is late."""
+    api.fetch("PATCH", "/api/v2/dags/reconcile", body={"is_paused": not on})
 
 
 def _hand_over(

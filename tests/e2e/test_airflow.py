@@ -58,6 +58,7 @@ class Session:
 
     said: list[str]
     runs: list[tuple[str, str, str]]
+    paused: list[str]
     error: watch.RunFailed | None
 
     def count(self, dag_id: str, month: Month) -> int:
@@ -88,7 +89,8 @@ def session(
         runs = metadata.execute(
             "select dag_id, partition_key, state from dag_run order by start_date, id"
         ).fetchall()
-    return Session(said, runs, error)
+        paused = metadata.execute("select dag_id from dag where is_paused").fetchall()
+    return Session(said, runs, [dag_id for (dag_id,) in paused], error)
 
 
 def releases(ws: stages.Workspace) -> dict[str, str]:
@@ -134,6 +136,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def test_every_month_is_published(world: World) -> None:
     assert world.sound.error is None, "\n".join(world.sound.said)
     assert {"2026-09.r1", "2026-10.r1"} <= set(world.between)
+
+
+def test_a_month_that_is_due_by_the_clock_and_not_handed_over_does_not_fail_a_run(
+    world: World,
+) -> None:
+    assert world.sound.paused == ["reconcile"]
 
 
 def test_transform_runs_once_for_a_month_when_all_its_sources_have_arrived(world: World) -> None:
