@@ -105,8 +105,9 @@ function leave() {
 function told(r, k) {
   const c = r.cells[k.at], name = say(k.name);
   if (c.score === null) {
-    const mark = MISSING[c.missing];
-    return `${called(r)}\n${name}: ${mark ? L(mark[1], mark[2]) : L("不适用", "does not apply")}`;
+    const cases = c.missing === "i" && c.cases !== null ? ` (n = ${trim(c.cases, 1)})` : "";
+    return `${called(r)}\n${name}: `
+      + (c.missing ? say(MISSING[c.missing]) + cases : L("不适用", "does not apply"));
   }
   return `${called(r)}\n${name}: ${fixed(c.score, 1)}`
     + (c.value === null ? "" : `\n${L("调整后", "adjusted")} ${shown(c.value, k.unit)} · n = ${trim(c.cases ?? 0, 1)}`)
@@ -129,7 +130,7 @@ function heat(all) {
       itemStyle: none ? { color: c.card, borderColor: c.mid, borderType: "dashed", borderWidth: 1 }
         : { color: step[1], borderColor: c.card, borderWidth: 1 },
       label: { show: none || room > 26, color: none ? c.ink : step[2], fontSize: 11,
-        formatter: none ? MISSING[at.missing][0] : at.text } };
+        formatter: none ? MISSING[at.missing].sign : at.text } };
   }));
   draw("heat", {
     grid: { left, right: 4, top: high, bottom: 4 },
@@ -165,30 +166,31 @@ function key() {
     return li;
   };
   $("key").replaceChildren(...steps.map(([fill, text]) => item(fill, "", text)),
-    ...Object.values(MISSING).map(([mark, zh, en]) => item("", mark, L(zh, en))),
+    ...Object.values(MISSING).map(mark => item("", mark.sign, say(mark))),
+    item("", "", L("空白:不适用", "empty: does not apply")),
     item("", "*", L("仍可能变化", "provisional")));
 }
 
 function spread(all) {
   const c = ink(), bins = Array(HIGHEST / STEP).fill(0);
-  const known = all.map(points).filter(x => x !== null);
+  const known = all.map(r => r.total).filter(x => x !== null);
   for (const x of known) bins[Math.min(Math.max(Math.floor(x / STEP), 0), bins.length - 1)] += 1;
   const names = bins.map((_, at) => `${at * STEP}–${(at + 1) * STEP}`);
   const middle = known.length ? quantile(rising(known), .5) : null;
   const without = all.length - known.length;
   draw("spread", {
     grid: { left: 40, right: 12, top: 30, bottom: 44 },
-    xAxis: { type: "category", data: names, name: what(), nameLocation: "middle", nameGap: 28,
+    xAxis: { type: "category", data: names, name: L("总分", "Total"), nameLocation: "middle", nameGap: 28,
       axisLabel: { interval: "auto", hideOverlap: true } },
     yAxis: { type: "value", minInterval: 1, name: L("经理数", "managers") },
     series: [{ type: "bar", barCategoryGap: "8%", data: bins.map((value, at) => ({ value,
       told: `${names[at]}: ${value}`,
       itemStyle: { color: colour(at * STEP)[1], borderColor: c.mid, borderWidth: 1 } })) }] });
-  twin("spread", middle === null ? L("没有得分。", "No scores.") : L(
-    `${what()}:${known.length} 位,中位数 ${fixed(middle, 1)};${without} 位无得分。`,
-    `${what()}: ${known.length} managers, median ${fixed(middle, 1)}; ${without} without a score.`),
-  () => [[what(), L("经理数", "Managers")],
-    [...names.map((n, at) => [n, bins[at]]), [L("无得分", "no score"), without]]]);
+  twin("spread", middle === null ? L("没有总分。", "No totals.") : L(
+    `总分:${known.length} 位,中位数 ${fixed(middle, 1)};${without} 位无总分。`,
+    `Total: ${known.length} managers, median ${fixed(middle, 1)}; ${without} without a total.`),
+  () => [[L("总分", "Total"), L("经理数", "Managers")],
+    [...names.map((n, at) => [n, bins[at]]), [L("无总分", "no total"), without]]]);
 }
 
 function moves(all) {
@@ -221,9 +223,8 @@ function moves(all) {
 }
 
 function funnel(all) {
-  const c = ink(), k = kpi() || kpis.find(x => x.reference !== null) || kpis[0];
-  const seen = !k || k.reference === null ? []
-    : all.filter(r => r.cells[k.at].value !== null && r.cells[k.at].cases > 0);
+  const c = ink(), k = kpi();
+  const seen = k ? all.filter(r => inFunnel(r, k)) : [];
   const at = r => r.cells[k.at], most = Math.max(1, ...seen.map(r => at(r).cases));
   const least = Math.min(most, ...seen.map(r => at(r).cases)) * .9;
   const wide = n => Math.sqrt(k.within / n + k.between);

@@ -4,9 +4,6 @@ const $ = id => document.getElementById(id);
 const PAGE = 40, TOP = 8, STEP = 10, HIGHEST = 120;
 const SCALE = [[40, "#8c510a", "#fff"], [60, "#d8b365", "#15212c"], [80, "#f6e8c3", "#15212c"],
   [100, "#e3eceb", "#15212c"], [110, "#80cdc1", "#15212c"], [Infinity, "#01665e", "#fff"]];
-const MISSING = {
-  i: ["—", "样本不足", "not enough data"], t: ["○", "未设目标", "no target"],
-  d: ["∅", "暂无数据", "no data"], x: ["×", "申诉剔除", "left out by an appeal"] };
 const REVIEW = {
   0: ["界内", "inside"], b: ["偏好(95%)", "better (95 %)"], w: ["偏差(95%)", "worse (95 %)"],
   B: ["偏好(99.8%)", "better (99.8 %)"], W: ["偏差(99.8%)", "worse (99.8 %)"] };
@@ -24,6 +21,8 @@ let printing = false, first = 0;
 const L = (zh, en) => $("en").checked ? en : zh;
 const words = node => ({ zh: node.querySelector("[lang=zh]").textContent,
   en: node.querySelector("[lang=en]").textContent });
+const MISSING = Object.fromEntries([...document.querySelectorAll("[data-mark]")].map(node =>
+  [node.dataset.mark, { sign: node.dataset.sign, ...words(node) }]));
 const say = pair => L(pair.zh, pair.en);
 const plain = text => String(text).replace(/[{}]/g, c => c === "{" ? "｛" : "｝");
 const fixed = (x, digits) => x.toFixed(digits).replace(/^-/, "−");
@@ -75,8 +74,8 @@ const order = {
   total: r => r.total, change: r => r.change,
   kpi: r => kpi() ? r.cells[kpi().at].score : r.total };
 const kpi = () => kpis[$("kpi").value] || null;
-const points = row => kpi() ? row.cells[kpi().at].score : row.total;
-const what = () => kpi() ? say(kpi().name) : L("总分", "Total");
+const inFunnel = (row, k) => k.reference !== null && row.cells[k.at].value !== null
+  && row.cells[k.at].cases > 0;
 
 function chosen() {
   const found = rows.filter(r => FIELDS.every(f => !$(f).value || r[f] === $(f).value.slice(1)));
@@ -93,9 +92,10 @@ function usual() {
   return count.size > 1 ? "=" + first[0] : "";
 }
 
-function options(id, list) {
+function options(id, list, usually) {
   const kept = $(id).value;
-  $(id).replaceChildren(...list.map(([value, text]) => new Option(text, value)));
+  $(id).replaceChildren(...list.map(([value, text]) =>
+    new Option(text, value, value === usually, value === usually)));
   if (list.some(([value]) => String(value) === kept)) $(id).value = kept;
 }
 
@@ -105,7 +105,9 @@ function offer() {
     const named = v => field === "role" && v ? say(roles.get(v)) : v || L("(空)", "(none)");
     options(field, [["", L("全部", "All")], ...values.map(v => ["=" + v, named(v)])]);
   }
-  options("kpi", [["", L("总分", "Total")], ...kpis.map(k => [k.at, say(k.name)])]);
+  const peers = rows.filter(r => !usual() || r.role === usual().slice(1));
+  const usually = kpis.find(k => peers.some(r => inFunnel(r, k))) || kpis[0];
+  options("kpi", kpis.map(k => [k.at, say(k.name)]), usually?.at);
   options("sort", [["total", L("总分", "Total")], ["kpi", L("所选指标", "KPI chosen")],
     ["change", L("变化", "Change")], ["id", L("工号", "Id")]]);
 }

@@ -73,13 +73,14 @@ addEventListener('load', async () => {
     out.role = $('role').value;
     out.tiles = $('tiles').textContent;
     out.before = { heat: drawn('heat'), rows: table('heat').length, spread: table('spread'),
-      moves: table('moves'), sorts: table('sorts'), labels: text('heat') };
+      moves: table('moves'), sorts: table('sorts'), labels: text('heat'),
+      kpi: $('kpi').selectedOptions[0].textContent, funnel: table('funnel') };
     out.said = Object.fromEntries([...document.querySelectorAll('[id^=d-]')]
       .map(d => [d.id, d.textContent]));
     const pick = (id, at) => { $(id).selectedIndex = at;
       $(id).dispatchEvent(new Event('change', { bubbles: true })); };
     pick('place', 1);
-    pick('kpi', 2);
+    pick('kpi', 1);
     const hidden = [...$('data').tBodies[0].rows].filter(r => r.hidden).length;
     out.filtered = { rows: table('heat').length, spread: table('spread'), hidden,
       managers: table('heat').slice(1).map(r => r[0].replace(/ \\S+$/, '')),
@@ -269,6 +270,12 @@ def test_tables_beside_the_charts_tell_what_the_charts_draw(light):
     assert page["said"]["d-heat"].startswith("11 managers, 13 KPIs;")
     for row in page["before"]["moves"][1:]:
         assert re.fullmatch(r"[+−]\d+\.\d", row[2])
+
+
+def test_the_funnel_begins_with_the_kpi_that_the_filter_names(light):
+    before = light["pages-index-wide"]["before"]
+    assert before["funnel"][0][1] == before["kpi"]
+    assert len(before["funnel"]) > 4, "it is a KPI with limits"
 
 
 def test_filters_choose_and_the_table_of_all_numbers_follows(light):
