@@ -182,7 +182,7 @@ def _deliver(
 
 
 def _clock(api: Client, *, on: bool) -> None:
-    """Let `reconcile` run by the clock, or not: what a run hands over is all, and nothing is late."""
+    """Let `reconcile` run by the clock, or not: what a run hands over is all there is."""
     api.fetch("PATCH", "/api/v2/dags/reconcile", body={"is_paused": not on})
 
 
