@@ -15,7 +15,7 @@ from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
 
 from perfhouse.errors import ConfigError
 from perfhouse.roles import ROLES, Pair
-from perfhouse.settings import secret
+from perfhouse.settings import option, secret
 
 ADMIN = "Admin"  # Airflow's own: users, roles, connections, variables
 _FIRST, _PASSWORD = "admin", "PERFHOUSE_AIRFLOW_ADMIN_PASSWORD"
@@ -49,14 +49,16 @@ class HouseAuthManager(FabAuthManager):
         return bool(may_read and may_answer)
 
 
-def set_up(echo: Callable[[str], None], signers: Iterable[str] = ()) -> None:
-    """Give the three roles exactly their rights, and an empty deployment its first Admin.
+def prepare(echo: Callable[[str], None], signers: Iterable[str] = ()) -> None:
+    """Make what Airflow's metadata needs: the roles with exactly their rights, the writers' pool.
 
-    Doing it again changes nothing. Tells which of Airflow's ids the signers have.
+    An empty deployment gets its first Admin. Doing it again changes nothing. Tells which of
+    Airflow's ids the signers have.
 
     Raises:
         ConfigError: there is no Admin, and no password for one (operator).
     """
+    from airflow.models import Pool
     from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 
     logging.getLogger("airflow.providers.fab").setLevel(logging.WARNING)  # a line for each right
@@ -69,6 +71,10 @@ def set_up(echo: Callable[[str], None], signers: Iterable[str] = ()) -> None:
             _first_admin(known)
             echo(f"airflow: made the first user, {_FIRST}")
         ids = {user.username: user.id for user in known.get_all_users()}
+    pool = option("pool")
+    if pool and Pool.get_pool(pool) is None:
+        Pool.create_or_update_pool(pool, 1, "Who writes the warehouse", include_deferred=False)
+        echo(f"airflow: made the pool {pool}")
     for login in signers:
         found = f'"{login}" = "{ids[login]}"' if login in ids else f"nobody is called {login} yet"
         echo(f"airflow: [sign_off.airflow_ids]  {found}")

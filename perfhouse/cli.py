@@ -379,10 +379,10 @@ def _airflow(args: argparse.Namespace) -> int:
         embedded.down(_home(args), echo)
         return 0
     ws = _workspace(args)
-    if args.action == "roles":
+    if args.action == "prepare":
         from perfhouse import access
 
-        access.set_up(echo, ws.company.sign_off.signers if ws.company.sign_off else ())
+        access.prepare(echo, ws.company.sign_off.signers if ws.company.sign_off else ())
         return 0
     if args.action == "up":
         return int(embedded.up(ws, echo) or 0)
@@ -489,7 +489,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_metrics.add(commands, _paths)
     _demo_command(commands)
     airflow = commands.add_parser("airflow", help="the DAGs under a real embedded scheduler")
-    airflow.add_argument("action", choices=["run", "up", "down", "roles"])
+    airflow.add_argument("action", choices=["run", "up", "down", "prepare"])
     _paths(airflow)
     airflow.set_defaults(func=_airflow)
     return parser
