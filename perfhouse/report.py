@@ -159,9 +159,10 @@ def identities(found: Iterable[Stranger], echo: Echo) -> None:
 
 
 def status(home: Home, company: Company | None, month: Month | None, echo: Echo) -> None:
-    """List the months: what was landed, judged and released, and what is still missing."""
+    """List the months: what was landed, judged and released, what is missing; of one, its cost."""
     from expectations import gate
     from perfhouse import release as releases
+    from perfhouse import run_cost
 
     newest = {r.month: r for r in sorted(releases.releases(home), key=lambda r: r.number)}
     months = [month] if month else _months(home, newest)
@@ -192,6 +193,8 @@ def status(home: Home, company: Company | None, month: Month | None, echo: Echo)
             )
         found = newest.get(each)
         echo(f"  release: {found.name} {found.sha256[:12]}" if found else "  release: none yet")
+    for line in run_cost.lines(home, month) if month else ():
+        echo(f"  {line}")
 
 
 def _coverage_gaps(company: Company, months: Sequence[Month]) -> list[str]:

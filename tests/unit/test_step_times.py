@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from perfhouse import clock, step_times
+from perfhouse import clock, run_cost, step_times, warehouse
 from perfhouse.month import Month
 from perfhouse.settings import Home
 from perfhouse.step_times import BUILD, INGEST, PUBLISH, Step, timed
@@ -81,3 +81,22 @@ def test_what_lies_between_arrival_and_release_and_is_no_step_was_waiting() -> N
     assert step_times.since_arrival(steps[:-1]) is None, "not published yet"
     assert step_times.since_arrival([*steps, step(INGEST, 200, 5, "crm")]) is None, "landed since"
     assert step_times.since_arrival([step(PUBLISH, 160, 13)]) is None
+
+
+def test_a_month_tells_what_its_last_run_cost(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    assert list(run_cost.lines(home, MONTH)) == []
+    with step_times.timed(home, MONTH, step_times.BUILD):
+        pass
+    with warehouse.connect(home.warehouse) as con:
+        con.execute("create schema scorecards")
+    (line,) = run_cost.lines(home, MONTH)
+    assert line.startswith("build")
+    with warehouse.connect(home.warehouse) as con:
+        con.execute("create schema ops")
+        con.execute(
+            "create table ops.model_runs as select date '2026-09-01' as month, * from (values "
+            "('model', 'slow', 2.0), ('model', 'quick', 0.5), ('test', 'slower', 9.0)"
+            ") as t(kind, name, seconds)"
+        )
+    assert list(run_cost.lines(home, MONTH))[-1] == "slowest models: slow 2.00 s, quick 0.50 s"
