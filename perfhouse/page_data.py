@@ -11,26 +11,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from perfhouse import card_changes, scorecards
-from perfhouse.scorecards import Definition, Total
+from perfhouse.scorecards import Definition, KpiScore, Total
 
 if TYPE_CHECKING:
     import duckdb
 
     from perfhouse.month import Month
 
-_CELL: scorecards.Columns = {
-    "manager_id": "varchar",
-    "kpi_id": "varchar",
-    "kpi_version": "varchar",
-    "status": "varchar",
-    "score": "double",
-    "value": "double",
-    "adjusted_value": "double",
-    "sample_size": "double",
-    "effective_weight": "double",
-    "is_provisional": "boolean",
-    "funnel_status": "varchar",
-}
 _LIMITS: scorecards.Columns = {
     "kpi_id": "varchar",
     "kpi_version": "varchar",
@@ -49,23 +36,6 @@ _PLACE: scorecards.Columns = {
     "valid_from": "date",
     "location": "varchar",
 }
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One KPI of one manager as it was scored; what is hidden for small samples is None."""
-
-    manager_id: str
-    kpi_id: str
-    kpi_version: str | None
-    status: str
-    score: float | None
-    value: float | None
-    adjusted_value: float | None
-    sample_size: float | None
-    effective_weight: float | None
-    is_provisional: bool | None
-    funnel_status: str | None
 
 
 @dataclass(frozen=True)
@@ -96,7 +66,7 @@ class Manager:
     name: str | None
     team: str | None
     place: str | None
-    cells: Mapping[str, Cell]
+    cells: Mapping[str, KpiScore]
 
 
 @dataclass(frozen=True)
@@ -134,7 +104,10 @@ def read(
     """Read a month's overview of every manager; `release` is that of `card_reading.read_sheet`."""
     said = release or {}
     totals = [t for t in scorecards.totals(con, month) if t.month == month.start]
-    cells = _cells(con, month)
+    cells = {
+        manager: {score.kpi_id: score for score in scores}
+        for manager, scores in scorecards.kpi_scores(con, month).items()
+    }
     people = {
         row[0]: row[1:]
         for row in scorecards.read(con, "core.dim_managers", _PERSON, "month = ?", [month.start])
@@ -180,15 +153,7 @@ def _of_managers(kpis: Sequence[Kpi], managers: Sequence[Manager]) -> list[Kpi]:
     return [kpi for kpi in kpis if kpi.definition.kpi_id in judged]
 
 
-def _cells(con: duckdb.DuckDBPyConnection, month: Month) -> dict[str, dict[str, Cell]]:
-    table = "scorecards.scorecard_kpi_months"
-    found: dict[str, dict[str, Cell]] = defaultdict(dict)
-    for row in scorecards.read(con, table, _CELL, "month = ?", [month.start]):
-        found[row[0]][row[1]] = Cell(*row)
-    return found
-
-
-def _kpis(con: duckdb.DuckDBPyConnection, month: Month, cells: Sequence[Cell]) -> list[Kpi]:
+def _kpis(con: duckdb.DuckDBPyConnection, month: Month, cells: Sequence[KpiScore]) -> list[Kpi]:
     known = scorecards.definitions(con)
     rows = scorecards.read(
         *(con, "kpis.kpi_reliabilities", _LIMITS),

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from perfhouse import card_view, cards, page_data, page_parts
 from perfhouse.card_kpis import CATEGORY_NAMES
 from perfhouse.card_roles import role_name
-from perfhouse.page_data import Cell, Kpi, Manager, Overview
+from perfhouse.page_data import Kpi, Manager, Overview
+from perfhouse.scorecards import KpiScore
 
 if TYPE_CHECKING:
     import duckdb
@@ -24,13 +25,18 @@ if TYPE_CHECKING:
 INDEX = "index.html"
 SCRIPT = ("director_table.js", "director_charts.js", "director.js")
 _ECHARTS = "vendor/echarts/echarts.min.js.gz"
-# A KPI without a score has a mark of its own, never a colour of the scale: code and mark.
+# A KPI without a score has a mark of its own, never a colour of the scale: by code, the mark and
+# what it says in Chinese and English.
 MARKS = {
-    "insufficient_data": ("i", "—"),
-    "no_target": ("t", "○"),
-    "not_available": ("d", "∅"),
-    "excluded": ("x", "×"),
+    "i": ("—", "样本不足", "too few cases"),
+    "m": ("◔", "月份不足", "too few months"),
+    "h": ("■", "不予显示", "not shown: confidential"),
+    "t": ("○", "未设目标", "no target"),
+    "d": ("∅", "暂无数据", "no data"),
+    "x": ("×", "申诉剔除", "left out by an appeal"),
 }
+_CODES = {"insufficient_data": "i", "no_target": "t", "not_available": "d", "excluded": "x"}
+_LACKING = {"months": "m", "answers": "h"}
 _FUNNEL = {"inside": "0", "better_95": "b", "better_998": "B", "worse_95": "w", "worse_998": "W"}
 _CHANGES = {"better": "b", "worse": "w", "no_clear_change": "n"}
 
@@ -165,7 +171,7 @@ def _manager(
         "change": plain(change),
         "shown_change": None if change is None else f"{change:+.1f}".replace("-", "−"),
         "change_code": _CHANGES.get(total.change_status or ""),
-        "cells": [_cell(manager.cells.get(k.definition.kpi_id)) for k in overview.kpis],
+        "cells": [_cell(k, manager.cells.get(k.definition.kpi_id)) for k in overview.kpis],
     }
 
 
@@ -174,22 +180,22 @@ def _line(text: str | None) -> str:
     return " ".join((text or "").split())
 
 
-def _cell(cell: Cell | None) -> dict[str, str] | None:
+def _cell(kpi: Kpi, cell: KpiScore | None) -> dict[str, str] | None:
     """Describe a cell: its text and the attributes that charts read; None where no KPI applies."""
     if cell is None:
         return None
-    is_scored = cell.status == "scored" and cell.score is not None
-    code, mark = MARKS.get(cell.status, MARKS["not_available"])
+    code = _LACKING.get(cell.lacks(kpi.definition) or "", _CODES.get(cell.status or "", "d"))
     said = {
-        "s": plain(cell.score) if is_scored else None,
-        "x": None if is_scored else code,
+        "s": plain(cell.score) if cell.is_scored else None,
+        "x": None if cell.is_scored else code,
         "v": plain(cell.adjusted_value),
         "n": plain(cell.sample_size),
-        "w": plain(cell.effective_weight) if is_scored else None,
+        "w": plain(cell.effective_weight) if cell.is_scored else None,
         "f": _FUNNEL.get(cell.funnel_status or ""),
         "p": "1" if cell.is_provisional else None,
     }
-    text = f"{cell.score:.0f}{'*' if cell.is_provisional else ''}" if is_scored else mark
+    scored = f"{cell.score:.0f}{'*' if cell.is_provisional else ''}" if cell.is_scored else None
+    text = scored or MARKS[code][0]
     return {"text": text, **{name: value for name, value in said.items() if value is not None}}
 
 

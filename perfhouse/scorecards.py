@@ -71,6 +71,7 @@ _KPI: Columns = {
     "funnel_status": "varchar",
     "row_count": "double",
     "minimum_rows": "double",
+    "adjusted_value": "double",
 }
 _PART: Columns = {
     "manager_id": "varchar",
@@ -162,6 +163,7 @@ class KpiScore:
     funnel_status: str | None = None
     row_count: float | None = None
     minimum_rows: float | None = None
+    adjusted_value: float | None = None
 
     @property
     def basis(self) -> float | None:

@@ -211,9 +211,39 @@ def test_what_is_missing_has_a_mark_and_nothing_is_zero_but_zero(made):
     assert (zero[""].strip(), zero["data-s"], "data-x" in zero) == ("0", "0", False)
     late = page.managers["M02"][FIXED + page.kpis.index("reopen_rate")]
     assert re.fullmatch(r"\d+\*", late[""].strip())
-    marks = [mark for _, mark in page_director.MARKS.values()]
-    assert len(set(marks)) == 4
+    marks = [mark for mark, _, _ in page_director.MARKS.values()]
+    assert len(set(marks)) == len(marks) == 6
     assert not any(mark.isdigit() for mark in marks)
+
+
+def test_what_there_is_too_little_of_is_told_apart_with_its_words(tmp_path):
+    con = overview_fixture.make()
+    table = "scorecards.scorecard_kpi_months"
+    for column in ("row_count", "minimum_rows"):
+        con.execute(f"alter table {table} add column {column} double")
+    con.execute("alter table kpis.kpi_definitions add column is_suppressed boolean")
+    con.execute("update kpis.kpi_definitions set is_suppressed = kpi_id = 'nps'")
+    thin = f"update {table} set status = 'insufficient_data', score = null, "
+    for kpi, change in {
+        "csat_rate": "sample_size = 3",
+        "reopen_rate": "sample_size = 99, row_count = 4, minimum_rows = 5",
+        "turnover_rate": "sample_size = 99, row_count = 9, minimum_rows = 5",
+        "nps": "sample_size = null, value = null",
+    }.items():
+        con.execute(f"{thin} {change} where manager_id = 'M02' and kpi_id = '{kpi}'")
+    con.execute(f"delete from {table} where manager_id = 'M02' and kpi_id = 'abandonment_rate'")
+    text = pages(con, tmp_path)["index"]
+    con.close()
+    page = Page(text)
+    row = dict(zip(page.kpis, page.managers["M02"][FIXED:], strict=True))
+    found = {kpi: (row[kpi][""].strip(), row[kpi].get("data-x")) for kpi in row}
+    assert found["csat_rate"] == found["reopen_rate"] == ("—", "i")
+    assert found["turnover_rate"] == ("◔", "m")
+    assert found["nps"] == ("■", "h")
+    assert found["abandonment_rate"] == ("·", None)
+    words = re.sub(r"<[^>]*>", " ", text.partition("<details id=all")[0].rpartition("<h2")[2])
+    for mark, zh, en in page_director.MARKS.values():
+        assert re.search(rf"{mark}\s+{zh}\s+{en}", words), mark
 
 
 def test_hidden_answers_leave_no_number_on_a_page(tmp_path):
@@ -223,10 +253,12 @@ def test_hidden_answers_leave_no_number_on_a_page(tmp_path):
         "value = null, adjusted_value = null, sample_size = null, funnel_status = null, "
         "effective_weight = null where manager_id = 'M02' and kpi_id = 'nps'"
     )
+    con.execute("alter table kpis.kpi_definitions add column is_suppressed boolean")
+    con.execute("update kpis.kpi_definitions set is_suppressed = kpi_id = 'nps'")
     page = Page(pages(con, tmp_path)["M01"])
     con.close()
     cell = page.managers["M02"][FIXED + page.kpis.index("nps")]
-    assert cell == {"": "—", "data-x": "i"}
+    assert cell == {"": "■", "data-x": "h"}
 
 
 def test_a_director_sees_the_own_subtree_and_nobody_else(made):
