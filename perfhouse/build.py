@@ -38,10 +38,6 @@ MACRO_TESTS = "macro"  # tag of tests that try the macros, not the data; `make t
 _OK = frozenset({"success", "pass", "warn", "skipped", "no-op"})
 _MESSAGE_LENGTH = 600
 _OTHER_SHAPE = "does not have a column"
-_REBUILD = (
-    "the warehouse was built by another version: move warehouse.duckdb away and build its months "
-    "again, raw/ holds everything they need"
-)
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,7 @@ def build(
     _check_clocks(company, month)
     home.ensure()
     origin = provenance.origin(company, home, month, as_of)
-    warehouse.expect_free(home.warehouse)
+    provenance.expect_format(home)
     provenance.write(home, month, None)
     _prepare(company, home, month, as_of, streams)
     # Nearly every model asks for it: from the table it would be 140 queries a build.
@@ -265,7 +261,7 @@ def _refuse_failures(month: Month, runs: Iterable[NodeRun], failure: str | None)
 def _in_words(run: NodeRun) -> str:
     meaning = f" ({run.meaning})" if run.meaning else ""
     if _OTHER_SHAPE in run.message:
-        return f"{run.kind} {run.name}: {run.message}; {_REBUILD}"
+        return f"{run.kind} {run.name}: {run.message}; {provenance.REBUILD}"
     if run.kind == "test" and run.status == "fail":
         return f"test {run.name}{meaning}: {run.rows} rows say otherwise"
     return f"{run.kind} {run.name}{meaning}: {run.message or run.status}"

@@ -19,9 +19,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from perfhouse import formats
 from perfhouse.company_look_back import MONTHS, farthest, months_back
 from perfhouse.company_types import Company
-from perfhouse.errors import PerfhouseError, ReleaseError, SourceMissing
+from perfhouse.errors import ConfigError, PerfhouseError, ReleaseError, SourceMissing
 from perfhouse.month import Month
 from perfhouse.settings import Home
 
@@ -244,8 +245,17 @@ def archived_path(home: Home, receipt: Receipt, name: str) -> Path:
 
 
 def _receipt(folder: Path) -> Receipt:
-    data = json.loads((folder / "receipt.json").read_text(encoding="utf-8"))
+    data = _known(folder / "receipt.json")
     return Receipt(**{**data, "files": _archived(data["files"])})
+
+
+def _known(path: Path) -> dict[str, Any]:
+    """Read a file of the lake, unless a later version wrote it."""
+    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    refused = formats.too_new(str(path), data, formats.LAKE)
+    if refused:
+        raise ConfigError([refused])
+    return data
 
 
 def _archived(files: Sequence[Mapping[str, Any]]) -> tuple[ArchivedFile, ...]:
@@ -531,7 +541,7 @@ def _stored(manifest: Manifest) -> bytes:
 
 def _load(path: Path) -> Manifest:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = _known(path)
         data["streams"] = {name: _landing(body) for name, body in data["streams"].items()}
         return Manifest(**{**data, "archive": _archived(data["archive"])})
     except (ValueError, KeyError, TypeError) as error:

@@ -13,7 +13,7 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfhouse import ledger_head, signing
+from perfhouse import formats, ledger_head, signing
 from perfhouse.durable import sync_folder
 from perfhouse.errors import ReleaseError
 from perfhouse.hashing import canonical_json, sha256_of
@@ -249,10 +249,17 @@ def _whole_lines(file: Path) -> list[bytes]:
     return file.read_bytes().split(b"\n")[:-1]
 
 
+def _require_known(where: str, body: Mapping[str, Any]) -> None:
+    refused = formats.too_new(where, body, formats.LEDGER)
+    if refused:
+        raise ReleaseError(refused)
+
+
 def _verified(line: bytes, before: Line | None, names: Collection[str]) -> Line:
     expected = before.sequence + 1 if before else 1
     try:
         body: Mapping[str, Any] = json.loads(line)
+        _require_known(f"published/{LEDGER}: line {expected}", body)
         entry: Line = Record(**body) if "kind" in body else Entry(**body)
     except (ValueError, TypeError) as error:
         raise ReleaseError(f"published/ledger.jsonl: line {expected} is not an entry") from error

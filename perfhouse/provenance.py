@@ -8,12 +8,23 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from perfhouse import durable, hashing, lake, warehouse
+from perfhouse import durable, formats, hashing, lake, warehouse
 from perfhouse.company_types import Company
+from perfhouse.errors import BuildFailed, ConfigError
 from perfhouse.lake import file_sha256
 from perfhouse.month import Month
 from perfhouse.settings import Home, project_dir
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+REBUILD = (
+    "the warehouse was built by another version: move warehouse.duckdb away and build its months "
+    "again, oldest first; raw/ holds everything they need (docs/upgrading.md)"
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,48 @@ def code_sha256() -> str:
     return hashing.sha256_of([[p.relative_to(root).as_posix(), file_sha256(p)] for p in files])
 
 
+def expect_format(home: Home) -> None:
+    """Refuse a warehouse whose kept months this version cannot build upon; number a new one.
+
+    Raises:
+        BuildFailed: an earlier version built it, in another format (data engineer).
+        ConfigError: a later version did (operator).
+        TransientError: another process has it open (try again).
+    """
+    con = warehouse.connect(home.warehouse)
+    try:
+        con.execute("create schema if not exists ops")
+        found = _format(con)
+        if found is None and _has(con, "builds"):
+            found = formats.FIRST  # of before warehouses were numbered
+        number = formats.WAREHOUSE if found is None else found
+        _refuse_newer(home, number)
+        if number < formats.WAREHOUSE:
+            raise BuildFailed(f"{REBUILD}: its format is {number}, not {formats.WAREHOUSE}")
+        con.execute(f"create table if not exists ops.format as select {number:d} as number")
+    finally:
+        con.close()
+
+
+def _format(con: DuckDBPyConnection) -> int | None:
+    if not _has(con, "format"):
+        return None
+    row = con.execute("select max(number) from ops.format").fetchone()
+    return row[0] if row else None
+
+
+def _has(con: DuckDBPyConnection, table: str) -> bool:
+    sql = "select 1 from duckdb_tables() where schema_name = 'ops' and table_name = ?"
+    return bool(con.execute(sql, [table]).fetchall())
+
+
+def _refuse_newer(home: Home, number: int | None) -> None:
+    said = {} if number is None else {formats.KEY: number}
+    refused = formats.too_new(str(home.warehouse), said, formats.WAREHOUSE)
+    if refused:
+        raise ConfigError([refused])
+
+
 def write(home: Home, month: Month, built: Origin | None) -> None:
     """Replace the month's row of ops.builds; None leaves no row, while a build is under way."""
     con = warehouse.connect(home.warehouse)
@@ -111,10 +164,8 @@ def read(home: Home, month: Month) -> Origin | None:
     """Return what the month in the warehouse was built from, or None if that is not known."""
     con = warehouse.connect(home.warehouse, read_only=True)
     try:
-        known = con.execute(
-            "select 1 from duckdb_tables() where schema_name = 'ops' and table_name = 'builds'"
-        ).fetchall()
-        if not known:
+        _refuse_newer(home, _format(con))
+        if not _has(con, "builds"):
             return None
         rows = con.execute(
             "select as_of, inputs_sha256, configuration_sha256 from ops.builds where month = ?",

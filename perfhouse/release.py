@@ -6,7 +6,6 @@ This module owns published files; it may not compute a number or read a source.
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import shutil
@@ -424,5 +423,4 @@ def of_entry(home: Home, entry: ledger.Entry) -> Release:
 
 def describe(release: Release) -> dict[str, Any]:
     """Return what a release says of itself (release.json)."""
-    said: dict[str, Any] = json.loads((release.path / "release.json").read_text(encoding="utf-8"))
-    return said
+    return release_manifest.read_manifest(release.path)

@@ -14,6 +14,7 @@ from typing import Any
 from perfhouse import (
     erased,
     evidence,
+    formats,
     hashing,
     lake,
     ledger,
@@ -53,6 +54,7 @@ def seal(folder: Path, home: Home, label: Label, verdicts: Sequence[Verdict]) ->
     release_sha256 = hashing.sha256_of({"tables": tables, "files": files})
     month, as_of = label.month, label.as_of
     said = {
+        formats.KEY: formats.RELEASE,
         "release": label.name,
         "company": label.company.id,
         "month": month.key,
@@ -89,8 +91,15 @@ def seal(folder: Path, home: Home, label: Label, verdicts: Sequence[Verdict]) ->
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read a release's release.json."""
+    """Read a release's release.json.
+
+    Raises:
+        ReleaseError: a later version wrote it (operator).
+    """
     said: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    refused = formats.too_new(MANIFEST, said, formats.RELEASE)
+    if refused:
+        raise ReleaseError(refused)
     return said
 
 
@@ -113,6 +122,8 @@ def unlisted(folder: Path) -> list[str]:
         said = read_manifest(folder)
         listed = {"tables": said["tables"], "files": said["files"]}
         fits = said["release_sha256"] == hashing.sha256_of(listed)
+    except ReleaseError as error:
+        return [str(error)]
     except Exception as error:
         return [f"{MANIFEST}: unreadable: {type(error).__name__}"]
     try:

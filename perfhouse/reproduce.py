@@ -236,7 +236,11 @@ def _notes(said: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[str]:
         if now != version:
             yield f"{name} was {version} and is {now}"
     if said.get("code_sha256") != again["code_sha256"]:
-        yield "the models are not those it was built with"
+        built, here = str(said.get("code_sha256"))[:12], again["code_sha256"][:12]
+        yield (
+            f"the models are not those it was built with: {built}, here {here}; the same bytes "
+            f"come from what published it: perfhouse {said['versions'].get('perfhouse')} with those"
+        )
     for month, then in said["earlier_months"].items():
         if not isinstance(then, Mapping):
             continue  # of before it was said from which release a month came

@@ -97,7 +97,7 @@ def _named(folder: Path) -> Mapping[str, str | None]:
         named |= {name: of["sha256"] for name, of in manifest["files"].items()}
         named |= manifest.get("evidence", {}).get("files", {})
         named[DATABASE] = (folder / CHECKSUM).read_text("ascii").split()[0]
-    except (OSError, ValueError, LookupError, AttributeError, TypeError):
+    except (OSError, ValueError, LookupError, AttributeError, TypeError, ReleaseError):
         return named  # it is not at hand, or no longer what it was
     return named
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perfhouse import erased, evidence, merkle, release_manifest, sign_off, trust, warehouse
+from perfhouse.errors import ReleaseError
 from perfhouse.ledger import Entry
 from perfhouse.public_tables import PublicTable
 from perfhouse.release_files import DATABASE
@@ -25,9 +26,14 @@ def problems(
     published: Path, path: str, entry: Entry | None, keys: Sequence[PublicKey]
 ) -> Iterator[str]:
     """Say what does not hold of the release in published/path, whose line is `entry` if any."""
+    told: set[str] = set()
     try:
         for problem in _release_problems(published / path, entry, keys):
+            told.add(problem)
             yield f"published/{path}: {problem}"
+    except ReleaseError as error:  # of a later version, or of an erasure that does not fit
+        if str(error) not in told:
+            yield f"published/{path}: {error}"
     except Exception as error:  # a changed file may make any reader fail
         yield f"published/{path}: unreadable: {type(error).__name__}"
 
@@ -37,7 +43,7 @@ def signatures(published: Path, entries: Sequence[Entry], said: VerifiedLedger) 
     for entry in entries:
         try:
             manifest = release_manifest.read_manifest(published / entry.path)
-        except (OSError, ValueError):  # told as a problem of the release
+        except (OSError, ValueError, ReleaseError):  # told as a problem of the release
             continue
         for problem in sign_off.problems(manifest, said.lines, entry.sequence):
             yield f"published/{entry.path}: {problem}"

@@ -101,11 +101,6 @@ def insert(con: DuckDBPyConnection, into: str, rows: Sequence[Sequence[Any]]) ->
         con.execute(f"insert into {into} values {', '.join([marks] * len(part))}", values)
 
 
-def expect_free(path: Path) -> None:
-    """Refuse to begin while another process has a file open: it has one writer; see `connect`."""
-    connect(path).close()
-
-
 def answer(path: Path, sql: str) -> str:
     """Answer somebody's SQL over one file as a text table; no other file can be reached.
 

@@ -284,6 +284,7 @@ def test_an_answer_that_does_not_fit_does_not_count(
     answer(ws, **changes)
     said: list[str] = []
     assert deliver.standings(ws, said.append)[0].state == "sent"
+    assert "does not count" in said[0]
     assert why in said[0]
 
 

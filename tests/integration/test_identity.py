@@ -197,6 +197,7 @@ def test_too_many_strangers_stop_the_month_and_the_worst_come_first(
     with pytest.raises(GateFailed, match=r"perfhouse identities.*30.00% at most.*place=1") as stop:
         stages.gate_raw(ws, SEPTEMBER)
     assert "unmatched_rows=1, stream_rows=10" in str(stop.value)
+    assert "people_known" in str(stop.value)
 
 
 def test_the_list_names_every_doubt_and_mends_by_filling_in(

@@ -228,7 +228,7 @@ def test_a_server_that_is_away_leaves_the_release_and_the_next_publish_heals(
         url = f"postgresql://loader:secret@127.0.0.1:{free_port()}/x"
         patch.setenv(f"PERFHOUSE_URL_{LOADER.upper()}", url)
         said: list[str] = []
-        with pytest.raises(TransientError, match="cannot be reached") as caught:
+        with pytest.raises(TransientError, match="the mart's server cannot be reached") as caught:
             mart.publish(MONTH, seed=88, progress=said.append)
         assert "secret" not in str(caught.value)
     assert said[-1] == "2026-09.r2 stands; the mart is behind until `perfhouse mart publish`"
@@ -443,7 +443,8 @@ def test_a_mart_that_is_not_as_migrate_left_it_takes_no_row_until_it_is(
     with mart.as_admin() as con:
         con.execute(change)
     numbered(mart, 2)
-    with pytest.raises(ConfigError, match="run `perfhouse mart migrate`"):
+    other = "the mart's tables or rights are not as this version makes them: run `perfhouse mart mi"
+    with pytest.raises(ConfigError, match=other):
         follow(mart)
     migration.migrate(ADMIN)
     follow(mart, again=True)

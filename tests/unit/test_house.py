@@ -20,7 +20,7 @@ GROUND = {
     "perfhouse.company_exports", "perfhouse.company_gates", "perfhouse.company_mappings",
     "perfhouse.company_look_back", "perfhouse.company_payroll", "perfhouse.company_retention",
     "perfhouse.export_columns", "perfhouse.export_types", "perfhouse.formulas",
-    "perfhouse.contacts", "perfhouse.appeal_month",
+    "perfhouse.contacts", "perfhouse.appeal_month", "perfhouse.formats",
 }  # fmt: skip
 FILES = {
     "perfhouse.lake", "perfhouse.warehouse", "perfhouse.ledger", "perfhouse.ledger_head",
