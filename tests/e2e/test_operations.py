@@ -223,6 +223,11 @@ def test_the_numbers_are_those_of_the_month(told: Told) -> None:
     assert late["value"][1] == "0"
 
 
+def test_every_packet_was_understood(told: Told) -> None:
+    assert len(told.prometheus.relay.lines) > 500
+    assert told.prometheus.relay.refused == []
+
+
 def test_no_label_grows_with_months_or_runs(told: Told) -> None:
     labels = {
         key for series in told.prometheus.query('{job="perfhouse"}') for key in series["metric"]

@@ -25,7 +25,9 @@ import yaml
 from servers import process
 
 MONITORING = process.ROOT / "monitoring"
-_PACKET = re.compile(r"(?P<name>[^,:|]+)(?P<tags>(?:,[^:|]*)?):(?P<value>[^|]+)\|(?P<kind>c|g|ms)")
+_PACKET = re.compile(
+    r"(?P<name>[^,:|]+)(?P<tags>(?:,[^:|]*)?):(?P<value>[^|]+)\|(?P<kind>c|g|ms)(\|@[\d.]+)?"
+)
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -37,13 +39,16 @@ class Relay:
     values: dict[tuple[str, Labels], float] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, packet: str) -> None:
         """Read one packet: `airflow.task.duration,dag_id=x:12|ms`, several by lines."""
         for line in packet.splitlines():
             found = _PACKET.fullmatch(line)
-            assert found, f"not what the StatsD client of Airflow sends: {line!r}"
+            if not found:
+                self.refused.append(line)
+                continue
             name = self._named(found["name"])
             tags = [each.split("=", 1) for each in found["tags"].split(",") if each]
             labels = tuple(sorted((_escaped(key), value) for key, value in tags))
@@ -64,7 +69,9 @@ class Relay:
         return _escaped(name)
 
     def _add(self, name: str, labels: Labels, kind: str, text: str) -> None:
-        assert self.kinds.setdefault(name, kind) == kind, f"{name} is {kind} and {self.kinds[name]}"
+        if self.kinds.setdefault(name, kind) != kind:
+            self.refused.append(f"{name} is {kind} and {self.kinds[name]}")
+            return
         if kind == "g":
             before = self.values.get((name, labels), 0.0) if text[0] in "+-" else 0.0
             self.values[name, labels] = before + float(text)
@@ -160,6 +167,7 @@ def _telling(relay: Relay) -> Iterator[int]:
             return
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = False  # the last answers are waited for
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield server.server_address[1]
