@@ -39,11 +39,12 @@ def _arguments() -> argparse.Namespace:
         metavar="N[,N]",
         help="landing: rows of each dialect (default 200k); transform: ticket events of a month "
         "(default 1M,10M); kpis: likewise, and as many calls; months: likewise (default 100k); "
-        "business_minutes: intervals; cards: managers (default 5k); torture: kills (default 200); "
+        "business_minutes: intervals; cards, bi_rights: managers (default 5k); torture: kills "
+        "(default 200); "
         "k and M are understood",
     )
     parser.add_argument("--repeats", type=int, help="runs of each (default: by benchmark)")
-    parser.add_argument("--months", type=int, help="months: how many (default 36)")
+    parser.add_argument("--months", type=int, help="months, backfill: how many (default 36)")
     parser.add_argument(
         "--only", help="landing: dialects; sources: feeds; cards: html, pdf; commas between"
     )

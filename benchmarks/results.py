@@ -25,9 +25,11 @@ ORDER = (
     "fairness",
     "faults",
     "pipeline",
+    "backfill",
     "cards",
     "startup",
     "mart",
+    "bi_rights",
     "torture",
 )
 _HEAD = """\
