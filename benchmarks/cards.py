@@ -25,8 +25,8 @@ MONTH = Month("2026-09")
 KPIS = 20
 AGENTS = 12
 _NOTES = (
-    f"A card: {KPIS} KPIs with target, median and interval, what moved each of them, a year of "
-    f"totals, {AGENTS} agents of whom the four weakest KPIs are listed; all alike in size.",
+    f"A card: {KPIS} KPIs with target, median and interval, what moved each of them and the total, "
+    f"a year of totals, {AGENTS} agents of whom the four weakest KPIs are listed; all alike.",
     "HTML: one process, one thread but for DuckDB's reading. PDF: a typesetter on each core, and "
     "one process that describes the cards to them.",
     "CPU seconds are of all processes with their start; MiB is the peak of the largest of them.",
@@ -47,17 +47,25 @@ create table scorecards.scorecard_kpi_months as
         case when n % 5 = 0 then 'better' else 'no_clear_change' end as change_status
     from (select *, 0.6 + ((n * 7 + position * 13) % 30) / 100 as v from managers, kpis_chosen as k)
         as k;
+insert into scorecards.scorecard_kpi_months
+    select * replace (cast(month - interval 1 month as date) as month,
+        (score * 7 + 31) % 120 as score) from scorecards.scorecard_kpi_months;
 create table scorecards.scorecard_manager_months as
     select cast(date '{month}' - to_months(cast(back as integer)) as date) as month, manager_id,
         'front_line' as role, 60 + (n * 3 + back) % 50 as total_score, 'B' as grade,
         1 + n as rank, 1 + n as rank_low, 9 + n as rank_high, {managers} as peer_count,
-        1.0 as coverage_rate, 1.5 as change, 70.0 as previous_total_score,
+        1.0 as coverage_rate, 1.5::double as change, 70.0 as previous_total_score,
         {agents} as agent_count, 30 as exposure_days, 'scored' as status, 55.0 as total_low,
         65.0 as total_high, 'no_clear_change' as change_status
     from managers, range(12) as r(back);
+update scorecards.scorecard_manager_months as m set change = k.change from (
+    select manager_id, avg(score) filter (where month = date '{month}')
+        - avg(score) filter (where month < date '{month}') as change
+    from scorecards.scorecard_kpi_months group by all) as k
+    where k.manager_id = m.manager_id and m.month = date '{month}';
 create table scorecards.scorecard_explanations as
     select month, manager_id, kpi_id, 0.021 as value_change, 0.008 as mix_effect
-    from scorecards.scorecard_kpi_months;
+    from scorecards.scorecard_kpi_months where month = date '{month}';
 create table core.dim_managers as
     select date '{month}' as month, manager_id, '经理 ' || n as display_name,
         'T' || n as team_id, '第 ' || n || ' 组' as team_name from managers;
