@@ -10,6 +10,7 @@ import json
 import re
 import socket
 import threading
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -194,8 +195,12 @@ def prometheus() -> Iterator[Prometheus]:
         url = f"http://127.0.0.1:{port}"
 
         def ready() -> bool:
-            with urllib.request.urlopen(f"{url}/-/ready", timeout=2) as answer:
-                return bool(answer.status == 200)
+            try:
+                with urllib.request.urlopen(f"{url}/-/ready", timeout=2) as answer:
+                    return bool(answer.status == 200)
+            except urllib.error.HTTPError as early:
+                early.close()
+                return False
 
         with process.start("prometheus", command, ready=ready, log=folder / "log"):
             yield Prometheus(url, statsd, relay)
