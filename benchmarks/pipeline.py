@@ -15,13 +15,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import measure
+from benchmarks import components, measure
 from benchmarks.measure import say
 from benchmarks.results import Report, Table, number
 
 DEFAULT_REPEATS = 2
 GOAL_SECONDS = 180
 _STEPS = ("gate_raw", "build", "gate_facts", "gate_scorecards", "publish")
+_SIZES = ("rss_mib", "pss_mib")
 _TASKS = """
 select r.dag_id, r.partition_key, r.queued_at, t.task_id, t.start_date, t.end_date
 from task_instance as t
@@ -39,6 +40,8 @@ _NOTES = (
     "One month: Airflow runs and is idle, all five sources of one month of the demo company are "
     "delivered at once. Landed to published: from the end of the last source's landing to the end "
     "of `publish`; waiting is what no task of ours ran.",
+    "Of Airflow's processes RSS counts shared pages for each, PSS once; the most that was seen, "
+    "looked at every second.",
 )
 
 
@@ -55,7 +58,7 @@ def run(options: argparse.Namespace) -> Report:
         *({"what": "make run", "bytecode_cached": cached, **entry} for entry in runs),
         *({"what": "one month", **entry} for entry in single),
     ]
-    tables = [_totals(runs, identical), _latency(single)]
+    tables = [_totals(runs, identical), _latency(single), _memory(single)]
     settings = {"repeats": repeats, "goal_seconds": GOAL_SECONDS, "identical_releases": identical}
     notes = (*_NOTES, _said_of_bytecode(cached))
     return Report("pipeline", settings, data, tables, notes)
@@ -133,6 +136,7 @@ def _one_month(root: Path) -> dict[str, Any]:
     with measure.heartbeat("one month"):
         measured = measure.call(deliver_one_month, root=str(root))
     found: dict[str, Any] = measured.value["months"][0]
+    found["components"] = measured.value["components"]
     say(
         f"   one month: {found['landed_to_published']:.1f} s from landed, "
         f"{found['delivered_to_published']:.1f} s from delivered to published"
@@ -150,10 +154,11 @@ def deliver_one_month(root: str) -> dict[str, Any]:
     shutil.rmtree(home, ignore_errors=True)
     month = Month(json.loads((demo / "demo.json").read_text(encoding="utf-8"))["months"][0])
     ws = stages.open_workspace(demo / "company", demo / "sources", home)
-    embedded.run(ws, say, months=[month])
+    with components.watching(home) as seen:
+        embedded.run(ws, say, months=[month])
     months = _months(home / "airflow" / "metadata" / "airflow.db")
     shutil.rmtree(home)
-    return {"months": months}
+    return {"months": months, "components": {name: each.told() for name, each in seen.items()}}
 
 
 def _months(database: Path) -> list[dict[str, Any]]:
@@ -219,6 +224,22 @@ def _totals(runs: list[dict[str, Any]], identical: bool) -> Table:
             *("", "total, s", "writing the sources, s", "starting Airflow, s", "the months, s"),
             *("peak MiB", "rows in", "releases"),
         ),
+        tuple(rows),
+    )
+
+
+def _memory(single: list[dict[str, Any]]) -> Table:
+    """Show the most memory that each process of Airflow held in any of the runs."""
+    rows = [
+        (
+            name,
+            *(number(max(e["components"][name][of] for e in single)) for of in _SIZES),
+        )
+        for name in single[0]["components"]
+    ]
+    return Table(
+        "Airflow's processes in that month",
+        ("component", "most RSS, MiB", "most PSS, MiB"),
         tuple(rows),
     )
 

@@ -26,6 +26,7 @@ ORDER = (
     "faults",
     "pipeline",
     "backfill",
+    "scheduler",
     "cards",
     "startup",
     "mart",
