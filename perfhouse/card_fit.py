@@ -78,6 +78,15 @@ def fitted(view: Mapping[str, Any], fullness: Fullness) -> dict[str, Any]:
     }
 
 
+def extent(view: Mapping[str, Any], fullness: Fullness, name: str) -> object:
+    """Say how much of what a part depends on is shown: of what is the same the part is, too."""
+    if name == "agents":
+        return min(fullness.agents, len(view["agents"]["rows"]) if view["agents"] else 0)
+    if name == "definitions":
+        return sum(_is_told(each, fullness.definitions) for each in view["definitions"])
+    return getattr(fullness, name, None)
+
+
 def by_target(
     versions: Sequence[tuple[str, str | None, str | None]],
 ) -> list[tuple[str, list[tuple[str, str]]]]:

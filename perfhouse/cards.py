@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perfhouse import card_gates, scorecards
-from perfhouse.card_fit import PARTS, RICHEST_FIRST, Fullness, fitted
+from perfhouse.card_fit import PARTS, RICHEST_FIRST, Fullness, extent, fitted
 from perfhouse.card_reading import RUN_BEFORE_CARDS
 from perfhouse.card_reading import read_sheet as read_sheet
 from perfhouse.card_sheet import Sheet
@@ -92,7 +92,7 @@ def _page(view: Mapping[str, Any], fullness: Fullness, made: dict[tuple[str, Any
     )
     parts = []
     for name, depends_on in PARTS.items():
-        key = name, getattr(fullness, depends_on, None)
+        key = name, extent(view, fullness, depends_on)
         if key not in made:
             made[key] = "".join(template.blocks[name](context)).encode()
         parts.append(made[key])

@@ -134,9 +134,12 @@ class Total:
     change_status: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class KpiScore:
-    """One KPI of one manager and month, in the KPI's unit; `score` is None unless scored."""
+    """One KPI of one manager and month, in the KPI's unit; `score` is None unless scored.
+
+    A company's cards hold hundreds of thousands.
+    """
 
     manager_id: str
     kpi_id: str

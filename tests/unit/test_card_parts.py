@@ -19,6 +19,7 @@ from perfhouse import (
     card_numbers,
     card_pdf,
     card_roles,
+    card_view,
     cards,
     company_monitors,
     erase_releases,
@@ -141,6 +142,17 @@ def test_each_step_down_leaves_a_smaller_card_and_counts_what_it_leaves_out() ->
     assert least["versions_by_target"] == [("2026", [("a", "1")]), ("—", [("b", "2")])]
     assert least["groups"][0]["rows"][0]["why"] is None
     assert least["alerts"] == view["alerts"]
+
+
+def test_a_part_is_rendered_again_only_if_it_shows_something_else(sheet: Sheet) -> None:
+    total = next(t for t in sheet.totals if t.manager_id == "M02")  # of six agents
+    view = card_view.card(sheet, total, 30, True)
+    steps = card_fit.RICHEST_FIRST[:6]
+    assert len({card_fit.extent(view, step, "agents") for step in steps}) == 1
+    assert {card_fit.extent(view, step, "definitions") for step in steps} == {0, largest.KPIS}
+    made: dict[tuple[str, Any], bytes] = {}
+    fresh = [cards._page(view, step, {}) for step in steps]
+    assert [cards._page(view, step, made) for step in steps] == fresh
 
 
 # ---------------------------------------------------------------- what changed, and why
