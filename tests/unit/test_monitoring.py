@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from importlib import resources
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
+import jsonschema
 import yaml
 
 from perfhouse import measurements
@@ -50,6 +52,26 @@ def test_our_numbers_are_explained() -> None:
     text = (ROOT / "docs" / "operations.md").read_text("utf-8")
     for name in re.findall(r'Measure\("(\w+)"', SOURCE):
         assert name in text or name.removeprefix("arrival_to_release") in text, name
+
+
+def test_the_compose_file_says_what_the_page_says_and_names_what_is_there() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.monitoring.yml").read_text("utf-8"))
+    vendored = resources.files("check_jsonschema.builtin_schemas.vendor") / "compose-spec.json"
+    schema = json.loads(vendored.read_text(encoding="utf-8"))
+    validator = jsonschema.validators.validator_for(schema)(schema)
+    assert [error.message for error in validator.iter_errors(compose)] == []
+    whole = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
+    airflows = {name for name, each in compose["services"].items() if "image" not in each}
+    assert airflows == {"api-server", "scheduler", "dag-processor", "triggerer", "worker"}
+    assert airflows <= set(whole)
+    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    said = dict(re.findall(r"^(AIRFLOW__METRICS__\w+)=(\S+)", page, re.MULTILINE))
+    for name in airflows:
+        assert compose["services"][name]["environment"] == said
+    for service in compose["services"].values():
+        assert service.get("user", "x") not in ("root", "0")
+        for volume in service.get("volumes", ()):
+            assert volume["type"] == "volume" or (ROOT / volume["source"]).exists()
 
 
 def test_every_alert_says_who_must_act_and_where_to_look() -> None:
