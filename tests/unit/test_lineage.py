@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import attr
 import pytest
@@ -19,8 +21,11 @@ from openlineage.client.facet_v2 import (
     parent_run,
 )
 
-from perfhouse import lineage_transport
+from perfhouse import embedded, lineage_transport
 from perfhouse.lineage_transport import Guarded, GuardedConfig
+from perfhouse.settings import Home
+
+ROOT = Path(__file__).resolve().parents[2]
 
 UUID = "0197e8a0-0000-7000-8000-000000000000"
 TRACE = """Traceback (most recent call last):
@@ -127,3 +132,17 @@ def test_a_server_that_does_not_answer_is_left_alone_for_a_while(
     os.utime(mark, (time.time() - 301,) * 2)
     transport.emit(event())
     assert not mark.exists(), "it answers again"
+
+
+def test_the_page_says_what_make_run_sets_and_what_is_set_already_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path)
+    ws = SimpleNamespace(home=home, company=SimpleNamespace(id="acme"))
+    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    said = dict(re.findall(r"^(AIRFLOW__OPENLINEAGE__\w+)=(.+)$", page, re.MULTILINE))
+    there = str(home.lineage)
+    told = {k: v.replace("/srv/perfhouse/home/lineage", there) for k, v in said.items()}
+    assert embedded.lineage_settings(ws) == told  # type: ignore[arg-type]
+    monkeypatch.setenv("AIRFLOW__OPENLINEAGE__TRANSPORT", '{"type": "console"}')
+    assert set(told) - set(embedded.lineage_settings(ws)) == {"AIRFLOW__OPENLINEAGE__TRANSPORT"}  # type: ignore[arg-type]
