@@ -8,7 +8,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -16,7 +20,7 @@ import pytest
 import tiny
 from of_before import OLD, PACK, World, unpacked
 
-from perfhouse import formats, ledger, provenance
+from perfhouse import embedded, formats, ledger, provenance, stages
 from perfhouse.settings import Home
 
 pytestmark = pytest.mark.e2e
@@ -152,6 +156,27 @@ def test_a_warehouse_of_an_earlier_format_is_not_built_upon(
     assert "the warehouse was built by another version: move warehouse.duckdb away" in said
     assert "its format is 1, not 2" in said
     assert "release: 2026-09.r1" in world.ask("status")
+
+
+@pytest.mark.nightly
+def test_airflows_own_metadata_of_before_are_migrated_at_the_start(tmp_path: Path) -> None:
+    ws = stages.open_workspace(tiny.company(tmp_path / "company"), tmp_path, tmp_path / "home")
+    root = embedded._root(ws.home)
+    env = embedded._environment(ws, root, 0)
+    words = ["airflow", "db", "migrate", "--use-migration-files", "--to-version", "3.1.0"]
+    subprocess.run([sys.executable, "-m", *words], env=env, check=True, capture_output=True)
+    file = root / "metadata" / "airflow.db"
+    before = revision(file)
+    with embedded._alone(ws.home), embedded._airflow(ws, None, print) as airflow:
+        found = {dag["dag_id"] for dag in airflow.api.get("/api/v2/dags")["dags"]}
+    assert {"transform", "publish", "reconcile"} <= found
+    assert revision(file) != before
+
+
+def revision(file: Path) -> str:
+    with closing(sqlite3.connect(file)) as con:
+        ((found,),) = con.execute("select version_num from alembic_version").fetchall()
+    return str(found)
 
 
 def number_manifest(home: Path) -> None:
