@@ -19,7 +19,7 @@ from servers.sshd import Sftp
 from connectors import remote_s3, remote_sftp
 from perfhouse import arrivals, stages
 from perfhouse.month import Month
-from tests.e2e import tiny
+from tests import tiny
 
 SEPTEMBER = Month("2026-09")
 TODAY = date(2026, 10, 2)

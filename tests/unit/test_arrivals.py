@@ -13,7 +13,7 @@ from perfhouse import arrivals, stages
 from perfhouse.arrivals import Arrival
 from perfhouse.errors import ConfigError
 from perfhouse.month import Month
-from tests.e2e import tiny
+from tests import tiny
 
 AUGUST, SEPTEMBER, OCTOBER = Month("2026-08").until(Month("2026-10"))
 TODAY = date(2026, 10, 2)

@@ -10,7 +10,7 @@ import pytest
 
 from perfhouse import lateness, stages
 from perfhouse.month import Month
-from tests.e2e import tiny
+from tests import tiny
 
 AUGUST, SEPTEMBER = Month("2026-08"), Month("2026-09")
 CLOSES = date(2026, 10, 6)
