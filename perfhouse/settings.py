@@ -10,7 +10,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import get_ident
 from typing import Any, NamedTuple
@@ -374,7 +374,7 @@ def _provided(name: str) -> Connection:
     for store in _stores:
         found = store(name)
         if found is not None:
-            return found
+            return replace(found, kind=_scheme(found.kind))
     raise ConfigError(
         [f"connection {name!r}: expected {' or '.join(_variables(name))} in the environment"]
     )

@@ -150,6 +150,15 @@ def test_a_store_is_asked_after_the_environment(monkeypatch: pytest.MonkeyPatch)
     assert settings.connection("vault").host == "nearer.test"
 
 
+def test_a_store_that_calls_postgresql_by_another_name_is_understood(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Airflow turns `postgresql` into `postgres`, which no library takes."""
+    stored = {"mart": settings.Connection("mart", "postgres", "h", schema="db", login="u")}
+    monkeypatch.setattr(settings, "_stores", [stored.get])
+    assert settings.connection_url("mart") == "postgresql://u@h/db"
+
+
 def test_a_secret_may_lie_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "key"
     file.write_text("k" * 16 + "\n", encoding="utf-8")
