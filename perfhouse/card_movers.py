@@ -111,7 +111,7 @@ def view(
         total: of the month.
         found: its parts.
         names: of KPIs, in Chinese and English.
-        unclear: KPIs whose change is within its error.
+        unclear: KPIs whose change is within its error: told once if it is so of all.
     """
     if total.total_score is None or total.change is None:
         return None
@@ -124,6 +124,7 @@ def view(
     if abs(sum(parts) - total.change) > _TOLERANCE:
         return None
     *shown, rest, terms, weights = (_signed(p) for p in rounded(parts, total.change))
+    is_all_unclear = bool(told) and all(m.kpi_id in unclear for m in told)
     rows = [
         {
             "zh": names[m.kpi_id][0],
@@ -132,7 +133,7 @@ def view(
             "is_up": m.points > 0,
             "was": f"{m.was:.0f}",
             "now": f"{m.now:.0f}",
-            "is_unclear": m.kpi_id in unclear,
+            "is_unclear": m.kpi_id in unclear and not is_all_unclear,
         }
         for m, points in zip(told, shown, strict=True)
         if points
@@ -143,7 +144,7 @@ def view(
         "terms": terms,
         "weights": weights,
     }
-    return said if any(said.values()) else None
+    return {**said, "is_all_unclear": is_all_unclear} if any(said.values()) else None
 
 
 def _signed(points: Decimal) -> str | None:

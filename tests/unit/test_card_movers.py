@@ -16,6 +16,7 @@ from perfhouse.scorecards import KpiScore, Total
 
 MONTH = Month("2026-09")
 FLOOR, TARGET, STRETCH = 0.5, 0.9, 1.0
+NOTHING = {"rows": [], "others": None, "terms": None, "weights": None, "is_all_unclear": False}
 NAMES = {kpi: (f"指标{kpi}", f"KPI {kpi}") for kpi in "abcdefghi"}
 
 
@@ -55,7 +56,13 @@ def test_what_came_went_or_weighed_otherwise_is_no_kpis_doing():
     now = [kpi("a", 0.82), kpi("c", 0.86)]
     before = [kpi("a", 0.82), kpi("b", 0.7)]
     said = told(21.0, now, before, {"a": 0.4, "c": 0.6}, {"a": 0.5, "b": 0.5})
-    assert said == {"rows": [], "others": None, "terms": None, "weights": "+21.0"}
+    assert said == {
+        "rows": [],
+        "others": None,
+        "terms": None,
+        "weights": "+21.0",
+        "is_all_unclear": False,
+    }
 
 
 def test_a_new_target_is_told_apart_from_the_work():
@@ -69,14 +76,26 @@ def test_a_new_target_is_told_apart_from_the_work():
 def test_another_definition_is_not_compared():
     one = {"a": 1.0}
     said = told(-10.0, [kpi("a", 0.7, version="2")], [kpi("a", 0.74)], one, one)
-    assert said == {"rows": [], "others": None, "terms": "−10.0", "weights": None}
+    assert said == {
+        "rows": [],
+        "others": None,
+        "terms": "−10.0",
+        "weights": None,
+        "is_all_unclear": False,
+    }
 
 
 def test_a_kpi_without_a_real_sample_is_never_a_mover():
     thin = replace(kpi("b", 0.9), status="insufficient_data", score=None)
     said = told(-15.0, [kpi("a", 0.7), thin], [kpi("a", 0.7), kpi("b", 0.82)],
                 {"a": 1.0}, {"a": 0.5, "b": 0.5})  # fmt: skip
-    assert said == {"rows": [], "others": None, "terms": None, "weights": "−15.0"}
+    assert said == {
+        "rows": [],
+        "others": None,
+        "terms": None,
+        "weights": "−15.0",
+        "is_all_unclear": False,
+    }
 
 
 def test_the_three_that_moved_most_each_way_are_named_and_the_others_summed():
@@ -90,6 +109,18 @@ def test_the_three_that_moved_most_each_way_are_named_and_the_others_summed():
     assert said["others"] is None, "two others, which cancel out"
     shown = sum(Decimal(r["points"].replace("−", "-")) for r in said["rows"])
     assert shown == 0
+
+
+def test_that_all_is_within_its_error_is_said_once():
+    half = {"a": 0.5, "b": 0.5}
+    now, before = [kpi("a", 0.82), kpi("b", 0.7)], [kpi("a", 0.7), kpi("b", 0.78)]
+    found = card_movers.split(now, before, half, half)
+    for unclear, marked, is_all in (("", [False, False], False), ("b", [False, True], False),
+                                    ("ab", [False, False], True)):  # fmt: skip
+        said = card_movers.view(total(5.0), found, NAMES, frozenset(unclear))
+        assert said is not None
+        assert [r["is_unclear"] for r in said["rows"]] == marked
+        assert said["is_all_unclear"] is is_all
 
 
 def test_nothing_is_told_where_the_change_was_of_other_numbers():
