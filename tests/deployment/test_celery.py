@@ -63,7 +63,7 @@ def test_an_analyst_reads_in_the_mart_what_dbt_built_and_was_released(at: Machin
     assert compared > 20
 
 
-@pytest.mark.parametrize("login", logins.ROLE_OF)
+@pytest.mark.parametrize("login", ["engineer", "hr.lead", "viewer"])
 def test_a_login_may_do_what_its_role_says_and_no_more(at: Machine, login: str) -> None:
     token = logins.token(at.url, login)
     found = {
