@@ -224,19 +224,19 @@ def test_a_build_that_fails_leaves_its_sql_its_runs_and_on_demand_a_log(
     lived: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     con = duckdb.connect(str(lived.home / "warehouse.duckdb"))
-    con.execute("alter table core.fct_tickets drop column reopen_count")
+    con.execute("alter table core.fct_kb_contributions drop column action")
     con.close()
     places = ("--company", lived.company, "--data", lived.data, "--home", lived.home)
     monkeypatch.setenv("PERFHOUSE_DBT_LOG", "debug")
     done = tiny.process("build", "--month", MONTH, *places)
     assert done.returncode == 7
     assert "BuildFailed" in done.stderr
-    assert "model fct_tickets" in done.stderr
+    assert "model fct_kb_contributions" in done.stderr
     with duckdb.connect(str(lived.home / "warehouse.duckdb"), read_only=True) as con:
         runs = "select name from ops.model_runs where status = 'error' and month = '2026-09-01'"
-        assert con.execute(runs).fetchall() == [("fct_tickets",)]
-    assert list((lived.home / "dbt/target/run").rglob("fct_tickets.sql"))
-    assert "fct_tickets" in (lived.home / "dbt/logs/dbt.log").read_text("utf-8")
+        assert con.execute(runs).fetchall() == [("fct_kb_contributions",)]
+    assert list((lived.home / "dbt/target/run").rglob("fct_kb_contributions.sql"))
+    assert "fct_kb_contributions" in (lived.home / "dbt/logs/dbt.log").read_text("utf-8")
 
 
 def test_a_font_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
