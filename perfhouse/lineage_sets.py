@@ -71,9 +71,9 @@ def landed(manifests: Iterable[Manifest]) -> list[Dataset]:
 
 
 def judged(verdict: Verdict, of: Sequence[Dataset]) -> Flow:
-    """A gate looked at something and changed nothing; what it found is told of each."""
+    """A gate looked at something and changed nothing; what it found is told of the whole."""
     checks = tuple(Checked(c.id, c.severity, c.passed) for c in verdict.checks)
-    return Flow(tuple(Dataset(each.name, each.version, each.rows, checks) for each in of))
+    return Flow((Dataset(verdict.gate, verdict.subject_sha256, None, checks), *of))
 
 
 def built(result: BuildResult, manifests: Iterable[Manifest]) -> Flow:

@@ -37,8 +37,10 @@ def ingested(ws: Workspace, month: Month, manifest: Manifest) -> None:
 
 
 def judged(ws: Workspace, month: Month, gate: str, verdict: Verdict) -> None:
-    """Tell of a gate's verdict: of raw streams, or of tables."""
-    of = lineage_sets.landed(_landed(ws, month)) if gate == "raw" else lineage_sets.tables(_TABLES)
+    """Tell of a gate's verdict: of raw streams, of what became of them, or of public tables."""
+    of = lineage_sets.tables(_TABLES)
+    if gate in ("raw", "facts"):
+        of = lineage_sets.landed(_landed(ws, month))
     lineage_sets.note(lineage_sets.judged(verdict, of))
     _send(measurements.judged(verdict))
     _steps(ws, month, f"gate {gate}")

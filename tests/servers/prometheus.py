@@ -27,7 +27,8 @@ from servers import process
 
 MONITORING = process.ROOT / "monitoring"
 _PACKET = re.compile(
-    r"(?P<name>[^,:|]+)(?P<tags>(?:,[^:|]*)?):(?P<value>[^|]+)\|(?P<kind>c|g|ms)(\|@[\d.]+)?"
+    r"(?P<name>[^,:|]+)(?P<tags>(?:,[^:|]*)?):(?P<value>[^|]+)\|(?P<kind>c|g|ms)"
+    r"(?:\|@(?P<rate>[\d.]+))?"
 )
 Labels = tuple[tuple[str, str], ...]
 
@@ -56,7 +57,9 @@ class Relay:
             with self._lock:
                 self.lines.append(line)
                 if name is not None:
-                    self._add(name, labels, found["kind"], found["value"])
+                    value, rate = float(found["value"]), float(found["rate"] or 1)
+                    is_delta = found["value"][0] in "+-"
+                    self._add(name, labels, found["kind"], value, rate, is_delta=is_delta)
 
     def _named(self, name: str) -> str | None:
         for rule in self.mapping["mappings"]:
@@ -69,18 +72,20 @@ class Relay:
                 return re.sub(r"\$(\d)", lambda m: found[int(m[1])], rule["name"])  # noqa: B023
         return _escaped(name)
 
-    def _add(self, name: str, labels: Labels, kind: str, text: str) -> None:
+    def _add(
+        self, name: str, labels: Labels, kind: str, value: float, rate: float, *, is_delta: bool
+    ) -> None:
         if self.kinds.setdefault(name, kind) != kind:
             self.refused.append(f"{name} is {kind} and {self.kinds[name]}")
             return
         if kind == "g":
-            before = self.values.get((name, labels), 0.0) if text[0] in "+-" else 0.0
-            self.values[name, labels] = before + float(text)
+            before = self.values.get((name, labels), 0.0) if is_delta else 0.0
+            self.values[name, labels] = before + value
             return
         if kind == "c":
-            self.values[name, labels] = self.values.get((name, labels), 0.0) + float(text)
+            self.values[name, labels] = self.values.get((name, labels), 0.0) + value / rate
             return
-        seconds = float(text) / 1000
+        seconds = value / 1000
         buckets = self.mapping["defaults"]["histogram_options"]["buckets"]
         ends = [(f"{end:g}", seconds <= end) for end in buckets] + [("+Inf", True)]
         for end, is_in in ends:

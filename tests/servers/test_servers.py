@@ -216,7 +216,7 @@ def test_prometheus_reads_packets_through_our_mapping(prometheus: Prometheus) ->
         "airflow.perfhouse.rows,source=fixture,fate=landed:7|g",
         "airflow.task.duration,dag_id=fixture:1500|ms\nairflow.task.duration,dag_id=fixture:500|ms",
         "airflow.ti_successes,dag_id=fixture:1|c",
-        "airflow.ti_successes,dag_id=fixture:2|c",
+        "airflow.ti_successes,dag_id=fixture:1|c|@0.5",
         "airflow.scheduler.dag_bag.cache_hit:1|c",
     )
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
