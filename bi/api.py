@@ -7,20 +7,15 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 
 from perfhouse.errors import ConfigError, PerfhouseError, TransientError
 
 _PAGE = 100
-_AT_ONCE = 4  # two workers, and each waits for its database now and then
-_TELL = 500
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class Superset:
@@ -28,7 +23,11 @@ class Superset:
 
     def __init__(self, url: str, username: str, password: str) -> None:
         self.url = url
-        self._client = httpx.Client(base_url=url, timeout=120, follow_redirects=False)
+        # A connection for each request: one that is kept may be closed by a busy server as we ask.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.Client(
+            base_url=url, timeout=120, follow_redirects=False, limits=limits
+        )
         answer = self._client.post(
             "/api/v1/security/login",
             json={"username": username, "password": password, "provider": "db", "refresh": True},
@@ -65,14 +64,6 @@ class Superset:
         """Make something."""
         return self._said("POST", path, json=dict(body))
 
-    def put(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Change something."""
-        return self._said("PUT", path, json=dict(body))
-
-    def delete(self, path: str) -> Any:
-        """Remove something."""
-        return self._said("DELETE", path)
-
     def listed(self, path: str, order: str = "id") -> list[dict[str, Any]]:
         """Return every entry of a list, page after page."""
         found: list[dict[str, Any]] = []
@@ -99,23 +90,6 @@ class Superset:
         raise PerfhouseError(
             f"Superset refuses {method} {path} ({answer.status_code}): {answer.text[:600]}"
         )
-
-
-def each(things: Sequence[T], do: Callable[[T], R], told: Callable[[int], None]) -> list[R]:
-    """Do something for each thing, some at a time as Superset's workers answer; in their order.
-
-    Args:
-        things: what to do it for.
-        do: sends one request.
-        told: is given the count now and then.
-    """
-    found = []
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for count, result in enumerate(pool.map(do, things), start=1):
-            found.append(result)
-            if count % _TELL == 0:
-                told(count)
-    return found
 
 
 def wait(url: str, seconds: float, check: Any) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bi.rights import Given
+from perfhouse import settings
 
 
 def secrets_of(file: Path) -> Mapping[str, str]:
-    """Return the secrets of this Superset, made the first time; the environment's go first."""
+    """Return the secrets of this Superset, made the first time; those that are given go first."""
     if file.exists():
         known = dict(json.loads(file.read_text(encoding="utf-8")))
     else:
@@ -24,9 +24,9 @@ def secrets_of(file: Path) -> Mapping[str, str]:
         }
         _write(file, json.dumps(known, indent=2) + "\n")
     given = {
-        "secret_key": os.environ.get("SUPERSET_SECRET_KEY"),
-        "login_key": os.environ.get("PERFHOUSE_BI_LOGIN_KEY"),
-        "admin_password": os.environ.get("PERFHOUSE_BI_ADMIN_PASSWORD"),
+        "secret_key": settings.secret("SUPERSET_SECRET_KEY"),
+        "login_key": settings.secret("PERFHOUSE_BI_LOGIN_KEY"),
+        "admin_password": settings.secret("PERFHOUSE_BI_ADMIN_PASSWORD"),
     }
     return known | {name: value for name, value in given.items() if value}
 

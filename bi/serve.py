@@ -23,7 +23,7 @@ from perfhouse import company, processes, warehouse
 from perfhouse.errors import ConfigError
 from perfhouse.mart import load, migration, readers
 from perfhouse.mart.readers import Reader
-from perfhouse.settings import Home
+from perfhouse.settings import Home, connection_url, secret
 
 Progress = Callable[[str], None]
 MART_ADMIN = "perfhouse_mart_admin"
@@ -74,13 +74,8 @@ class Running:
             progress("Superset: data sets, charts and dashboards")
             packed = bundle.archive(language, self.places.mart)
             superset.upload("assets/import/", packed, {})
-            progress(f"Superset: roles, row-level rules and {len(self.people)} users")
-            given: list[Given] = []
-            try:
-                rights.apply(superset, self.people, given.append, progress)
-            finally:
-                kept.add(self.accounts, given)
-            return given
+        progress(f"Superset: roles, row-level rules and {len(self.people)} users")
+        return rights.apply(self.instance, self.people, lambda new: kept.add(self.accounts, new))
 
     def wait(self) -> None:
         """Wait until Superset ends, which it does not by itself.
@@ -102,18 +97,18 @@ def running(settings: Settings, progress: Progress) -> Iterator[Running]:
     named = _named(settings)
     settings.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     programs = environment.ensure(settings.venv or settings.folder / "venv", progress)
-    secret = kept.secrets_of(settings.folder / "secrets.json")
+    held = kept.secrets_of(settings.folder / "secrets.json")
     with _places(settings, named, progress) as places:
         people = _people(settings)
         progress(f"mart: logins of {len(people)} users")
-        logins.make(MART_ADMIN, secret["login_key"], people)
+        logins.make(MART_ADMIN, held["login_key"], people)
         instance = Instance(
             programs,
             settings.folder / "superset",
             places.metadata,
-            secret["secret_key"],
-            secret["login_key"],
-            secret["admin_password"],
+            held["secret_key"],
+            held["login_key"],
+            held["admin_password"],
             settings.language,
         )
         superset_server.prepare(instance, progress)
@@ -140,8 +135,8 @@ def serve(settings: Settings, progress: Progress) -> None:
 
 def _named(settings: Settings) -> Places | None:
     """Return the servers that the environment names; None where one is to be started here."""
-    metadata = os.environ.get(_METADATA)
-    admin = next(filter(None, (os.environ.get(name) for name in _variables(MART_ADMIN))), None)
+    metadata = secret(_METADATA)
+    admin = connection_url(MART_ADMIN) if any(map(os.environ.get, _variables(MART_ADMIN))) else None
     if metadata and admin:
         return Places(_place(admin), metadata)
     if metadata or admin:
@@ -186,8 +181,9 @@ def _own(settings: Settings, progress: Progress) -> Iterator[Places]:
         yield Places(_place(admin), metadata)
 
 
-def _variables(connection: str) -> tuple[str, str]:
-    return f"AIRFLOW_CONN_{connection.upper()}", f"PERFHOUSE_URL_{connection.upper()}"
+def _variables(connection: str) -> tuple[str, str, str]:
+    name = connection.upper()
+    return f"AIRFLOW_CONN_{name}", f"PERFHOUSE_URL_{name}", f"PERFHOUSE_URL_{name}_FILE"
 
 
 def _place(url: str) -> str:

@@ -83,6 +83,24 @@ def prepare(instance: Instance, progress: Callable[[str], None]) -> None:
             raise PerfhouseError(f"{title} failed ({log}):\n{processes.tail(log)}")
 
 
+def run(instance: Instance, script: str, said: str, told: Path) -> None:
+    """Run a script of ours in Superset: `said` is its input, `told` takes what it prints.
+
+    Raises:
+        PerfhouseError: it failed; the message ends with what it said last.
+    """
+    log = instance.folder / f"{Path(script).stem}.log"
+    told.touch(mode=0o600)
+    with told.open("ab") as output, log.open("wb") as errors:
+        done = subprocess.run(  # noqa: S603 - the command is ours
+            [str(instance.programs / "python"), str(HERE / script)], input=said.encode(),
+            env=dict(instance.environment()), stdout=output, stderr=errors,
+            timeout=_STEP_SECONDS, check=False,
+        )  # fmt: skip
+    if done.returncode != 0:
+        raise PerfhouseError(f"{script} failed ({log}):\n{processes.tail(log)}")
+
+
 @contextmanager
 def serving(instance: Instance, port: int, host: str = "127.0.0.1") -> Iterator[Served]:
     """Serve until the block ends; entered with address and process when Superset answers."""

@@ -105,12 +105,11 @@ def listed(connection: str) -> list[Reader]:
                 "join pg_roles as r on r.oid = o.login order by 2"
             ).fetchall()
     names = {group: role for role, group in shape.ROLES.items()}
+    of: dict[str, list[str]] = {}
+    for owner, who in subtrees:
+        of.setdefault(owner, []).append(who)
     return [
-        Reader(
-            login,
-            names[group],
-            tuple(who for owner, who in subtrees if (owner, group) == (login, shape.MANAGER)),
-        )
+        Reader(login, names[group], tuple(of.get(login, ())) if group == shape.MANAGER else ())
         for login, group in members
     ]
 

@@ -25,7 +25,8 @@ from bi.datasets_operations import HR_NAMES, VERDICTS
 from bi.serve import Running, Settings
 from bi.superset import mart_login
 from perfhouse import processes, warehouse
-from perfhouse.errors import ConfigError
+from perfhouse.errors import ConfigError, PerfhouseError
+from perfhouse.mart.readers import Reader
 from perfhouse.settings import Home
 
 if TYPE_CHECKING:
@@ -403,19 +404,33 @@ def test_superset_s_rule_binds_even_who_asks_the_mart_as_an_analyst(
 
 def test_who_is_taken_off_the_list_sees_nothing(checked: Checked) -> None:
     left = [p for p in checked.up.people if p.login != checked.other]
-    with checked.session("admin") as superset:
-        try:
-            logins.make(serve.MART_ADMIN, checked.up.instance.login_key, left)
-            rights.apply(superset, left, [].append, print)
-            with pytest.raises(ConfigError):  # without a role nobody logs in
-                checked.session(checked.other)
-            login = mart_login.of_manager(checked.other)
-            secret = mart_login.password(checked.up.instance.login_key, login)
-            with pytest.raises(psycopg.OperationalError):
-                psycopg.connect(f"postgresql://{login}:{secret}@{checked.up.places.mart}")
-        finally:
-            logins.make(serve.MART_ADMIN, checked.up.instance.login_key, checked.up.people)
-            rights.apply(superset, checked.up.people, [].append, print)
+    new: list[rights.Given] = []
+    try:
+        logins.make(serve.MART_ADMIN, checked.up.instance.login_key, left)
+        assert rights.apply(checked.up.instance, left, new.extend) == []
+        with pytest.raises(ConfigError):  # without a role nobody logs in
+            checked.session(checked.other)
+        login = mart_login.of_manager(checked.other)
+        secret = mart_login.password(checked.up.instance.login_key, login)
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(f"postgresql://{login}:{secret}@{checked.up.places.mart}")
+    finally:
+        logins.make(serve.MART_ADMIN, checked.up.instance.login_key, checked.up.people)
+        rights.apply(checked.up.instance, checked.up.people, new.extend)
+    assert new == []
+    checked.session(checked.other)
+
+
+def test_a_plan_that_cannot_be_done_changes_nothing(
+    checked: Checked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A permission that this Superset lacks is found after roles were made."""
+    before = stand(checked)
+    new = [*checked.up.people, Reader("late", "manager", ("LATE",))]
+    monkeypatch.setattr(rights, "_OF_READERS", {("can_read", "Nothing of the kind")})
+    with pytest.raises(PerfhouseError, match="Nothing of the kind"):
+        rights.apply(checked.up.instance, new, lambda _: None)
+    assert stand(checked) == before
 
 
 def test_who_has_no_role_of_ours_sees_no_row(checked: Checked) -> None:

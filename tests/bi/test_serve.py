@@ -55,6 +55,22 @@ def test_a_server_that_is_away_is_told_without_its_password(
     assert "hidden" not in str(told.value)
 
 
+def test_what_is_named_may_come_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, held in (
+        (METADATA, "postgresql://superset:hidden@db.example.com/superset\n"),
+        ("PERFHOUSE_URL_PERFHOUSE_MART_ADMIN", "postgresql://admin:hidden@db.example.com/mart\n"),
+        ("SUPERSET_SECRET_KEY", "of a file\n"),
+    ):
+        file = tmp_path / name
+        file.write_text(held, encoding="utf-8")
+        monkeypatch.setenv(f"{name}_FILE", str(file))
+    named = serve._named(serve.Settings(Home(tmp_path), tmp_path))
+    assert named is not None
+    assert named.mart == "db.example.com:5432/mart"
+    assert named.metadata.endswith("@db.example.com/superset")
+    assert kept.secrets_of(tmp_path / "secrets.json")["secret_key"] == "of a file"
+
+
 def test_the_place_of_the_mart_has_no_login_and_no_password() -> None:
     place = serve._place("postgresql://admin:hid%40den@db.example.com/mart?sslmode=verify-full")
     assert place == "db.example.com:5432/mart?sslmode=verify-full"
