@@ -370,9 +370,8 @@ def lineage_settings(ws: Workspace) -> dict[str, str]:
     long as the transport is.
     """
     policy = [{"scope": {}, "controls": {"emit_dag_events": False, "include_source_code": False}}]
-    transport = {"type": "perfhouse.lineage_transport.Guarded", "folder": str(ws.home.lineage)}
     values = {
-        "TRANSPORT": json.dumps(transport),
+        "TRANSPORT": json.dumps({"type": "perfhouse.lineage_transport.Guarded"}),
         "NAMESPACE": f"perfhouse://{ws.company.id}",
         "EXTRACTORS": "perfhouse.lineage_events.Tasks",
         "EMISSION_POLICY": json.dumps(policy),

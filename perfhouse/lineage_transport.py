@@ -19,6 +19,7 @@ from openlineage.client.serde import Serde
 from openlineage.client.transport.transport import Config, Transport
 
 from perfhouse import settings
+from perfhouse.settings import Home
 
 _log = logging.getLogger(__name__)
 # What Airflow adds beside these names owners, who triggered a run and why, and quotes errors.
@@ -31,14 +32,14 @@ _REST_SECONDS = 300.0  # before a server that did not answer is asked again
 
 @attr.define
 class GuardedConfig(Config):
-    """Where events are kept."""
+    """Where events are kept: in the home, unless `folder` says otherwise."""
 
     folder: str
 
     @classmethod
     def from_dict(cls, params: dict[str, Any]) -> GuardedConfig:
         """Read the transport's settings."""
-        return cls(params["folder"])
+        return cls(str(params.get("folder") or Home(settings.defaults().home).lineage))
 
 
 class Guarded(Transport):

@@ -11,7 +11,13 @@ import sys
 import time
 from pathlib import Path
 
-SLOW = ("great_expectations", "dbt.cli.main", "dbt.adapters.duckdb", "pyarrow.parquet")
+SLOW = (
+    "great_expectations",
+    "dbt.cli.main",
+    "dbt.adapters.duckdb",
+    "pyarrow.parquet",
+    "perfhouse.lineage_transport",
+)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import attr
 import pytest
+import yaml
 from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
 from openlineage.client.facet_v2 import (
     documentation_job,
@@ -141,8 +142,15 @@ def test_the_page_says_what_make_run_sets_and_what_is_set_already_stands(
     ws = SimpleNamespace(home=home, company=SimpleNamespace(id="acme"))
     page = (ROOT / "docs" / "operations.md").read_text("utf-8")
     said = dict(re.findall(r"^(AIRFLOW__OPENLINEAGE__\w+)=(.+)$", page, re.MULTILINE))
-    there = str(home.lineage)
-    told = {k: v.replace("/srv/perfhouse/home/lineage", there) for k, v in said.items()}
-    assert embedded.lineage_settings(ws) == told  # type: ignore[arg-type]
+    assert embedded.lineage_settings(ws) == said  # type: ignore[arg-type]
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
+    for name in ("scheduler", "dag-processor", "worker"):
+        there = compose[name]["environment"]
+        assert {k: there[k] for k in said} == {
+            **said,
+            "AIRFLOW__OPENLINEAGE__NAMESPACE": "perfhouse",
+        }
+    monkeypatch.setenv("PERFHOUSE_HOME", str(tmp_path))
+    assert GuardedConfig.from_dict({}).folder == str(home.lineage)
     monkeypatch.setenv("AIRFLOW__OPENLINEAGE__TRANSPORT", '{"type": "console"}')
-    assert set(told) - set(embedded.lineage_settings(ws)) == {"AIRFLOW__OPENLINEAGE__TRANSPORT"}  # type: ignore[arg-type]
+    assert set(said) - set(embedded.lineage_settings(ws)) == {"AIRFLOW__OPENLINEAGE__TRANSPORT"}  # type: ignore[arg-type]
