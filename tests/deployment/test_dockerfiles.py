@@ -54,3 +54,11 @@ def test_the_base_can_be_pinned_and_is_the_same_for_all_stages() -> None:
         text = (ROOT / file).read_text("utf-8")
         assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["${PYTHON_IMAGE}"] * 2
         assert "ARG PYTHON_IMAGE=python:3.11-slim-bookworm\n" in text
+
+
+def test_containers_of_ours_cannot_write_to_their_image() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
+    ours = [s for s in services.values() if s["image"].split(":")[0] in FILES]
+    assert len(ours) == 7
+    assert [s["image"] for s in ours if not (s["read_only"] and s["tmpfs"] == ["/tmp"])] == []
+    assert all(s["cap_drop"] == ["ALL"] for s in ours)
