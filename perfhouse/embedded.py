@@ -229,7 +229,9 @@ def _airflow(ws: Workspace, preferred_port: int | None, echo: Echo) -> Iterator[
     root = _root(ws.home)
     port = processes.free_port(preferred_port)
     env = _environment(ws, root, port)
-    bare = without_secrets(env)  # tasks are forked from the scheduler: the others need no secret
+    # Tasks are forked from the scheduler: the others need no secret, and tell no lineage.
+    untold = {**env, "OPENLINEAGE_DISABLED": "true"}
+    bare = without_secrets(untold)
     url = f"http://127.0.0.1:{port}"
     echo("starting Airflow (scheduler, dag-processor, api-server; SQLite metadata)")
     with ExitStack() as stack:
@@ -251,7 +253,7 @@ def _airflow(ws: Workspace, preferred_port: int | None, echo: Echo) -> Iterator[
         go.touch()
         _start(airflow, ws.home, bare, "airflow", "dag-processor")
         if ws.company.listens:  # it looks at places, so it needs their secrets
-            _start(airflow, ws.home, env, "airflow", "triggerer", "--skip-serve-logs")
+            _start(airflow, ws.home, untold, "airflow", "triggerer", "--skip-serve-logs")
         ours = {"transform", "publish", "reconcile"}
         _wait(airflow, ours | {f"ingest_{s.id}" for s in ws.company.sources})
         _make_pool(api)
