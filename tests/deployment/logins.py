@@ -115,15 +115,14 @@ def until(reached: Callable[[], bool], what: str) -> None:
         time.sleep(1)
 
 
-def until_asked(api: Client) -> str:
-    """Wait until a form of `publish` is open; return where it is answered."""
-    found: list[str] = []
+def until_asked(api: Client, run_id: str) -> str:
+    """Wait until the form of a run of `publish` is open; return where it is answered."""
+    tasks = f"/api/v2/dags/publish/dagRuns/{run_id}/taskInstances"
 
     def is_open() -> bool:
-        told = api.get("/api/v2/dags/publish/dagRuns/~/taskInstances?state=awaiting_input")
-        found[:] = [t["dag_run_id"] for t in told["task_instances"]]
-        return bool(found)
+        states = {t["task_id"]: t["state"] for t in api.get(tasks)["task_instances"]}
+        return states.get("sign_off") == "awaiting_input"
 
     until(is_open, "a form")
     time.sleep(10)  # read it first: Airflow may lose what comes at once (docs/sign-off.md)
-    return f"/api/v2/dags/publish/dagRuns/{found[0]}/taskInstances/sign_off/-1/hitlDetails"
+    return f"{tasks}/sign_off/-1/hitlDetails"

@@ -54,9 +54,9 @@ def test_a_final_release_waits_for_the_approver_it_names(at: Machine) -> None:
     assert _perfhouse(at, "run", "--month", MONTH.key, "--as-of", NEXT.key) == 10  # not signed
     with Client(at.url) as api:
         api.authorize(logins.token(at.url, "engineer"))
-        body = {"logical_date": None, "partition_key": MONTH.key, "conf": {"as_of": NEXT.key}}
-        api.post("/api/v2/dags/publish/dagRuns", body)
-        form = logins.until_asked(api)
+        body = {"dag_run_id": "signed", "logical_date": None, "partition_key": MONTH.key}
+        api.post("/api/v2/dags/publish/dagRuns", {**body, "conf": {"as_of": NEXT.key}})
+        form = logins.until_asked(api, "signed")
     say = {"chosen_options": ["Approve"], "params_input": {"reason": "Read, in order"}}
     answers = {
         login: logins.call(at.url, "PATCH", form, say, logins.token(at.url, login))[0]
