@@ -158,7 +158,7 @@ def test_superset_serves_from_its_image_with_users_and_rights(
         rules = con.execute("select count(*) from row_level_security_filters").fetchone()
     assert rules == (2,)
     (about,) = json.loads(images.podman("image", "inspect", "localhost/perfhouse-bi:test"))
-    kind, *check = about["Config"]["Healthcheck"]["Test"]
+    kind, *check = about["Healthcheck"]["Test"]
     assert kind == "CMD"
     images.podman(
         "exec", name, *(word.replace(":8088", f":{url.rpartition(':')[2]}") for word in check)
